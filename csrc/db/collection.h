@@ -1,0 +1,150 @@
+// Collection: records of one name (ids, vectors, metadata) with their graph, codes and columns.
+//
+// Why: this is where the rooms of the second floor meet. It decides; quant/, graph/ and meta/ compute.
+// How a write goes: the caller stages rows into uncommitted slots (WriteBatch, no lock held), then
+// queues a Commit. One committer at a time takes all queued commits in order, validates each, applies
+// ids, metadata and codes, links all new slots into the graph in parallel, and answers.
+// Invariants (validate() checks them):
+//   1. The id index names exactly the live slots, each id once.
+//   2. A live slot has a finite vector, its code (when trained), and columns equal to its metadata.
+//   3. Every live slot is in the graph; no edge names a free slot.
+//   4. count() is the number of live slots; live, marked, free and uncommitted slots partition
+//      [0, high water).
+// Threads: every method from any thread. Reads pin an epoch and wait for no lock. Commits are
+// serialised by one mutex; parallelism is inside a commit.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "db/types.h"
+#include "exec/executor.h"
+#include "memory/budget.h"
+
+namespace omen {
+
+class Collection;
+
+// Rows on their way in. Made by Collection::begin_write, filled by one thread, handed to a Commit.
+// Destroying it uncommitted gives everything back.
+class WriteBatch {
+ public:
+  ~WriteBatch();
+  WriteBatch(const WriteBatch&) = delete;
+  WriteBatch& operator=(const WriteBatch&) = delete;
+
+  size_t rows() const;
+  uint32_t dimensions() const;
+  // Copies `count` vectors (row-major) into the slots of rows [first, first + count) and checks them:
+  // ERR_VECTOR with the row for NaN, Infinity, a squared norm past float32, or (cosine) zero.
+  Status stage_vectors(size_t first, size_t count, const float* vectors);
+  // The slot's own memory for one row, to convert other element types into; finish_vector checks it.
+  float* vector_of(size_t row);
+  Status finish_vector(size_t row);
+  // Ids: every row exactly one, or none at all (generated at commit). ERR_ID, ERR_DUPLICATE come at
+  // commit for text ids over the limit and for repeats.
+  Status stage_integer_id(size_t row, uint64_t id);
+  Status stage_string_id(size_t row, std::string_view id);
+  // JSON object text as meta/columns.h defines it. Rows without one get {}.
+  Status stage_metadata(size_t row, std::string_view json);
+
+ private:
+  friend class Collection;
+  struct Rep;
+  explicit WriteBatch(std::unique_ptr<Rep> rep);
+  std::unique_ptr<Rep> rep_;
+};
+
+// One write waiting for its turn. Fill the inputs of its kind; outputs are valid once it is done.
+struct Commit {
+  enum class Kind : uint8_t { kAdd, kUpsert, kUpdate, kDeleteIds, kDeleteFilter, kClear, kOptimize };
+  Kind kind = Kind::kAdd;
+
+  // Inputs. kAdd, kUpsert:
+  std::unique_ptr<WriteBatch> batch;
+  // kUpdate (one id), kDeleteIds (any number; repeats count once):
+  std::vector<IdOut> ids;
+  std::string id_text;              // Bytes of string ids in `ids`.
+  std::vector<float> vector;        // kUpdate: empty, or the new vector.
+  std::string metadata;             // kUpdate: empty, or the JSON object to merge at the top level.
+  std::vector<std::string> unset;   // kUpdate: top-level keys to remove.
+  // kDeleteFilter:
+  std::shared_ptr<const Filter> filter;
+  const CancelToken* cancel = nullptr;  // Checked before anything is applied.
+
+  // Called once on the committing thread, after the outputs are set. May be nullptr with run().
+  void (*on_done)(Commit* commit, void* context) = nullptr;
+  void* context = nullptr;
+
+  // Progress in rows; readable from any thread while it runs.
+  std::atomic<uint64_t> done{0};
+  std::atomic<uint64_t> total{0};
+
+  // Outputs.
+  Status status;
+  uint64_t count = 0;               // Records added, replaced, updated or deleted.
+  uint64_t first_generated_id = 0;  // kAdd, kUpsert without ids: rows got first, first + 1, ...
+
+  Commit* next = nullptr;           // The queue's link.
+};
+
+class Collection : public std::enable_shared_from_this<Collection> {
+ public:
+  struct Env;  // What it takes from its database: executor, budget, seed. See collection_impl.h.
+  static Result<std::shared_ptr<Collection>> create(std::string name, const CollectionOptions& options,
+                                                    const Env& env);
+  ~Collection();
+
+  const std::string& name() const;
+  CollectionOptions options() const;
+  // ERR_OPTIONS naming the first given option that differs from the stored one.
+  Status check_options(const CollectionOptions& given) const;
+  // 0 while no vector has fixed them.
+  uint32_t dimensions() const;
+  uint64_t count() const;
+
+  // Reserves slots and memory for `rows` rows of `dimensions` floats (rows may be 0). ERR_DIMENSIONS if
+  // they differ from the collection's, ERR_MEMORY if the limit refuses them.
+  Result<std::unique_ptr<WriteBatch>> begin_write(size_t rows, uint32_t dimensions);
+  // Queues a commit; on_done is called when it is over, whatever its status. The commit must live
+  // until then. Commits apply in the order of their submission.
+  void submit(Commit* commit);
+  // Submits and waits, taking part in the work: for Sync calls.
+  void run(Commit* commit);
+
+  // `query` has dimensions() floats, is finite, not zero under cosine: checked here (ERR_DIMENSIONS,
+  // ERR_VECTOR). k, ef beyond their limits: ERR_ARGUMENT.
+  Status search(const float* query, size_t length, const SearchOptions& options, Rows* out,
+                Plan* plan = nullptr);
+  // Allocation-free form for integer ids: ids[i], distances[i]; ERR_ID if a hit has a string id.
+  Status search_into(const float* query, size_t length, const SearchOptions& options, uint64_t* ids,
+                     float* distances, size_t* count);
+  // `count` queries, row-major; distances[i * k ...] NaN-padded, counts[i] hits each; ids in `out->ids` at
+  // i * k + j (padding has is_string = false, value 0). Runs on all threads of the pool.
+  Status search_batch(const float* queries, size_t count, size_t dimensions,
+                      const SearchOptions& options, Rows* out, uint32_t* counts);
+  // ids in order; out->found says which exist.
+  Status get(const IdView* ids, size_t count, uint32_t include, Rows* out);
+  bool has(const IdView& id);
+  Result<uint64_t> count_matching(const std::shared_ptr<const Filter>& filter,
+                                  const CancelToken* cancel = nullptr);
+  // Rows in slot order from *cursor on; *cursor becomes the next position, or 0 at the end.
+  Status scroll(uint64_t* cursor, size_t limit, const std::shared_ptr<const Filter>& filter,
+                uint32_t include, Rows* out);
+  CollectionStats stats() const;
+  CheckReport check();
+  // The schema's view for Filter::parse; nullptr if there is no schema.
+  const Schema* schema() const;
+  // After drop: every later call answers ERR_NOT_FOUND.
+  void mark_dropped();
+
+  struct Impl;
+
+ private:
+  explicit Collection(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace omen
