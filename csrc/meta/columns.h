@@ -1,0 +1,88 @@
+// Columns: the metadata of a collection: per slot one immutable JSON block (the truth), and typed
+// columns of its fields (derived, what filters read).
+//
+// Why: fields need no declaration, so a column exists per dotted path that some record had, and a
+// cell carries its own type. A cell is one 64-bit word (cell.h): a reader racing an update sees the old
+// value or the new one, never a type of one with a value of the other. Cells lie in chunks of 256
+// slots that exist only where some record has the field: a rare field costs little.
+// Life of a write, under the collection's commit lock but for parse():
+//   parse() in parallel -> reserve() the whole batch, or nothing -> apply() each, which cannot fail.
+// Invariants (validate() checks them):
+//   1. A cell is what parsing the slot's block gives: no field of an older version stays.
+//   2. Every string code in a cell names a dictionary entry, and an entry's count of references is the
+//      number of cells and array elements that hold it.
+//   3. At most kIndexedFieldsMax columns.
+// Threads: parse() any; reserve(), cancel(), apply(), clear() one at a time (the commit lock); readers
+// any time under a pin of the epoch domain. Blocks, arrays and strings are retired through it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+
+#include "base/status.h"
+#include "meta/record.h"
+#include "meta/schema.h"
+
+namespace omen {
+
+class EpochDomain;
+class MemoryAccount;
+struct Column;
+class Dictionary;
+
+class Columns {
+ public:
+  // Both must outlive the columns; bytes count as Use::kMetadata (blocks) and Use::kColumns.
+  Columns(MemoryAccount* account, EpochDomain* epochs);
+  ~Columns();
+  Columns(const Columns&) = delete;
+  Columns& operator=(const Columns&) = delete;
+
+  // Before the first record only. nullptr: no schema.
+  void set_schema(std::shared_ptr<const Schema> schema);
+  const Schema* schema() const { return schema_.get(); }
+
+  // Checks a record and finds its fields. The top level must be an object; keys hold no '.' and do not
+  // start with '$' (but {"$date": ISO}). Empty text is {}. ERR_METADATA with the path of the fault.
+  Result<ParsedRecord> parse(std::string_view json) const;
+
+  // Takes all that apply() will need to put records[i] into slots[i], or nothing at all: columns,
+  // chunks, dictionary entries, array blocks. ERR_METADATA past 1 024 indexed fields (row() is the
+  // index in `records`), ERR_MEMORY.
+  Status reserve(std::span<const uint32_t> slots, std::span<ParsedRecord> records);
+  // Gives back what reserve() took for a record that will not be applied.
+  void cancel(ParsedRecord* record);
+
+  // Replaces the slot's metadata. The record was reserved for this slot.
+  void apply(uint32_t slot, ParsedRecord&& record);
+  // The slot has no metadata any more: its record was removed. Never fails.
+  void clear(uint32_t slot);
+
+  // The slot's block; nullptr stands for {}. Valid while the caller's pin is held.
+  const MetadataBlock* block(uint32_t slot) const;
+  std::string_view json(uint32_t slot) const {
+    const MetadataBlock* b = block(slot);
+    return b == nullptr ? std::string_view("{}") : b->json();
+  }
+
+  uint32_t column_count() const;
+  uint64_t string_count() const;
+  // Rises whenever a cell of the column at that path changes, or it comes to exist: what a row set
+  // cached for a filter depends on. 0 for a path that no record ever had.
+  uint64_t version(std::string_view path) const;
+
+  // Under the commit lock, with no reader; slots at and past `high_water` must be empty.
+  Status validate(uint32_t high_water) const;
+
+ private:
+  friend class CompiledFilter;
+  struct Impl;
+
+  std::shared_ptr<const Schema> schema_;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace omen
