@@ -1,7 +1,7 @@
 /**
  * The exact shape of the .node file: what lib/ may call, and nothing else.
  *
- * Why: csrc/napi has no logic, lib/ has no arithmetic on vectors, and this is the line between them.
+ * Why: csrc/napi has no logic and lib/ no arithmetic on vectors; this is the line between them.
  * test/js/native-shape.test.ts compares the names declared here with those of the loaded addon.
  *
  * Rules that hold for every function below:
