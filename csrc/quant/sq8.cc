@@ -1,0 +1,204 @@
+// Sq8: training, encoding and scoring. See sq8.h for the algebra.
+#include "quant/sq8.h"
+
+#include <algorithm>
+#include <cmath>
+#include <new>
+
+namespace omen {
+
+namespace {
+
+constexpr std::align_val_t kAlign{64};
+constexpr double kDotLimit = 2147483647.0 / 255.0;
+
+// The largest power of two f such that weights t * f keep within a weight's range and the int32 sum. Powers of
+// two keep integer weights integer.
+float weight_factor(double magnitude_max, double magnitude_sum, size_t dimensions) {
+  if (!(magnitude_max > 0)) return 1.0f;
+  // Rounding may add half to each weight.
+  const double by_sum = (kDotLimit - 0.5 * static_cast<double>(dimensions)) / magnitude_sum;
+  const double by_max = (simd::kWeightMax - 0.5) / magnitude_max;
+  return static_cast<float>(std::exp2(std::floor(std::log2(std::min(by_sum, by_max)))));
+}
+
+}  // namespace
+
+Sq8Codec::~Sq8Codec() { ::operator delete(low_, kAlign); }
+
+Status Sq8Codec::allocate() {
+  const size_t padded = (dimensions_ + 15) / 16 * 16;
+  bytes_ = padded * 4 * sizeof(float);
+  low_ = static_cast<float*>(::operator new(bytes_, kAlign, std::nothrow));
+  if (low_ == nullptr) {
+    bytes_ = 0;
+    return Status::error(ErrorCode::kMemory, "cannot allocate the sq8 tables; free memory and retry");
+  }
+  std::fill(low_, low_ + padded * 4, 0.0f);
+  step_ = low_ + padded;
+  inverse_step_ = step_ + padded;
+  squared_step_ = inverse_step_ + padded;
+  return Status::ok();
+}
+
+Result<std::unique_ptr<Sq8Codec>> Sq8Codec::train(Distance distance, size_t dimensions,
+                                                  const simd::Kernels& kernels,
+                                                  const float* const* sample, const float* scales,
+                                                  size_t count) {
+  OMEN_ASSERT(count > 0);
+  std::unique_ptr<Sq8Codec> codec(new (std::nothrow) Sq8Codec(distance, dimensions, kernels));
+  if (!codec) return Status::error(ErrorCode::kMemory, "cannot allocate a codec");
+  OMEN_TRY(codec->allocate());
+  float* lowest = codec->low_;     // Reused as scratch until fit() overwrites them.
+  float* highest = codec->step_;
+  std::fill(lowest, lowest + dimensions, INFINITY);
+  std::fill(highest, highest + dimensions, -INFINITY);
+  bool integers = distance != Distance::kCosine;
+  for (size_t row = 0; row < count; ++row) {
+    for (size_t i = 0; i < dimensions; ++i) {
+      const float x = sample[row][i] * scales[row];
+      lowest[i] = std::min(lowest[i], x);
+      highest[i] = std::max(highest[i], x);
+      integers = integers && x == std::floor(x);
+    }
+  }
+  codec->fit(lowest, highest, integers);
+  return codec;
+}
+
+void Sq8Codec::fit(const float* lowest, const float* highest, bool all_integers) {
+  const float bottom = *std::min_element(lowest, lowest + dimensions_);
+  const float top = *std::max_element(highest, highest + dimensions_);
+  integer_ = all_integers && top - bottom <= 255.0f && std::fabs(bottom) < 8388608.0f;
+  // One common range for integers: u8 data keep [0, 255] and i8 data [-128, 127] whatever the sample missed.
+  float common = bottom;
+  if (integer_ && bottom >= 0 && top <= 255) common = 0;
+  else if (integer_ && bottom >= -128 && top <= 127) common = -128;
+  double step_max = 0;
+  double squared_sum = 0;
+  double t_max = 0;
+  double t_sum = 0;
+  for (size_t i = 0; i < dimensions_; ++i) {
+    const float low = integer_ ? common : lowest[i];
+    const float step = integer_ ? 1.0f : (highest[i] - lowest[i]) / 255.0f;
+    low_[i] = low;
+    step_[i] = step;
+    inverse_step_[i] = step > 0 ? 1.0f / step : 0.0f;
+    if (!std::isfinite(inverse_step_[i])) step_[i] = inverse_step_[i] = 0.0f;
+    squared_step_[i] = step_[i] * step_[i];
+    step_max = std::max<double>(step_max, step_[i]);
+    squared_sum += squared_step_[i];
+    t_max = std::max<double>(t_max, 255.0 * squared_step_[i]);
+    t_sum += 255.0 * squared_step_[i];
+    low_squared_ += low * low;
+    half_step_squared_ += 0.25f * squared_step_[i];
+  }
+  row_factor_ = weight_factor(t_max, t_sum, dimensions_);
+  // Weights are multiples of 1 / factor, which the largest step dictates. Their rounding adds about
+  // 85 sqrt(dimensions) / factor to a distance, the codes' own rounding about sqrt(squared_sum / 12) times
+  // the distance's root: compare at a distance of one step per dimension.
+  const double mean_square = squared_sum / static_cast<double>(dimensions_);
+  in_float_ = step_max * step_max > 256.0 * mean_square ||
+              !std::isfinite(static_cast<float>(t_sum * 255.0)) ||
+              (t_sum > 0 && (row_factor_ == 0.0f || !std::isfinite(row_factor_)));
+  if (!in_float_ && t_max > 0) {
+    // A dimension whose steps vanish beside the largest is lost in the weights' rounding.
+    size_t coarse = 0;
+    for (size_t i = 0; i < dimensions_; ++i) coarse += squared_step_[i] * 1024.0 < step_max * step_max;
+    in_float_ = coarse * 4 > dimensions_;
+  }
+}
+
+float Sq8Codec::encode(const float* x, float scale, uint8_t* code) const {
+  if (distance_ != Distance::kCosine) scale = 1.0f;
+  const simd::Kernels::Quantizer quantizer{low_, step_, inverse_step_};
+  const float squares = kernels_.quantize_u8(quantizer, x, scale, dimensions_, code);
+  if (distance_ != Distance::kDot) return squares;
+  double sum = 0;  // sum low * (step c), for dot between codes.
+  for (size_t i = 0; i < dimensions_; ++i) sum += static_cast<double>(low_[i] * step_[i]) * code[i];
+  return static_cast<float>(sum);
+}
+
+void Sq8Codec::prepare(const float* query, float scale, PreparedQuery* out) const {
+  if (distance_ != Distance::kCosine) scale = 1.0f;
+  double bias = 0;
+  double magnitude_max = 0;
+  double magnitude_sum = 0;
+  const bool dot = distance_ == Distance::kDot;
+  for (size_t i = 0; i < dimensions_; ++i) {
+    const float x = query[i] * scale;
+    const float t = dot ? x : x - low_[i];
+    bias += dot ? -static_cast<double>(x) * low_[i] : static_cast<double>(t) * t;
+    const float weight = t * step_[i];
+    magnitude_max = std::max<double>(magnitude_max, std::fabs(weight));
+    magnitude_sum += std::fabs(weight);
+    out->floats[i] = in_float_ ? x : weight;
+  }
+  const float half = distance_ == Distance::kCosine ? 0.5f : 1.0f;
+  out->bias = static_cast<float>(bias) * half;
+  out->factor_multiplier = dot ? 0.0f : half;
+  if (in_float_) return;
+  const float factor = weight_factor(magnitude_max, magnitude_sum, dimensions_);
+  out->dot_multiplier = (dot ? 1.0f : 2.0f) * half / factor;
+  kernels_.make_weights(out->floats, factor, dimensions_, out->w, out->hi, out->lo);
+}
+
+void Sq8Codec::prepare_row(const uint8_t* code, float factor, PreparedQuery* out) const {
+  const bool dot = distance_ == Distance::kDot;
+  if (in_float_) {
+    for (size_t i = 0; i < dimensions_; ++i) {
+      out->floats[i] = low_[i] + step_[i] * static_cast<float>(code[i]);
+    }
+    return;
+  }
+  const float half = distance_ == Distance::kCosine ? 0.5f : 1.0f;
+  out->bias = dot ? -(low_squared_ + factor) : factor * half;
+  out->factor_multiplier = dot ? -1.0f : half;
+  out->dot_multiplier = (dot ? 1.0f : 2.0f) * half / row_factor_;
+  kernels_.code_weights(code, squared_step_, row_factor_, dimensions_, out->w, out->hi, out->lo);
+}
+
+void Sq8Codec::score(const PreparedQuery& query, const uint8_t* const* rows, const float* factors,
+                     size_t count, float* distances) const {
+  if (in_float_) return score_in_float(query, rows, count, distances);
+  constexpr size_t kBlock = 32;
+  int32_t dots[kBlock];
+  for (size_t first = 0; first < count; first += kBlock) {
+    const size_t n = std::min(kBlock, count - first);
+    kernels_.dot_u8_rows(query.weights(), rows + first, n, dimensions_, dots);
+    for (size_t i = 0; i < n; ++i) {
+      distances[first + i] = query.bias + query.factor_multiplier * factors[first + i] -
+                             query.dot_multiplier * static_cast<float>(dots[i]);
+    }
+  }
+}
+
+void Sq8Codec::score_in_float(const PreparedQuery& query, const uint8_t* const* rows, size_t count,
+                              float* distances) const {
+  for (size_t row = 0; row < count; ++row) {
+    float squares = 0;
+    float product = 0;
+    for (size_t i = 0; i < dimensions_; ++i) {
+      const float x = low_[i] + step_[i] * static_cast<float>(rows[row][i]);
+      const float difference = query.floats[i] - x;
+      squares += difference * difference;
+      product += query.floats[i] * x;
+    }
+    distances[row] = distance_ == Distance::kDot  ? -product
+                     : distance_ == Distance::kL2 ? squares
+                                                  : 0.5f * squares;
+  }
+}
+
+float Sq8Codec::error_bound(float exact) const {
+  // | |q - x - e|^2 - |q - x|^2 | <= 2 |q - x| |e| + |e|^2, with |e|^2 <= sum (step / 2)^2; the weights'
+  // rounding and float arithmetic are covered by the slack.
+  const float e = std::sqrt(half_step_squared_);
+  if (distance_ == Distance::kDot) return INFINITY;  // Needs the query's norm: no bound from here.
+  const float half = distance_ == Distance::kCosine ? 0.5f : 1.0f;
+  const float root = std::sqrt(std::max(0.0f, exact / half));
+  const float slack = 255.0f * std::sqrt(static_cast<float>(dimensions_)) / row_factor_;
+  return half * (2.0f * root * e + e * e + (in_float_ ? 0.0f : slack)) + 1e-4f * exact;
+}
+
+}  // namespace omen
