@@ -1,0 +1,120 @@
+// SlotPages: fixed-stride rows addressed by slot, whose addresses never move.
+//
+// Why: readers walk vectors, codes and edge rows without locks while a writer adds rows, so a row
+// may never be copied elsewhere. Rows lie in extents: mapped blocks of 8 to 16 MiB of address
+// space, 2 MiB-aligned, with a power of two of rows, so that a row's address is one table read
+// and one multiplication. The extent table is address space for every slot that can exist, of
+// which only the touched page costs memory: it never moves either, so a reader's View stays valid
+// while slots appear that did not exist when it was taken.
+// Memory is reserved before it is used: in steps of 16 KiB on small pages while the array is
+// below 2 MiB (a thousand small collections stay small), beyond in huge pages of 2 MiB. The last
+// part of an extent that fills no huge page stays on small pages.
+// Invariants (validate() checks them):
+//   1. row(slot) is stable until release_all(), and aligned to the largest power of two (at most
+//      64) that divides the stride.
+//   2. Every row below rows() lies in committed memory and was zero before its first write.
+//   3. bytes() is what the account holds: the committed steps and the touched page of the table.
+// Threads: one writer at a time (the caller's lock) for ensure() and release_all(); row() and
+// views from any thread, for slots that were published to it after ensure() returned. No reader
+// may be left when release_all() is called.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "memory/blocks.h"
+#include "memory/budget.h"
+
+namespace omen {
+
+// Slots are below this; 2^31 - 1 itself is no slot.
+inline constexpr uint32_t kSlotLimit = 0x7FFFFFFFu;
+// "No such slot", in every structure.
+inline constexpr uint32_t kNoSlot = 0xFFFFFFFFu;
+
+inline void prefetch_read(const void* address) {
+#if defined(__GNUC__) || defined(__clang__)
+  __builtin_prefetch(address, 0, 3);
+#else
+  (void)address;
+#endif
+}
+
+class SlotPages {
+ public:
+  // What a reader needs, to keep in registers or hand to a kernel. Usable until release_all().
+  struct View {
+    std::byte* const* extents = nullptr;
+    uint32_t shift = 0;
+    uint32_t mask = 0;
+    size_t stride = 0;
+
+    std::byte* row(uint32_t slot) const {
+      return extents[slot >> shift] + static_cast<size_t>(slot & mask) * stride;
+    }
+    template <class T>
+    T* row_as(uint32_t slot) const {
+      return reinterpret_cast<T*>(row(slot));
+    }
+    // The first `bytes` of a row, a line at a time.
+    void prefetch(uint32_t slot, size_t bytes) const {
+      const std::byte* p = row(slot);
+      for (size_t i = 0; i < bytes; i += kCacheLineBytes) prefetch_read(p + i);
+    }
+  };
+
+  // `stride` bytes a row: 1 to 8 MiB. Allocates nothing.
+  SlotPages(MemoryAccount* account, Use use, size_t stride);
+  ~SlotPages() { release_all(); }
+  SlotPages(const SlotPages&) = delete;
+  SlotPages& operator=(const SlotPages&) = delete;
+
+  // Makes rows 0 to `rows` - 1 usable. All or nothing: ERR_MEMORY leaves everything as it was.
+  Status ensure(uint32_t rows);
+  // Gives everything back; the object can be used again.
+  void release_all();
+
+  // Valid once ensure() succeeded with at least one row.
+  View view() const { return {extents_, shift_, mask_, stride_}; }
+  std::byte* row(uint32_t slot) const {
+    return extents_[slot >> shift_] + static_cast<size_t>(slot & mask_) * stride_;
+  }
+  template <class T>
+  T* row_as(uint32_t slot) const {
+    return reinterpret_cast<T*>(row(slot));
+  }
+
+  // Rows usable now: at least what ensure() was asked for.
+  uint32_t rows() const { return rows_; }
+  size_t stride() const { return stride_; }
+  uint64_t bytes() const { return bytes_; }
+  // What ensure(rows) would reserve beyond bytes(): to reserve several arrays at once.
+  uint64_t bytes_to_ensure(uint32_t rows) const;
+  MemoryAccount* account() const { return account_; }
+  Use use() const { return use_; }
+  Status validate() const;
+
+ private:
+  uint32_t extent_rows() const { return mask_ + 1; }
+  size_t extent_bytes() const { return static_cast<size_t>(extent_rows()) * stride_; }
+  size_t table_bytes() const;
+  uint32_t extent_count() const;
+  // Committed bytes of an extent when its first `row_bytes` must be usable.
+  size_t committed_for(uint32_t extent, size_t row_bytes) const;
+  // Committed bytes of all extents when `rows` rows must be usable.
+  uint64_t committed_for_rows(uint32_t rows) const;
+  Status grow_to(uint32_t rows);
+  Status commit(uint32_t extent, size_t from, size_t to);
+
+  MemoryAccount* const account_;
+  const Use use_;
+  const size_t stride_;
+  uint32_t shift_ = 0;
+  uint32_t mask_ = 0;
+  std::byte** extents_ = nullptr;
+  uint32_t rows_ = 0;        // Usable.
+  uint32_t asked_rows_ = 0;  // The largest ensure() that succeeded.
+  uint64_t bytes_ = 0;
+};
+
+}  // namespace omen
