@@ -17,7 +17,9 @@ for (const [subpath, conditions] of Object.entries(exports)) {
   if (typeof conditions === 'string') continue // ./package.json
   const name = subpath === '.' ? 'index' : subpath.slice(2)
   const from = `./lib/${subpath === '.' ? 'index' : `${name}/index`}.js`
-  const names = Object.keys(require(path.join(root, 'dist', from))).filter((n) => n !== '__esModule')
+  const names = Object.keys(require(path.join(root, 'dist', from))).filter(
+    (n) => n !== '__esModule',
+  )
   const note = `// Written by .ci/facade.mjs.\n`
   const types = `${note}export * from '${from}'\n`
   const files = {
@@ -28,5 +30,6 @@ for (const [subpath, conditions] of Object.entries(exports)) {
     [`${name}.d.cts`]: types,
     [`${name}.d.mts`]: types,
   }
-  for (const [file, text] of Object.entries(files)) writeFileSync(path.join(root, 'dist', file), text)
+  for (const [file, text] of Object.entries(files))
+    writeFileSync(path.join(root, 'dist', file), text)
 }

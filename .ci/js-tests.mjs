@@ -1,7 +1,8 @@
 // Compiles test/js to out/js-test and runs it under node:test: node .ci/js-tests.mjs [part of a name]...
 //
-// Only files whose name contains one of the arguments run. OMENDB_PREBUILD=out/<preset> chooses
-// another addon than build/Release's. OMENDB_NODE runs the tests on another Node.
+// Only files whose name contains one of the arguments run; what starts with -- goes to node, except
+// --no-compile. OMENDB_PREBUILD=out/<preset> chooses another addon than build/Release's, and
+// OMENDB_NODE another Node. Tests of interruption load out/test-points, which has the pause points.
 import { spawnSync } from 'node:child_process'
 import { readdirSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -28,9 +29,7 @@ const files = readdirSync(out)
   .filter((f) => f.endsWith('.test.js') && (parts.length === 0 || parts.some((p) => f.includes(p))))
   .map((f) => path.join('out/js-test', f))
 if (files.length === 0) throw new Error(`no test in test/js has a name with ${parts.join(' or ')}`)
-run(process.env.OMENDB_NODE ?? process.execPath, [
-  '--expose-gc',
-  '--test',
-  ...options.filter((o) => o !== '--no-compile'),
-  ...files.sort(),
-])
+const env = { ...process.env }
+if (env.OMENDB_PREBUILD) env.OMENDB_PREBUILD = path.resolve(root, env.OMENDB_PREBUILD)
+const nodeArgs = ['--expose-gc', '--test', ...options.filter((o) => o !== '--no-compile')]
+run(env.OMENDB_NODE ?? process.execPath, [...nodeArgs, ...files.sort()], env)
