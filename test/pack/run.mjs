@@ -1,0 +1,161 @@
+// npm run test:pack: packs the package as it is published, and uses it as a stranger would.
+//
+// The tarball is installed in an empty folder outside the repository, with no compiler on PATH and
+// no install scripts: once from the file, once from a registry that lives in this process. What
+// must hold is in docs/decisions; each step below is one of those facts.
+import assert from 'node:assert/strict'
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync } from 'node:fs'
+import { rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { startRegistry } from './registry.mjs'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+const here = path.join(root, 'test/pack')
+const work = realpathSync(mkdtempSync(path.join(tmpdir(), 'omendb-pack-')))
+const npmCli = findNpm()
+// What a machine without a compiler has: node, and nothing else.
+const bin = path.join(work, 'bin')
+mkdirSync(bin)
+symlinkSync(process.execPath, path.join(bin, 'node'))
+const bareEnv = { PATH: bin, HOME: work, npm_config_cache: path.join(work, 'cache') }
+
+let passed = 0
+async function step(name, body) {
+  const note = await body()
+  passed += 1
+  console.log(`ok - ${name}${note ? `: ${note}` : ''}`)
+}
+
+function findNpm() {
+  if (process.env.npm_execpath?.endsWith('npm-cli.js')) return process.env.npm_execpath
+  const folders = process.env.PATH.split(path.delimiter)
+  const found = folders.find((d) => readdirOr(d).includes('npm'))
+  return realpathSync(path.join(found, 'npm'))
+}
+
+function readdirOr(directory) {
+  try {
+    return readdirSync(directory)
+  } catch {
+    return []
+  }
+}
+
+/** Runs a node script and returns its stdout; the event loop stays free for the registry. */
+async function node(args, cwd, env) {
+  const child = spawn(process.execPath, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] })
+  const out = []
+  const err = []
+  child.stdout.on('data', (d) => out.push(d))
+  child.stderr.on('data', (d) => err.push(d))
+  const [code, signal] = await once(child, 'close')
+  const text = Buffer.concat(out).toString()
+  assert.equal(code, 0, `node ${args.join(' ')}: ${signal ?? code}\n${text}${Buffer.concat(err)}`)
+  return text
+}
+const npm = (args, cwd, env) => node([npmCli, ...args], cwd, env)
+
+/** An empty project with `what` installed, and the smoke test beside it. */
+async function install(folder, what, ...options) {
+  const project = path.join(work, folder)
+  mkdirSync(project)
+  writeFileSync(path.join(project, 'package.json'), '{"name":"stranger","private":true}')
+  const flags = ['--no-audit', '--no-fund', '--ignore-scripts', '--omit=dev', ...options]
+  await npm(['install', what, ...flags], project, bareEnv)
+  for (const file of ['smoke.cjs', 'smoke.mjs']) {
+    copyFileSync(path.join(here, file), path.join(project, file))
+  }
+  return project
+}
+
+async function smoke(project) {
+  const prebuilds = path.join(project, 'node_modules/omendb/prebuilds')
+  const env = { ...bareEnv, OMENDB_EXPECT_UNDER: prebuilds }
+  await node(['smoke.cjs'], project, env)
+  await node(['smoke.mjs'], project, env)
+  await node(['smoke.cjs', 'worker'], project, env)
+  return `loaded from ${path.relative(project, prebuilds)} by require, import and in a worker`
+}
+
+const packageJson = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'))
+const dependency = JSON.parse(
+  readFileSync(path.join(root, 'node_modules/node-gyp-build/package.json'), 'utf8'),
+)
+const pack = async (cwd) => {
+  const args = ['pack', '--ignore-scripts', '--json', '--pack-destination', work]
+  const listed = JSON.parse(await npm(args, cwd, process.env))
+  const [{ filename, files }] = Array.isArray(listed) ? listed : Object.values(listed)
+  return { tarball: path.join(work, filename), files: files.map((f) => f.path) }
+}
+
+const prebuilt = execFileSync(process.execPath, ['.ci/prebuild.mjs'], { cwd: root }).toString().trim()
+const { tarball, files } = await pack(root)
+
+await step('the tarball holds what users need and nothing to build', () => {
+  const wanted = ['README.md', 'LICENSE', 'CHANGELOG.md', 'package.json']
+  for (const kind of ['cjs', 'mjs', 'd.cts', 'd.mts']) wanted.push(`dist/index.${kind}`)
+  wanted.push(path.relative(root, prebuilt))
+  for (const file of wanted) assert.ok(files.includes(file), `${file} is missing`)
+  const wrong = files.filter((f) => !/^(dist\/|prebuilds\/|[A-Z]+(\.md)?$|package\.json$)/.test(f))
+  assert.deepEqual(wrong, [])
+  return `${files.length} files, ${(readFileSync(tarball).length / 1e6).toFixed(2)} MB packed`
+})
+
+await step('the binary carries its C++ runtime', () => {
+  if (process.platform !== 'linux') return 'not checked on this platform'
+  const needed = execFileSync('objdump', ['-p', prebuilt]).toString()
+  assert.doesNotMatch(needed, /NEEDED.*(libstdc\+\+|libgcc_s|libc\+\+)/)
+  const symbols = execFileSync('objdump', ['-T', prebuilt]).toString()
+  assert.doesNotMatch(symbols, /GLIBCXX_|CXXABI_/)
+  const versions = [...new Set(symbols.match(/GLIBC_[\d.]+/g))].sort((a, b) =>
+    a.localeCompare(b, 'en', { numeric: true }),
+  )
+  return `asks for ${versions.join(' ')}`
+})
+
+const fromFile = await install('from-file', tarball)
+await step('two packages are installed, without a compiler and without scripts', () => {
+  const installed = readdirSync(path.join(fromFile, 'node_modules')).filter((n) => n[0] !== '.')
+  assert.deepEqual(installed.sort(), ['node-gyp-build', 'omendb'])
+  return installed.join(' and ')
+})
+await step('it works, installed from the file', () => smoke(fromFile))
+
+await step('it works, published to a registry and installed from there', async () => {
+  const gypBuild = await pack(path.join(root, 'node_modules/node-gyp-build'))
+  const bytes = readFileSync(gypBuild.tarball)
+  const registry = await startRegistry([{ manifest: dependency, bytes }])
+  try {
+    const auth = `--${registry.url.slice('http:'.length)}/:_authToken=none`
+    const at = ['--registry', registry.url]
+    await npm(['publish', tarball, ...at, auth, '--ignore-scripts'], work, bareEnv)
+    const manifest = registry.published('omendb')
+    assert.equal(manifest.scripts?.install, undefined)
+    assert.equal(manifest.scripts?.preinstall, undefined)
+    assert.equal(manifest.scripts?.postinstall, undefined)
+    assert.notEqual(manifest.gypfile, true)
+    assert.deepEqual(Object.keys(manifest.dependencies), ['node-gyp-build'])
+    const installed = await install('from-registry', `omendb@${packageJson.version}`, ...at)
+    return `no scripts.install, no gypfile; ${await smoke(installed)}`
+  } finally {
+    registry.close()
+  }
+})
+
+const tools = path.join(root, 'node_modules')
+await step('types are right under every resolution', async () => {
+  const cli = path.join(tools, '@arethetypeswrong/cli/dist/index.js')
+  await node([cli, tarball, '--format', 'ascii'], root, process.env)
+  return 'attw'
+})
+await step('package.json says the truth about its files', async () => {
+  await node([path.join(tools, 'publint/src/cli.js'), 'run', tarball, '--strict'], root, process.env)
+  return 'publint'
+})
+
+rmSync(work, { recursive: true, force: true })
+console.log(`${passed} passed, 0 failed`)
