@@ -1,100 +1,26 @@
-// Kernels: the arithmetic of the engine, one full table per instruction set.
+// Kernels: the arithmetic of the engine, and the choice of the table that does it.
 //
-// Why: one binary must run at full speed on every processor. Each table is complete, chosen once
-// at first use, and forced by OMENDB_SIMD (scalar | avx2 | avx512 | neon); an unknown or unsupported
-// value is an error, never a silent fallback. The scalar table is the reference in tests.
-// Contracts, for every table:
-//   1. A kernel is a pure function: no allocation, no CPU test, any n >= 0 (n = 0 gives 0), any
-//      alignment of its inputs.
-//   2. Integer kernels are exact and equal in every table. Float kernels may differ by rounding
-//      only, in the order of summation.
-//   3. `rows` variants score `count` rows, prefetching rows ahead, and give bit for bit what the
-//      single variant of the same table gives for each row.
-// Threads: tables are constant; the choice is made once (thread-safe static).
+// Why: the table is chosen once at first use, the best that this processor runs, or the one forced by
+// OMENDB_SIMD (scalar | avx2 | avx512 | neon; empty is the same as unset). An unknown or unsupported
+// value is an error, never a silent fallback. The scalar table is the reference in tests. The shape of
+// a table and the contracts of every kernel are in table.h.
+// Threads: the choice is made once (thread-safe static), everything else is constant.
 #pragma once
 
-#include <cstddef>
-#include <cstdint>
-
 #include "base/status.h"
+#include "simd/table.h"
 
 namespace omen::simd {
 
-// Weights of a prepared `sq8` query, in the layouts that the tables want. Every weight w[i] lies in
-// [-kWeightMax, kWeightMax], and w[i] == 128 * hi[i] + lo[i] with lo[i] in [-64, 63]. The arrays are
-// 64-byte aligned and zero-padded to a multiple of 64 elements, so kernels may read past n in
-// *weights* (never in codes).
-struct Weights {
-  const int16_t* w;
-  const int8_t* hi;
-  const int8_t* lo;
-};
-inline constexpr int32_t kWeightMax = 16256;
-
-struct Kernels {
-  const char* name;      // "scalar", "avx2", "avx512", "neon": what OMENDB_SIMD forces.
-  const char* features;  // "", "vnni", "dotprod": extensions in use, for stats().
-
-  // float32, one pair. cosine is 1 - dot / sqrt(|a|^2 |b|^2); 1 if either is zero.
-  float (*l2_f32)(const float* a, const float* b, size_t n);
-  float (*dot_f32)(const float* a, const float* b, size_t n);
-  float (*cosine_f32)(const float* a, const float* b, size_t n);
-  // int8, one pair: exact sums in int32 (n <= 16 384, so that nothing overflows).
-  int32_t (*l2_i8)(const int8_t* a, const int8_t* b, size_t n);
-  int32_t (*dot_i8)(const int8_t* a, const int8_t* b, size_t n);
-  float (*cosine_i8)(const int8_t* a, const int8_t* b, size_t n);
-  // sum of code[i] * w[i]; the caller bounds sum |w[i]| by 2^31 / 255, so that int32 holds.
-  int32_t (*dot_u8)(const Weights& weights, const uint8_t* code, size_t n);
-
-  // One query against `count` rows.
-  void (*l2_f32_rows)(const float* q, const float* const* rows, size_t count, size_t n, float* out);
-  void (*dot_f32_rows)(const float* q, const float* const* rows, size_t count, size_t n, float* out);
-  void (*cosine_f32_rows)(const float* q, const float* const* rows, size_t count, size_t n, float* out);
-  void (*l2_i8_rows)(const int8_t* q, const int8_t* const* rows, size_t count, size_t n, int32_t* out);
-  void (*dot_i8_rows)(const int8_t* q, const int8_t* const* rows, size_t count, size_t n, int32_t* out);
-  void (*cosine_i8_rows)(const int8_t* q, const int8_t* const* rows, size_t count, size_t n, float* out);
-  void (*dot_u8_rows)(const Weights& weights, const uint8_t* const* rows, size_t count, size_t n,
-                      int32_t* out);
-
-  // Copies n floats and returns the sum of their squares in double: NaN or infinite if any input is.
-  double (*copy_norm_f32)(float* to, const float* from, size_t n);
-  // Sum of squares in double, without the copy.
-  double (*norm_f32)(const float* x, size_t n);
-
-  // Scalar quantisation: code[i] = round-half-even(clamp((x[i] * scale - low[i]) * inverse_step[i], 0, 255)).
-  // Returns sum of (step[i] * code[i])^2 in float (accumulated in any order).
-  struct Quantizer {
-    const float* low;           // n
-    const float* step;          // n
-    const float* inverse_step;  // n
-  };
-  float (*quantize_u8)(const Quantizer& quantizer, const float* x, float scale, size_t n,
-                       uint8_t* code);
-  // Weights from floats: w[i] = clamp(round-half-even(t[i] * factor), -kWeightMax, kWeightMax), then
-  // the split into hi and lo. Writes exactly n elements; the caller keeps the padding zero.
-  void (*make_weights)(const float* t, float factor, size_t n, int16_t* w, int8_t* hi, int8_t* lo);
-  // The same from a code: t[i] = squared_step[i] * code[i].
-  void (*code_weights)(const uint8_t* code, const float* squared_step, float factor, size_t n,
-                       int16_t* w, int8_t* hi, int8_t* lo);
-
-  // Graph steps. `ids` are slots below 2^31.
-  // Appends to `out` those ids whose bit in `visited` is clear, in order, and sets the bits; returns
-  // how many. Stops at the first id equal to kNoSlot (0xFFFFFFFF). `out` has room for n.
-  size_t (*gather_unvisited)(const uint32_t* ids, size_t n, uint64_t* visited, uint32_t* out);
-  // Bit i is set where d[i] < threshold; n <= 32.
-  uint32_t (*mask_below)(const float* d, size_t n, float threshold);
-  // Inserts (d, id) after all entries with distance <= d into the pool sorted by `distances`;
-  // `size` entries are valid. A full pool (size == capacity) drops its last entry. Both arrays have
-  // room for capacity + 16 entries. Returns the position, or `capacity` if it was not inserted.
-  size_t (*pool_insert)(float* distances, uint32_t* ids, size_t size, size_t capacity, float d,
-                        uint32_t id);
-};
-
-// The table in use. Aborts the choice with ERR_ARGUMENT or ERR_UNSUPPORTED when OMENDB_SIMD is wrong.
+// The table in use; ERR_ARGUMENT or ERR_UNSUPPORTED when OMENDB_SIMD is wrong.
 Result<const Kernels*> choose_kernels();
-// The chosen table; choose_kernels() must have succeeded (an engine bug otherwise).
+// What choose_kernels() answers when OMENDB_SIMD is `forced` (nullptr: not set). Keeps nothing.
+Result<const Kernels*> choose_kernels(const char* forced);
+// The chosen table; choose_kernels() must have succeeded (an engine bug otherwise). Keep the
+// reference: a call costs a check of the static.
 const Kernels& kernels();
 // Tables that this processor can run, best first, ended by nullptr; scalar is always among them.
+// A name occurs twice when an extension (vnni, dotprod) has a table of its own; the first is used.
 const Kernels* const* available_kernels();
 
 }  // namespace omen::simd

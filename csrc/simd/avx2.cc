@@ -1,0 +1,220 @@
+// The AVX2 table: 256-bit registers and fused multiply-add, on x86-64 from Haswell and Zen on.
+//
+// Why: instruction sets are chosen in this file by target attributes, not by flags, so that both
+// build systems compile one list; only intrinsics and C headers come in, and nothing here has weak
+// linkage. The loops are in loops.inc.
+// Threads: pure functions.
+#if defined(__x86_64__) || defined(_M_X64)
+
+#include <immintrin.h>
+#include <string.h>
+
+#include "simd/table.h"
+#include "simd/tail.h"
+
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx2,fma,bmi,bmi2,popcnt"))), \
+                             apply_to = function)
+#elif defined(__GNUC__)
+#pragma GCC push_options
+#pragma GCC target("avx2,fma,bmi,bmi2,popcnt")
+#endif
+
+namespace omen::simd::avx2 {
+namespace {
+
+using F32 = __m256;
+using I16 = __m256i;
+using I32 = __m256i;
+struct F64 {
+  __m256d low;
+  __m256d high;
+};
+
+constexpr size_t kLanes = 8;
+constexpr size_t kWide = 16;
+// Two rows of four sums leave registers for the loads; four rows would spill.
+constexpr size_t kRowsF32 = 2;
+
+inline void prefetch(const char* p) { _mm_prefetch(p, _MM_HINT_T0); }
+
+// All ones in the first `count` lanes: a window over eight set and eight clear ones.
+alignas(64) constexpr int32_t kLaneMasks[16] = {-1, -1, -1, -1, -1, -1, -1, -1};
+
+inline __m256i first_lanes(size_t count) {
+  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(kLaneMasks + 8 - count));
+}
+
+inline F32 f32_zero() { return _mm256_setzero_ps(); }
+inline F32 f32_set(float x) { return _mm256_set1_ps(x); }
+inline F32 f32_load(const float* p) { return _mm256_loadu_ps(p); }
+inline F32 f32_load_first(const float* p, size_t count) {
+  return _mm256_maskload_ps(p, first_lanes(count));
+}
+inline void f32_store(float* p, F32 x) { _mm256_storeu_ps(p, x); }
+inline F32 f32_add(F32 a, F32 b) { return _mm256_add_ps(a, b); }
+inline F32 f32_sub(F32 a, F32 b) { return _mm256_sub_ps(a, b); }
+inline F32 f32_mul(F32 a, F32 b) { return _mm256_mul_ps(a, b); }
+inline F32 f32_fma(F32 a, F32 b, F32 sum) { return _mm256_fmadd_ps(a, b, sum); }
+// The second operand if x is NaN.
+inline F32 f32_max(F32 x, F32 bound) { return _mm256_max_ps(x, bound); }
+inline F32 f32_min(F32 x, F32 bound) { return _mm256_min_ps(x, bound); }
+inline F32 f32_of(I32 x) { return _mm256_cvtepi32_ps(x); }
+
+// GCC turns the intrinsics into plain arithmetic and would fuse it.
+inline F32 f32_unfused(F32 x) {
+#if defined(__GNUC__)
+  __asm__("" : "+x"(x));
+#endif
+  return x;
+}
+
+inline float f32_sum(F32 x) {
+  __m128 s = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+  s = _mm_add_ps(s, _mm_movehl_ps(s, s));
+  return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
+}
+
+inline uint32_t f32_below(F32 x, F32 limit) {
+  return static_cast<uint32_t>(_mm256_movemask_ps(_mm256_cmp_ps(x, limit, _CMP_LT_OQ)));
+}
+
+inline F64 f64_zero() { return {_mm256_setzero_pd(), _mm256_setzero_pd()}; }
+inline F64 f64_add(const F64& a, const F64& b) {
+  return {_mm256_add_pd(a.low, b.low), _mm256_add_pd(a.high, b.high)};
+}
+inline F64 f64_add_squares(const F64& sum, F32 x) {
+  const __m256d low = _mm256_cvtps_pd(_mm256_castps256_ps128(x));
+  const __m256d high = _mm256_cvtps_pd(_mm256_extractf128_ps(x, 1));
+  return {_mm256_fmadd_pd(low, low, sum.low), _mm256_fmadd_pd(high, high, sum.high)};
+}
+inline double f64_sum(const F64& x) {
+  const __m256d all = _mm256_add_pd(x.low, x.high);
+  const __m128d s = _mm_add_pd(_mm256_castpd256_pd128(all), _mm256_extractf128_pd(all, 1));
+  return _mm_cvtsd_f64(_mm_add_sd(s, _mm_unpackhi_pd(s, s)));
+}
+inline double f64_sqrt(double x) {
+  const __m128d v = _mm_set_sd(x);
+  return _mm_cvtsd_f64(_mm_sqrt_sd(v, v));
+}
+
+inline __m128i load_16(const void* p) {
+  return _mm_loadu_si128(static_cast<const __m128i*>(p));
+}
+inline __m128i load_16_first(const void* p, size_t count) {
+  const char* bytes = static_cast<const char*>(p);
+  const uint64_t low = load_bytes(bytes, count < 8 ? count : 8);
+  const uint64_t high = count > 8 ? load_bytes(bytes + 8, count - 8) : 0;
+  return _mm_set_epi64x(static_cast<long long>(high), static_cast<long long>(low));
+}
+
+inline I16 i16_load(const int16_t* p) {
+  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+}
+inline I16 i16_load_i8(const int8_t* p) { return _mm256_cvtepi8_epi16(load_16(p)); }
+inline I16 i16_load_u8(const uint8_t* p) { return _mm256_cvtepu8_epi16(load_16(p)); }
+inline I16 i16_load_i8_first(const int8_t* p, size_t count) {
+  return _mm256_cvtepi8_epi16(load_16_first(p, count));
+}
+inline I16 i16_load_u8_first(const uint8_t* p, size_t count) {
+  return _mm256_cvtepu8_epi16(load_16_first(p, count));
+}
+inline I16 i16_sub(I16 a, I16 b) { return _mm256_sub_epi16(a, b); }
+
+inline I32 i32_zero() { return _mm256_setzero_si256(); }
+inline I32 i32_load(const uint32_t* p) {
+  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+}
+inline void i32_store(uint32_t* p, I32 x) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), x);
+}
+inline I32 i32_add(I32 a, I32 b) { return _mm256_add_epi32(a, b); }
+inline I32 i32_add_products(I32 sum, I16 a, I16 b) {
+  return _mm256_add_epi32(sum, _mm256_madd_epi16(a, b));
+}
+inline int32_t i32_sum(I32 x) {
+  __m128i s = _mm_add_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
+  s = _mm_add_epi32(s, _mm_unpackhi_epi64(s, s));
+  return _mm_cvtsi128_si32(_mm_add_epi32(s, _mm_shuffle_epi32(s, 1)));
+}
+inline void i32_sum4(I32 a, I32 b, I32 c, I32 d, int32_t* out) {
+  const __m256i s = _mm256_hadd_epi32(_mm256_hadd_epi32(a, b), _mm256_hadd_epi32(c, d));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(out),
+                   _mm_add_epi32(_mm256_castsi256_si128(s), _mm256_extracti128_si256(s, 1)));
+}
+
+// Half to even: the mode that every thread starts in, and nobody in this process may change.
+inline I32 i32_round(F32 x) { return _mm256_cvtps_epi32(x); }
+
+inline I32 i32_load_bytes(const uint8_t* p) {
+  return _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
+}
+inline I32 i32_load_bytes_first(const uint8_t* p, size_t count) {
+  return _mm256_cvtepu8_epi32(_mm_cvtsi64_si128(static_cast<long long>(load_bytes(p, count))));
+}
+
+// The low byte of each lane.
+inline __m128i low_bytes(I32 x) {
+  const __m256i pick = _mm256_set1_epi32(0x0C080400);
+  const __m256i packed = _mm256_shuffle_epi8(x, pick);
+  return _mm_unpacklo_epi32(_mm256_castsi256_si128(packed), _mm256_extracti128_si256(packed, 1));
+}
+inline __m128i low_halves(I32 x) {
+  return _mm_packs_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
+}
+inline void i32_store_bytes(void* p, I32 x) {
+  _mm_storel_epi64(static_cast<__m128i*>(p), low_bytes(x));
+}
+inline void i32_store_halves(int16_t* p, I32 x) {
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), low_halves(x));
+}
+inline void i32_store_bytes_first(void* p, I32 x, size_t count) {
+  const long long bytes = _mm_cvtsi128_si64(low_bytes(x));
+  memcpy(p, &bytes, count);
+}
+inline void i32_store_halves_first(int16_t* p, I32 x, size_t count) {
+  int16_t halves[kLanes];
+  i32_store_halves(halves, x);
+  memcpy(p, halves, count * sizeof(int16_t));
+}
+
+// w == 128 * high + low with low in [-64, 63].
+inline I32 i32_weight_high(I32 w) {
+  return _mm256_srai_epi32(_mm256_add_epi32(w, _mm256_set1_epi32(64)), 7);
+}
+inline I32 i32_weight_low(I32 w, I32 high) {
+  return _mm256_sub_epi32(w, _mm256_slli_epi32(high, 7));
+}
+
+// A comparison that holds is -1.
+inline I32 at_most(F32 x, F32 limit) {
+  return _mm256_castps_si256(_mm256_cmp_ps(x, limit, _CMP_LE_OQ));
+}
+inline I32 i32_count_at_most(I32 count, F32 x, F32 limit) {
+  return _mm256_sub_epi32(count, at_most(x, limit));
+}
+inline I32 i32_count_at_most_first(I32 count, const float* p, F32 limit, size_t lanes) {
+  const __m256i mask = first_lanes(lanes);
+  const __m256i held = at_most(_mm256_maskload_ps(p, mask), limit);
+  return _mm256_sub_epi32(count, _mm256_and_si256(held, mask));
+}
+
+#include "simd/loops.inc"
+
+}  // namespace
+
+constinit const Kernels kTable = {
+    .name = "avx2",
+    .features = "",
+#include "simd/entries.inc"
+};
+
+}  // namespace omen::simd::avx2
+
+#if defined(__clang__)
+#pragma clang attribute pop
+#elif defined(__GNUC__)
+#pragma GCC pop_options
+#endif
+
+#endif  // x86-64
