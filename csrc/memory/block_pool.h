@@ -1,13 +1,13 @@
 // BlockPool: blocks of 16 bytes to 1 MiB in size classes, with free lists.
 //
 // Why: metadata and strings come and go record by record, in sizes of their own. Four classes a
-// doubling waste at most a fifth of a block; the caller knows its size when it releases, so a block
-// needs no header. Slabs come from an Arena, whose blocks grow from 16 KiB to 2 MiB; a class keeps
-// its slabs until clear().
+// doubling waste at most a fifth of a block above 128 bytes; the caller knows its size when it
+// releases, so a block needs no header. Slabs come from an Arena, whose blocks grow from 16 KiB to
+// 2 MiB; a class keeps its slabs until clear().
 // Invariants (validate() checks them):
 //   1. A block is 16-byte aligned and never moves.
-//   2. used_bytes() is the sum of the class sizes of the blocks handed out, and with the free lists
-//      and the uncut ends of slabs it is all that was taken from the arena.
+//   2. Of each class, the blocks handed out, the free list and the uncut end of the newest slab
+//      add up to all blocks of its slabs.
 // Threads: all calls, from any thread (one mutex).
 #pragma once
 
@@ -39,7 +39,7 @@ class BlockPool {
   Status validate() const;
 
  private:
-  static constexpr size_t kClasses = 61;  // 16 to 128 by 16, then four a doubling to 1 MiB.
+  static constexpr size_t kClasses = 60;  // 16 to 128 by 16, then four a doubling to 1 MiB.
   struct FreeBlock {
     FreeBlock* next;
   };
@@ -48,6 +48,7 @@ class BlockPool {
     std::byte* next = nullptr;  // The uncut end of the newest slab.
     std::byte* end = nullptr;
     uint64_t used_blocks = 0;
+    uint64_t slab_blocks = 0;  // Of all its slabs.
   };
 
   static size_t class_of(size_t bytes);

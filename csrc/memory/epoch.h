@@ -45,6 +45,11 @@ struct RetireNode {
 };
 
 class EpochDomain {
+  struct alignas(kCacheLineBytes) PinSlot {
+    std::atomic<uint64_t> epoch{0};
+    std::atomic<const void*> owner{nullptr};  // Which thread; only for assertions.
+  };
+
  public:
   static constexpr uint32_t kPinSlots = 128;  // Pins held at once; further ones wait for one.
 
@@ -63,14 +68,16 @@ class EpochDomain {
     ~Pin() { release(); }
     bool is_pinned() const { return slot_ != nullptr; }
     void release() {
-      if (slot_ != nullptr) slot_->store(0, std::memory_order_release);
+      if (slot_ == nullptr) return;
+      slot_->owner.store(nullptr, std::memory_order_relaxed);
+      slot_->epoch.store(0, std::memory_order_release);
       slot_ = nullptr;
     }
 
    private:
     friend class EpochDomain;
-    explicit Pin(std::atomic<uint64_t>* slot) : slot_(slot) {}
-    std::atomic<uint64_t>* slot_ = nullptr;
+    explicit Pin(PinSlot* slot) : slot_(slot) {}
+    PinSlot* slot_ = nullptr;
   };
 
   EpochDomain() = default;
@@ -101,10 +108,6 @@ class EpochDomain {
   bool is_pinned_by_this_thread() const;
 
  private:
-  struct alignas(kCacheLineBytes) PinSlot {
-    std::atomic<uint64_t> epoch{0};
-    std::atomic<const void*> owner{nullptr};  // Which thread; only for assertions.
-  };
   struct List {
     RetireNode* first = nullptr;
     RetireNode* last = nullptr;
@@ -112,7 +115,7 @@ class EpochDomain {
   };
 
   uint64_t oldest_pinned();
-  void destroy_all(RetireNode* first);
+  size_t destroy_all(RetireNode* first);
 
   PinSlot slots_[kPinSlots];
   std::atomic<uint64_t> epoch_{1};

@@ -19,6 +19,7 @@
 // may be left when release_all() is called.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 
@@ -74,10 +75,10 @@ class SlotPages {
   // Gives everything back; the object can be used again.
   void release_all();
 
-  // Valid once ensure() succeeded with at least one row.
-  View view() const { return {extents_, shift_, mask_, stride_}; }
+  // Only after the first ensure(): a collection calls ensure(1) before it is shown to readers.
+  View view() const { return {table(), shift_, mask_, stride_}; }
   std::byte* row(uint32_t slot) const {
-    return extents_[slot >> shift_] + static_cast<size_t>(slot & mask_) * stride_;
+    return table()[slot >> shift_] + static_cast<size_t>(slot & mask_) * stride_;
   }
   template <class T>
   T* row_as(uint32_t slot) const {
@@ -85,9 +86,9 @@ class SlotPages {
   }
 
   // Rows usable now: at least what ensure() was asked for.
-  uint32_t rows() const { return rows_; }
+  uint32_t rows() const { return rows_.load(std::memory_order_relaxed); }
   size_t stride() const { return stride_; }
-  uint64_t bytes() const { return bytes_; }
+  uint64_t bytes() const { return bytes_.load(std::memory_order_relaxed); }
   // What ensure(rows) would reserve beyond bytes(): to reserve several arrays at once.
   uint64_t bytes_to_ensure(uint32_t rows) const;
   MemoryAccount* account() const { return account_; }
@@ -95,26 +96,32 @@ class SlotPages {
   Status validate() const;
 
  private:
+  std::byte** table() const { return extents_.load(std::memory_order_acquire); }
   uint32_t extent_rows() const { return mask_ + 1; }
   size_t extent_bytes() const { return static_cast<size_t>(extent_rows()) * stride_; }
   size_t table_bytes() const;
-  uint32_t extent_count() const;
-  // Committed bytes of an extent when its first `row_bytes` must be usable.
-  size_t committed_for(uint32_t extent, size_t row_bytes) const;
-  // Committed bytes of all extents when `rows` rows must be usable.
-  uint64_t committed_for_rows(uint32_t rows) const;
-  Status grow_to(uint32_t rows);
-  Status commit(uint32_t extent, size_t from, size_t to);
+  uint32_t extents_for(uint32_t rows) const;
+  // Committed bytes of an extent whose first `row_bytes` bytes must be usable.
+  size_t committed_in(uint32_t extent, size_t row_bytes) const;
+  // The same for the last extent of an array of `rows` > 0 rows.
+  size_t committed_in_last(uint32_t rows) const;
+  // All bytes of an array of `rows` rows: committed steps and the touched part of the table.
+  uint64_t bytes_for(uint32_t rows) const;
+  uint32_t usable_rows(uint32_t rows) const;
+  Status make_table();
+  Status grow(uint32_t rows);
+  Status add_extents(uint32_t first, uint32_t rows);
+  Status use_extent(std::byte* extent, uint32_t index, size_t committed);
 
   MemoryAccount* const account_;
   const Use use_;
   const size_t stride_;
   uint32_t shift_ = 0;
   uint32_t mask_ = 0;
-  std::byte** extents_ = nullptr;
-  uint32_t rows_ = 0;        // Usable.
   uint32_t asked_rows_ = 0;  // The largest ensure() that succeeded.
-  uint64_t bytes_ = 0;
+  std::atomic<std::byte**> extents_{nullptr};
+  std::atomic<uint32_t> rows_{0};
+  std::atomic<uint64_t> bytes_{0};
 };
 
 }  // namespace omen

@@ -1,0 +1,92 @@
+// Counters of memory. The budget's own counter decides: an account counts only what it granted.
+#include "memory/budget.h"
+
+namespace omen {
+
+namespace {
+
+constexpr auto kRelaxed = std::memory_order_relaxed;
+
+std::atomic<uint64_t> process_used{0};  // Constant-initialised and never destroyed.
+
+void subtract(std::atomic<uint64_t>& counter, uint64_t bytes) {
+  const uint64_t before = counter.fetch_sub(bytes, kRelaxed);
+  OMEN_ASSERT(before >= bytes);
+}
+
+}  // namespace
+
+const char* use_name(Use use) {
+  switch (use) {
+    case Use::kVectors: return "vectors";
+    case Use::kCodes: return "codes";
+    case Use::kGraph: return "graph";
+    case Use::kIds: return "ids";
+    case Use::kMetadata: return "metadata";
+    case Use::kColumns: return "columns";
+    case Use::kScratch: return "scratch";
+    case Use::kRetired: return "retired";
+    case Use::kCount: break;
+  }
+  OMEN_ASSERT(false);
+  return "";
+}
+
+uint64_t process_memory_used() { return process_used.load(kRelaxed); }
+
+MemoryBudget::~MemoryBudget() { OMEN_ASSERT(used() == 0); }
+
+Status MemoryBudget::reserve(uint64_t bytes) {
+  uint64_t used = used_.load(kRelaxed);
+  for (;;) {
+    const uint64_t limit = limit_ == 0 ? UINT64_MAX : limit_;
+    if (bytes > limit - used) {
+      return Status::error(ErrorCode::kMemory,
+                           "cannot reserve " + std::to_string(bytes) + " bytes: " +
+                               std::to_string(used) + " of maxMemoryBytes " +
+                               std::to_string(limit_) + " are in use");
+    }
+    if (used_.compare_exchange_weak(used, used + bytes, kRelaxed)) break;
+  }
+  process_used.fetch_add(bytes, kRelaxed);
+  return Status::ok();
+}
+
+void MemoryBudget::release(uint64_t bytes) {
+  subtract(used_, bytes);
+  subtract(process_used, bytes);
+}
+
+MemoryAccount::MemoryAccount(MemoryBudget* budget) : budget_(budget) {
+  OMEN_ASSERT(budget != nullptr);
+}
+
+MemoryAccount::~MemoryAccount() { OMEN_ASSERT(total() == 0); }
+
+Status MemoryAccount::reserve(Use use, uint64_t bytes) {
+  OMEN_TRY(budget_->reserve(bytes));
+  used_[static_cast<size_t>(use)].fetch_add(bytes, kRelaxed);
+  return Status::ok();
+}
+
+void MemoryAccount::release(Use use, uint64_t bytes) {
+  subtract(used_[static_cast<size_t>(use)], bytes);
+  budget_->release(bytes);
+}
+
+void MemoryAccount::move(Use from, Use to, uint64_t bytes) {
+  subtract(used_[static_cast<size_t>(from)], bytes);
+  used_[static_cast<size_t>(to)].fetch_add(bytes, kRelaxed);
+}
+
+uint64_t MemoryAccount::used(Use use) const {
+  return used_[static_cast<size_t>(use)].load(kRelaxed);
+}
+
+uint64_t MemoryAccount::total() const {
+  uint64_t sum = 0;
+  for (const std::atomic<uint64_t>& part : used_) sum += part.load(kRelaxed);
+  return sum;
+}
+
+}  // namespace omen

@@ -1,0 +1,144 @@
+// The bitmap of free slots; see slot_allocator.h.
+#include "memory/slot_allocator.h"
+
+#include <algorithm>
+#include <bit>
+#include <string>
+
+namespace omen {
+
+namespace {
+
+Status broken(int invariant, const std::string& what) {
+  return Status::error(ErrorCode::kCorrupt,
+                       "slot allocator, invariant " + std::to_string(invariant) + ": " + what);
+}
+
+constexpr uint64_t bit(uint32_t i) { return uint64_t{1} << (i & 63); }
+
+}  // namespace
+
+SlotAllocator::SlotAllocator(MemoryAccount* account, Use use, uint32_t limit)
+    : limit_(limit),
+      level_{Array<uint64_t>(account, use), Array<uint64_t>(account, use),
+             Array<uint64_t>(account, use), Array<uint64_t>(account, use),
+             Array<uint64_t>(account, use), Array<uint64_t>(account, use)} {
+  OMEN_ASSERT(limit > 0 && limit <= kSlotLimit);
+}
+
+// New words are zero: nothing free in them, nothing to tell the level above.
+Status SlotAllocator::cover(uint32_t slots) {
+  size_t words = slots;
+  for (Array<uint64_t>& level : level_) {
+    words = (words + 63) / 64;
+    if (words > level.size()) OMEN_TRY(level.resize(words));
+  }
+  return Status::ok();
+}
+
+void SlotAllocator::set_free(uint32_t slot) {
+  uint32_t i = slot;
+  for (Array<uint64_t>& level : level_) {
+    uint64_t& word = level[i / 64];
+    const bool was_empty = word == 0;
+    word |= bit(i);
+    if (!was_empty) return;
+    i /= 64;
+  }
+}
+
+uint32_t SlotAllocator::take_lowest() {
+  uint32_t slot = 0;
+  for (uint32_t l = kLevels; l-- > 0;) {
+    slot = slot * 64 + static_cast<uint32_t>(std::countr_zero(level_[l][slot]));
+  }
+  uint32_t i = slot;
+  for (Array<uint64_t>& level : level_) {
+    uint64_t& word = level[i / 64];
+    word &= ~bit(i);
+    if (word != 0) break;
+    i /= 64;
+  }
+  --free_count_;
+  return slot;
+}
+
+Result<uint32_t> SlotAllocator::allocate() {
+  uint32_t slot = 0;
+  OMEN_TRY(allocate_many(1, &slot));
+  return slot;
+}
+
+Status SlotAllocator::allocate_many(uint32_t n, uint32_t* out) {
+  const std::lock_guard lock(mutex_);
+  const uint32_t reused = std::min(n, free_count_);
+  const uint32_t fresh = n - reused;
+  if (fresh > limit_ - high_water_) {
+    return Status::error(ErrorCode::kLimit, "no slots for " + std::to_string(n) +
+                                                " records: a collection holds at most " +
+                                                std::to_string(limit_));
+  }
+  OMEN_TRY(cover(high_water_ + fresh));
+  for (uint32_t i = 0; i < reused; ++i) out[i] = take_lowest();
+  for (uint32_t i = reused; i < n; ++i) out[i] = high_water_++;
+  return Status::ok();
+}
+
+void SlotAllocator::release(uint32_t slot) {
+  const std::lock_guard lock(mutex_);
+  OMEN_ASSERT(slot < high_water_ && (level_[0][slot / 64] & bit(slot)) == 0);
+  set_free(slot);
+  ++free_count_;
+}
+
+void SlotAllocator::clear() {
+  const std::lock_guard lock(mutex_);
+  for (Array<uint64_t>& level : level_) level.drop();
+  high_water_ = free_count_ = 0;
+}
+
+uint32_t SlotAllocator::high_water() const {
+  const std::lock_guard lock(mutex_);
+  return high_water_;
+}
+
+uint32_t SlotAllocator::free_count() const {
+  const std::lock_guard lock(mutex_);
+  return free_count_;
+}
+
+uint32_t SlotAllocator::used_count() const {
+  const std::lock_guard lock(mutex_);
+  return high_water_ - free_count_;
+}
+
+bool SlotAllocator::is_free(uint32_t slot) const {
+  const std::lock_guard lock(mutex_);
+  return slot < high_water_ && (level_[0][slot / 64] & bit(slot)) != 0;
+}
+
+Status SlotAllocator::validate() const {
+  const std::lock_guard lock(mutex_);
+  if (high_water_ > limit_) return broken(1, "slots beyond the limit");
+  uint64_t free = 0;
+  for (size_t w = 0; w < level_[0].size(); ++w) {
+    free += static_cast<uint64_t>(std::popcount(level_[0][w]));
+    if (level_[0][w] == 0) continue;
+    const size_t last = w * 64 + 63 - static_cast<size_t>(std::countl_zero(level_[0][w]));
+    if (last >= high_water_) return broken(1, "slot " + std::to_string(last) + " never existed");
+  }
+  if (free != free_count_) return broken(2, "free_count() is not the number of set bits");
+  for (uint32_t l = 1; l < kLevels; ++l) {
+    for (size_t w = 0; w < level_[l - 1].size(); ++w) {
+      const bool told = (level_[l][w / 64] & bit(static_cast<uint32_t>(w))) != 0;
+      if (told != (level_[l - 1][w] != 0)) {
+        return broken(2, "level " + std::to_string(l) + " is wrong about word " +
+                             std::to_string(w));
+      }
+    }
+  }
+  if (level_[0].size() * 64 < high_water_) return broken(3, "the bitmap is too short");
+  return Status::ok();
+}
+
+}  // namespace omen
