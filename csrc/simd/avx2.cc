@@ -48,8 +48,18 @@ inline __m256i first_lanes(size_t count) {
 inline F32 f32_zero() { return _mm256_setzero_ps(); }
 inline F32 f32_set(float x) { return _mm256_set1_ps(x); }
 inline F32 f32_load(const float* p) { return _mm256_loadu_ps(p); }
+// By parts, since emulators (QEMU 7.2) let the masked load read the masked lanes too.
+inline __m128 load_4_first(const float* p, size_t count) {
+  if (count == 0) return _mm_setzero_ps();
+  if (count == 1) return _mm_load_ss(p);
+  const __m128 two = _mm_castpd_ps(_mm_load_sd(reinterpret_cast<const double*>(p)));
+  if (count == 2) return two;
+  return count == 3 ? _mm_movelh_ps(two, _mm_load_ss(p + 2)) : _mm_loadu_ps(p);
+}
 inline F32 f32_load_first(const float* p, size_t count) {
-  return _mm256_maskload_ps(p, first_lanes(count));
+  const __m128 low = load_4_first(p, count < 4 ? count : 4);
+  const __m128 high = load_4_first(p + 4, count < 4 ? 0 : count - 4);
+  return _mm256_insertf128_ps(_mm256_castps128_ps256(low), high, 1);
 }
 inline void f32_store(float* p, F32 x) { _mm256_storeu_ps(p, x); }
 inline F32 f32_add(F32 a, F32 b) { return _mm256_add_ps(a, b); }
@@ -194,9 +204,7 @@ inline I32 i32_count_at_most(I32 count, F32 x, F32 limit) {
   return _mm256_sub_epi32(count, at_most(x, limit));
 }
 inline I32 i32_count_at_most_first(I32 count, const float* p, F32 limit, size_t lanes) {
-  const __m256i mask = first_lanes(lanes);
-  const __m256i held = at_most(_mm256_maskload_ps(p, mask), limit);
-  return _mm256_sub_epi32(count, _mm256_and_si256(held, mask));
+  return _mm256_sub_epi32(count, _mm256_and_si256(at_most(f32_load(p), limit), first_lanes(lanes)));
 }
 
 #include "simd/loops.inc"

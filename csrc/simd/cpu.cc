@@ -1,6 +1,7 @@
 // Detection by CPUID and XGETBV on x86-64, by the operating system's word on AArch64.
 #include "simd/cpu.h"
 
+#include <cstddef>
 #include <cstdint>
 
 #if defined(__x86_64__) || defined(_M_X64)
