@@ -1,10 +1,11 @@
-// Compiles test/js to out/js-test and runs it under node:test: node .ci/js-tests.mjs [part of a name]...
+// Compiles test/js to out/js-test and runs it, and every *.test.mjs, under node:test.
 //
+//   node .ci/js-tests.mjs [part of a file's name]... [--no-compile] [--node-option]...
 // Only files whose name contains one of the arguments run; what starts with -- goes to node, except
 // --no-compile. OMENDB_PREBUILD=out/<preset> chooses another addon than build/Release's, and
 // OMENDB_NODE another Node. Tests of interruption load out/test-points, which has the pause points.
 import { spawnSync } from 'node:child_process'
-import { readdirSync, rmSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -15,7 +16,7 @@ const out = path.join(root, 'out/js-test')
 function run(command, args, env = process.env) {
   const { status, error } = spawnSync(command, args, { cwd: root, stdio: 'inherit', env })
   if (error) throw error
-  if (status !== 0) process.exit(status ?? 1)
+  return status ?? 1
 }
 
 const options = process.argv.slice(2).filter((a) => a.startsWith('--'))
@@ -23,13 +24,37 @@ const parts = process.argv.slice(2).filter((a) => !a.startsWith('--'))
 if (!options.includes('--no-compile')) {
   rmSync(out, { recursive: true, force: true })
   const typescript = createRequire(import.meta.url).resolve('typescript/package.json')
-  run(process.execPath, [path.join(path.dirname(typescript), 'bin/tsc'), '-p', 'test/js'])
+  const tsc = path.join(path.dirname(typescript), 'bin/tsc')
+  const status = run(process.execPath, [tsc, '-p', 'test/js'])
+  if (status !== 0) process.exit(status)
 }
-const files = readdirSync(out)
-  .filter((f) => f.endsWith('.test.js') && (parts.length === 0 || parts.some((p) => f.includes(p))))
-  .map((f) => path.join('out/js-test', f))
+const files = ['out/js-test', 'test/js', 'test/issues']
+  .flatMap((d) =>
+    existsSync(path.join(root, d)) ? readdirSync(path.join(root, d)).map((f) => `${d}/${f}`) : [],
+  )
+  .filter((f) => /\.test\.m?js$/.test(f))
+  .filter((f) => parts.length === 0 || parts.some((p) => path.basename(f).includes(p)))
 if (files.length === 0) throw new Error(`no test in test/js has a name with ${parts.join(' or ')}`)
 const env = { ...process.env }
 if (env.OMENDB_PREBUILD) env.OMENDB_PREBUILD = path.resolve(root, env.OMENDB_PREBUILD)
-const nodeArgs = ['--expose-gc', '--test', ...options.filter((o) => o !== '--no-compile')]
-run(env.OMENDB_NODE ?? process.execPath, [...nodeArgs, ...files.sort()], env)
+const report = path.join(out, 'report.tap')
+rmSync(report, { force: true })
+const reporters = ['--test-reporter=spec', '--test-reporter-destination=stdout']
+reporters.push('--test-reporter=tap', `--test-reporter-destination=${report}`)
+const nodeArgs = [
+  '--expose-gc',
+  '--test',
+  ...reporters,
+  ...options.filter((o) => o !== '--no-compile'),
+]
+const status = run(env.OMENDB_NODE ?? process.execPath, [...nodeArgs, ...files.sort()], env)
+
+// Totals and what was skipped, in the one form that .ci/run reads.
+const text = existsSync(report) ? readFileSync(report, 'utf8') : ''
+for (const [, name] of text.matchAll(/^\s*ok \d+ - (.* # (?:SKIP|TO[D]O)\b.*)$/gm))
+  console.log(`ok - ${name}`)
+const count = (what) => Number(new RegExp(`^# ${what} (\\d+)$`, 'm').exec(text)?.[1] ?? 0)
+const failed = count('fail') + count('cancelled')
+const passed = count('pass') + count('skipped')
+console.log(`${passed} passed, ${failed || (status === 0 ? 0 : 1)} failed`)
+process.exit(status)

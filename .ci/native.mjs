@@ -2,9 +2,9 @@
 //
 // cmake-js drives the configuration where it is installed, plain CMake otherwise; the presets of
 // CMakePresets.json decide everything else. Arguments after the preset go to ctest, except
-// --build-only and --target=NAME.
+// --build-only and --target=NAME[,NAME]. What was skipped is printed, and "N passed, N failed".
 import { spawnSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -12,24 +12,44 @@ import { fileURLToPath } from 'node:url'
 const root = fileURLToPath(new URL('..', import.meta.url))
 const [preset = 'release', ...rest] = process.argv.slice(2)
 const buildOnly = rest.includes('--build-only')
-const target = rest.find((a) => a.startsWith('--target='))?.slice('--target='.length)
+const targets = rest.flatMap((a) => /^--target=(.+)/.exec(a)?.[1].split(',') ?? [])
 const ctestArgs = rest.filter((a) => a !== '--build-only' && !a.startsWith('--target='))
-const jobs = String(availableParallelism())
 
 function run(command, args) {
   const { status, error } = spawnSync(command, args, { cwd: root, stdio: 'inherit' })
   if (error) throw error
-  if (status !== 0) process.exit(status ?? 1)
+  return status ?? 1
+}
+function must(command, args) {
+  const status = run(command, args)
+  if (status !== 0) process.exit(status)
 }
 
 const cmakeJs = path.join(root, 'node_modules/cmake-js/bin/cmake-js')
-const crossOrClang = preset === 'arm64' || preset === 'fuzz' // cmake-js would name the host's compiler.
-if (existsSync(cmakeJs) && !crossOrClang) {
+const foreign = preset === 'arm64' || preset === 'fuzz' // cmake-js would name the host's compiler.
+if (existsSync(cmakeJs) && !foreign) {
   const args = ['configure', '--log-level', 'warn', '-O', `out/${preset}`]
   if (process.platform !== 'win32') args.push('--prefer-make')
-  run(process.execPath, [cmakeJs, ...args, '--', '--preset', preset])
+  must(process.execPath, [cmakeJs, ...args, '--', '--preset', preset])
 } else {
-  run('cmake', ['--preset', preset])
+  must('cmake', ['--preset', preset])
 }
-run('cmake', ['--build', '--preset', preset, '-j', jobs, ...(target ? ['--target', target] : [])])
-if (!buildOnly) run('ctest', ['--preset', preset, ...ctestArgs])
+const targetArgs = targets.length > 0 ? ['--target', ...targets] : []
+must('cmake', ['--build', '--preset', preset, '-j', String(availableParallelism()), ...targetArgs])
+if (buildOnly) process.exit(0)
+
+// The log of ctest has what each test printed, in the form that test/native/test.h gives it.
+const log = path.join(root, 'out', preset, 'Testing/Temporary/LastTest.log')
+rmSync(log, { force: true })
+const status = run('ctest', ['--preset', preset, ...ctestArgs])
+const text = existsSync(log) ? readFileSync(log, 'utf8') : ''
+for (const [line] of text.matchAll(/^ok - .* # SKIP .*$/gm)) console.log(line)
+let passed = 0
+let failed = 0
+for (const [, p, f] of text.matchAll(/^(\d+) passed, (\d+) failed$/gm)) {
+  passed += Number(p)
+  failed += Number(f)
+}
+if (status !== 0 && failed === 0) failed = 1 // It crashed or hung before it could count.
+console.log(`${passed} passed, ${failed} failed`)
+process.exit(status)

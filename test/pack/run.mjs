@@ -6,8 +6,17 @@
 import assert from 'node:assert/strict'
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync } from 'node:fs'
-import { rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -92,7 +101,9 @@ const pack = async (cwd) => {
   return { tarball: path.join(work, filename), files: files.map((f) => f.path) }
 }
 
-const prebuilt = execFileSync(process.execPath, ['.ci/prebuild.mjs'], { cwd: root }).toString().trim()
+const prebuilt = execFileSync(process.execPath, ['.ci/prebuild.mjs'], { cwd: root })
+  .toString()
+  .trim()
 const { tarball, files } = await pack(root)
 
 await step('the tarball holds what users need and nothing to build', () => {
@@ -153,7 +164,11 @@ await step('types are right under every resolution', async () => {
   return 'attw'
 })
 await step('package.json says the truth about its files', async () => {
-  await node([path.join(tools, 'publint/src/cli.js'), 'run', tarball, '--strict'], root, process.env)
+  await node(
+    [path.join(tools, 'publint/src/cli.js'), 'run', tarball, '--strict'],
+    root,
+    process.env,
+  )
   return 'publint'
 })
 

@@ -1,0 +1,128 @@
+# The slices of CI: what each is, how long it may take (seconds), and a function that runs it.
+# Sourced by .ci/run. A slice may use what slices before it built; run alone, it builds it.
+# shellcheck shell=bash
+
+slices=(readme lint types instruction-sets asan tsan arm64 old-x86 nodes packing)
+
+slice_title() {
+  case $1 in
+    readme) echo "npm ci && npm test, as the README says" ;;
+    lint) echo "Biome: lint and format" ;;
+    types) echo "type tests against the packed declarations" ;;
+    instruction-sets) echo "kernels, codecs and recall per instruction set" ;;
+    asan) echo "C++ tests and a slice of the JS suite under ASan and UBSan" ;;
+    tsan) echo "C++ tests with threads under ThreadSanitizer" ;;
+    arm64) echo "NEON kernels and codecs, cross-compiled, under qemu" ;;
+    old-x86) echo "processors without AVX and without AVX-512, under qemu" ;;
+    nodes) echo "the addon on Node 20.3, 22, 24 and 26" ;;
+    packing) echo "the package, packed and installed as a stranger does" ;;
+    fuzz) echo "each fuzz target for a moment" ;;
+    *) echo "unknown slice: $1" ;;
+  esac
+}
+
+slice_budget() {
+  case $1 in
+    readme) echo 600 ;;
+    lint) echo 30 ;;
+    types | nodes | arm64) echo 120 ;;
+    instruction-sets | asan | tsan) echo 180 ;;
+    old-x86) echo 60 ;;
+    *) echo 120 ;;
+  esac
+}
+
+# need COMMAND PACKAGE: installs a Debian package if its command is missing.
+need() {
+  command -v "$1" >/dev/null && return
+  local sudo=""
+  [ "$(id -u)" = 0 ] || sudo="sudo -n"
+  export DEBIAN_FRONTEND=noninteractive
+  if [ ! -e out/ci/apt-updated ]; then
+    $sudo apt-get update -qq
+    touch out/ci/apt-updated
+  fi
+  $sudo apt-get install -y -qq --no-install-recommends "$2" >/dev/null
+  command -v "$1" >/dev/null || { echo "cannot install $2"; return 1; }
+}
+
+slice_readme() {
+  npm ci
+  npm test
+}
+
+slice_lint() {
+  npm run --silent lint
+}
+
+slice_types() {
+  npm run --silent test:types
+}
+
+# The tests whose result depends on the instruction set.
+readonly simd_tests='^(simd|quant|graph|recall)_'
+
+slice_instruction_sets() {
+  local set sets="scalar avx2" features
+  if [ "$(uname -m)" = aarch64 ]; then sets="scalar neon"; fi
+  features=$(grep -m1 -E '^(flags|Features)' /proc/cpuinfo || true)
+  case " $features " in *" avx512bw "*) sets="$sets avx512" ;; esac
+  for set in $sets; do
+    echo "--- OMENDB_SIMD=$set"
+    OMENDB_SIMD=$set node .ci/native.mjs test-points -R "$simd_tests"
+    OMENDB_SIMD=$set node .ci/js-tests.mjs simd recall
+  done
+}
+
+slice_asan() {
+  node .ci/native.mjs asan
+  # V8 keeps what it never frees, so leaks are looked for in the C++ tests alone.
+  local library
+  library=$(g++ -print-file-name=libasan.so)
+  LD_PRELOAD=$library ASAN_OPTIONS=detect_leaks=0 OMENDB_PREBUILD=out/asan \
+    node .ci/js-tests.mjs --no-compile collection bad-input
+}
+
+slice_tsan() {
+  node .ci/native.mjs tsan -R 'threads|exec|memory'
+}
+
+slice_arm64() {
+  need aarch64-linux-gnu-g++ g++-aarch64-linux-gnu
+  need qemu-aarch64 qemu-user
+  local tests cpu
+  tests=$(cd test/native && ls {simd,quant}*_test.cc | sed 's/\.cc$//' | paste -sd,)
+  node .ci/native.mjs arm64 --build-only --target="$tests"
+  # The first has no dot product instructions, the second every extension.
+  for cpu in cortex-a72 max; do
+    echo "--- QEMU_CPU=$cpu"
+    QEMU_CPU=$cpu node .ci/native.mjs arm64 --target="$tests" -R '^(simd|quant)'
+  done
+}
+
+slice_old_x86() {
+  if [ "$(uname -m)" != x86_64 ]; then echo "not an x86-64 machine"; return; fi
+  need qemu-x86_64 qemu-user
+  local cpu test
+  node .ci/native.mjs test-points --build-only
+  # Nehalem stops at SSE 4.2, Haswell at AVX2.
+  for cpu in Nehalem Haswell; do
+    for test in out/test-points/{simd,quant}*_test; do
+      echo "--- $cpu: ${test##*/}"
+      qemu-x86_64 -cpu "$cpu" "$test"
+    done
+  done
+}
+
+slice_nodes() {
+  npm run --silent test:nodes
+}
+
+slice_packing() {
+  npm run --silent test:pack
+}
+
+slice_fuzz() {
+  need clang++ clang
+  npm run --silent test:fuzz
+}
