@@ -1,0 +1,72 @@
+// Search: queries per second beside recall, over a sweep of ef on the forced graph.
+
+import { runJob } from '../lib/child.mjs'
+import { availableSets, K, prepareSets } from '../lib/data.mjs'
+import { number, recall, writeSection } from '../lib/report.mjs'
+
+const JOB = new URL('../jobs/collection.mjs', import.meta.url)
+const EFS = [10, 16, 24, 32, 48, 64, 96, 128, 256]
+
+export async function run({ sets = availableSets(), rows }) {
+  prepareSets(sets, ['plain', 'rotated', 'scaled'])
+  const results = []
+  for (const set of sets) {
+    for (const [variant, quantization] of [
+      ['plain', 'sq8'],
+      ['plain', 'none'],
+      ['rotated', 'sq8'],
+      ['scaled', 'sq8'],
+    ]) {
+      const job = { set, variant, quantization, rows, efs: EFS, exact: variant === 'plain' }
+      results.push({ ...job, ...(await runJob(JOB, job)) })
+      process.stderr.write(`searched ${set} ${variant} ${quantization}\n`)
+    }
+  }
+  writeSection('search', {
+    title: 'Search',
+    notes: [
+      'One query at a time by `searchSync` (with `include: "none"`) on the JavaScript thread; batch:',
+      'all queries in one `searchBatch` on all threads. Medians of 3 rounds.',
+      `recall@${K} against exact truth; ties count as found. ef \`exact\`: the exact scan.`,
+    ],
+    tables: results.map((result) => ({
+      caption: `${result.set}, ${result.variant} floats, ${result.quantization}, ${number(result.rows)} rows`,
+      header: [
+        'ef',
+        `recall@${K}`,
+        'queries/s',
+        'p50 us',
+        'p99 us',
+        'batch queries/s',
+        'batch recall',
+      ],
+      rows: sweepRows(result),
+    })),
+    data: { results },
+  })
+}
+
+function sweepRows({ sweep, exact }) {
+  const rows = sweep.map((point) => [
+    point.ef,
+    recall(point.recall),
+    number(point.qps),
+    number(point.p50Us),
+    number(point.p99Us),
+    number(point.batchQps),
+    recall(point.batchRecall),
+  ])
+  if (exact === undefined) return rows
+  return [
+    ...rows,
+    [
+      'exact',
+      recall(exact.recall),
+      number(exact.qps),
+      number(exact.p50Us),
+      number(exact.p99Us),
+      '-',
+      '-',
+    ],
+  ]
+}
