@@ -2,8 +2,9 @@
 //
 //   node .ci/js-tests.mjs [part of a file's name]... [--no-compile] [--node-option]...
 // Only files whose name contains one of the arguments run; what starts with -- goes to node, except
-// --no-compile. OMENDB_PREBUILD=out/<preset> chooses another addon than build/Release's, and
-// OMENDB_NODE another Node. Tests of interruption load out/test-points, which has the pause points.
+// --no-compile. OMENDB_ADDON=FILE chooses another addon than build/Release's, and
+// OMENDB_NODE another Node. Tests of interruption load out/test-points/omendb.node, which has the
+// pause points.
 import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -36,7 +37,7 @@ const files = ['out/js-test', 'test/js', 'test/issues']
   .filter((f) => parts.length === 0 || parts.some((p) => path.basename(f).includes(p)))
 if (files.length === 0) throw new Error(`no test in test/js has a name with ${parts.join(' or ')}`)
 const env = { ...process.env }
-if (env.OMENDB_PREBUILD) env.OMENDB_PREBUILD = path.resolve(root, env.OMENDB_PREBUILD)
+if (env.OMENDB_ADDON) env.OMENDB_ADDON = path.resolve(root, env.OMENDB_ADDON)
 const report = path.join(out, 'report.tap')
 rmSync(report, { force: true })
 const reporters = ['--test-reporter=spec', '--test-reporter-destination=stdout']

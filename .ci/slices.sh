@@ -79,7 +79,7 @@ slice_asan() {
   # V8 keeps what it never frees, so leaks are looked for in the C++ tests alone.
   local library
   library=$(g++ -print-file-name=libasan.so)
-  LD_PRELOAD=$library ASAN_OPTIONS=detect_leaks=0 OMENDB_PREBUILD=out/asan \
+  LD_PRELOAD=$library ASAN_OPTIONS=detect_leaks=0 OMENDB_ADDON=out/asan/omendb.node \
     node .ci/js-tests.mjs --no-compile collection bad-input
 }
 

@@ -20,8 +20,8 @@ const engineFloors = [
 
 // Modules of lib/ by floor. A module imports from its own floor and below; a directory is a module.
 const libFloors = [
-  ['native'],
-  ['options', 'errors', 'filter'],
+  ['errors', 'text'],
+  ['native', 'options', 'filter', 'ids', 'vectors', 'metadata', 'call'],
   ['collection'],
   ['db', 'client'],
   ['server', 'index'],
