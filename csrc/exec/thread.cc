@@ -1,7 +1,7 @@
 // Starting threads; see thread.h.
 #include "exec/thread.h"
 
-#include <cstring>
+#include <cerrno>
 #include <new>
 #include <string>
 

@@ -47,7 +47,9 @@ EpochDomain::~EpochDomain() {
 EpochDomain::Pin EpochDomain::pin() {
   uint32_t start = pin_hint;
   if (start == 0) {  // Spreads threads over the slots; slot 0 as a hint means "none yet".
-    start = static_cast<uint32_t>(mix64(reinterpret_cast<uintptr_t>(this_thread())));
+    // The shift keeps g++ 12 from folding mix64's constant into a thread-local relocation, which
+    // then does not fit.
+    start = static_cast<uint32_t>(mix64(reinterpret_cast<uintptr_t>(this_thread()) >> 4));
   }
   for (uint32_t round = 0;; ++round) {
     const uint64_t epoch = epoch_.load(std::memory_order_acquire);

@@ -55,7 +55,7 @@ size_t SlotPages::committed_in_last(uint32_t rows) const {
 uint64_t SlotPages::bytes_for(uint32_t rows) const {
   const uint32_t extents = extents_for(rows);
   uint64_t bytes = round_up(static_cast<size_t>(extents) * sizeof(std::byte*), page_bytes());
-  if (extents == 0) return page_bytes();  // The table itself, once it exists.
+  if (extents == 0) return 0;
   bytes += static_cast<uint64_t>(extents - 1) * round_up(extent_bytes(), small_step());
   return bytes + committed_in_last(rows);
 }
@@ -68,7 +68,7 @@ uint32_t SlotPages::usable_rows(uint32_t rows) const {
 }
 
 uint64_t SlotPages::bytes_to_ensure(uint32_t rows) const {
-  if (rows <= this->rows() && bytes() > 0) return 0;
+  if (rows <= this->rows()) return 0;
   return bytes_for(std::max(rows, asked_rows_)) - bytes();
 }
 

@@ -1,0 +1,102 @@
+// The block pool: disjoint aligned blocks of the promised size, reused, counted, given back.
+#include <map>
+
+#include "memory/block_pool.h"
+#include "test.h"
+
+using namespace omen;
+
+// Every size must fall into the smallest class that holds it, with the waste that is promised.
+TEST(size_classes_are_tight) {
+  size_t last = 0;
+  for (size_t bytes = 0; bytes <= BlockPool::kBytesMax; bytes += bytes < 5000 ? 1 : 37) {
+    const size_t block = BlockPool::block_bytes(bytes);
+    CHECK(block >= bytes && block >= last && block % 16 == 0);
+    CHECK_EQ(BlockPool::block_bytes(block), block);
+    if (bytes > 128) CHECK(block - bytes <= block / 5);
+    last = block;
+  }
+  CHECK_EQ(BlockPool::block_bytes(BlockPool::kBytesMax), BlockPool::kBytesMax);
+}
+
+// Under any sequence of allocations and releases no two blocks may overlap, contents must stay,
+// and what is released must be used again.
+TEST(blocks_stay_disjoint_and_are_reused) {
+  Random random(test_seed());
+  MemoryBudget budget;
+  MemoryAccount account(&budget);
+  BlockPool pool(&account, Use::kMetadata);
+  struct Block {
+    void* memory;
+    size_t bytes;
+    uint8_t fill;
+  };
+  std::vector<Block> blocks;
+  uint64_t used = 0;
+  const auto check_contents = [](const Block& b) {
+    const auto* p = static_cast<const uint8_t*>(b.memory);
+    for (size_t i = 0; i < b.bytes; ++i) {
+      if (p[i] != b.fill) return false;
+    }
+    return true;
+  };
+  uint64_t reserved_after_first_half = 0;
+  for (int step = 0; step < 40000; ++step) {
+    if (step == 20000) reserved_after_first_half = pool.bytes_reserved();
+    if (blocks.size() < 500 || (blocks.size() < 1500 && random.below(2) == 0)) {
+      const size_t bytes = random.below(200) == 0 ? random.below(BlockPool::kBytesMax >> 3)
+                                                  : random.below(600);
+      Result<void*> memory = pool.allocate(bytes);
+      REQUIRE_OK(memory);
+      CHECK_EQ(reinterpret_cast<uintptr_t>(memory.value()) % 16, 0);
+      blocks.push_back({memory.value(), bytes, static_cast<uint8_t>(random.next())});
+      std::memset(memory.value(), blocks.back().fill, bytes);
+      used += BlockPool::block_bytes(bytes);
+    } else {
+      const size_t i = random.below(blocks.size());
+      CHECK(check_contents(blocks[i]));
+      pool.release(blocks[i].memory, blocks[i].bytes);
+      used -= BlockPool::block_bytes(blocks[i].bytes);
+      blocks[i] = blocks.back();
+      blocks.pop_back();
+    }
+    CHECK_EQ(pool.used_bytes(), used);
+    if (step % 1000 == 0) CHECK_OK(pool.validate());
+  }
+  std::map<uintptr_t, size_t> places;
+  for (const Block& b : blocks) {
+    CHECK(check_contents(b));
+    places[reinterpret_cast<uintptr_t>(b.memory)] = BlockPool::block_bytes(b.bytes);
+  }
+  CHECK_EQ(places.size(), blocks.size());
+  uintptr_t end = 0;
+  for (const auto& [place, bytes] : places) {
+    CHECK(place >= end);
+    end = place + bytes;
+  }
+  // Steady churn must reach a plateau.
+  CHECK(pool.bytes_reserved() < reserved_after_first_half * 3 / 2);
+  CHECK_EQ(account.used(Use::kMetadata), pool.bytes_reserved());
+  pool.clear();
+  CHECK_EQ(budget.used(), 0);
+  CHECK_OK(pool.validate());
+}
+
+// Bounds and budgets must be statuses, and a small pool must stay small.
+TEST(pool_refuses_cleanly) {
+  MemoryBudget budget(20 << 10);
+  MemoryAccount account(&budget);
+  BlockPool pool(&account, Use::kMetadata);
+  CHECK(pool.allocate(BlockPool::kBytesMax + 1).status().code() == ErrorCode::kLimit);
+  CHECK(pool.allocate(SIZE_MAX).status().code() == ErrorCode::kLimit);
+  CHECK(pool.allocate(BlockPool::kBytesMax).status().code() == ErrorCode::kMemory);
+  Result<void*> block = pool.allocate(100);
+  REQUIRE_OK(block);
+  CHECK_EQ(pool.bytes_reserved(), 16 << 10);
+  pool.release(nullptr, 10);
+  pool.release(block.value(), 100);
+  CHECK_OK(pool.validate());
+  Result<void*> again = pool.allocate(97);  // The same class: the same block.
+  REQUIRE_OK(again);
+  CHECK(again.value() == block.value());
+}
