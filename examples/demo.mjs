@@ -102,7 +102,7 @@ async function searchInWords(docs, embedder, counts) {
   const plan = await docs.explain(query, { k: 4, filter })
   expect(
     hits.every(({ metadata }) => metadata.package === largest && metadata.words >= 20),
-    'a hit does not pass the filter'
+    'a hit does not pass the filter',
   )
   const matching = await docs.count(filter)
   expect(hits.length === Math.min(4, matching), `${hits.length} hits of ${matching} that match`)
@@ -119,7 +119,7 @@ async function replacePackage(docs, rows, counts) {
   const hits = await docs.search(own[0].vector, { k: K })
   expect(
     hits.every(({ metadata }) => metadata.package !== name),
-    `a deleted paragraph of ${name} was found`
+    `a deleted paragraph of ${name} was found`,
   )
   console.log(`\ndeleted    ${name}: ${deleted} paragraphs`)
   await addAll(docs, own, 're-adding')

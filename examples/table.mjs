@@ -52,6 +52,7 @@ export function progressBar(label, total, stream = process.stdout) {
 /** Columns a text takes; wide scripts count double, as terminals draw them. */
 function width(text) {
   let columns = 0
-  for (const char of text) columns += /\p{Script=Han}|\p{Script=Hangul}|[぀-ヿ＀-｠]/u.test(char) ? 2 : 1
+  for (const char of text)
+    columns += /\p{Script=Han}|\p{Script=Hangul}|[぀-ヿ＀-｠]/u.test(char) ? 2 : 1
   return columns
 }

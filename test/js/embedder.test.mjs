@@ -44,7 +44,10 @@ test('a vector has length 1, or is zero when there are no words', () => {
     assert.ok(Math.abs(dot(vector, vector) - 1) < 1e-5, text)
   }
   for (const text of ['', ' \n', '-- !!', 'z'.repeat(5000)]) {
-    assert.ok(embedder.embed(text).every((x) => x === 0), text.slice(0, 9))
+    assert.ok(
+      embedder.embed(text).every((x) => x === 0),
+      text.slice(0, 9),
+    )
   }
 })
 
@@ -101,7 +104,7 @@ test('Markdown is split into paragraphs under their headings', () => {
       '- second item, with snake_case words and **bold** ones',
       '',
       'too short',
-    ].join('\n')
+    ].join('\n'),
   )
   assert.deepEqual(paragraphs, [
     { heading: 'The name of it', text: 'one two three four five six', words: 6 },
@@ -125,7 +128,7 @@ test('the corpus is sorted, free of duplicates and bounded', () => {
     write('.bin/README.md', 'hidden folders hold no packages at all here')
     assert.deepEqual(
       findPackages(root).map(({ name }) => name),
-      ['@scope/a', 'b', 'c']
+      ['@scope/a', 'b', 'c'],
     )
     const corpus = readCorpus(root)
     assert.deepEqual(
@@ -134,7 +137,7 @@ test('the corpus is sorted, free of duplicates and bounded', () => {
         ['@scope/a', 'one two thr'],
         ['b', 'seven eight'],
         ['c', 'of a nested'],
-      ]
+      ],
     )
     assert.equal(readCorpus(root, { limit: 2 }).length, 2)
     assert.deepEqual(readCorpus(join(root, 'nowhere')), [])
@@ -156,7 +159,13 @@ test('a progress bar writes one line where there is no terminal', () => {
 // Numbers are compared by their right edge, words by their left.
 test('a table aligns numbers right and words left', () => {
   assert.equal(
-    formatTable(['name', 'n'], [['a', 10], ['long', 5]]),
-    ['name   n', '----  --', 'a     10', 'long   5'].join('\n')
+    formatTable(
+      ['name', 'n'],
+      [
+        ['a', 10],
+        ['long', 5],
+      ],
+    ),
+    ['name   n', '----  --', 'a     10', 'long   5'].join('\n'),
   )
 })
