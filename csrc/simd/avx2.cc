@@ -2,7 +2,7 @@
 //
 // Why: instruction sets are chosen in this file by target attributes, not by flags, so that both
 // build systems compile one list; only intrinsics and C headers come in, and nothing here has weak
-// linkage. The loops are in loops.inc.
+// linkage. The loops are in scoring.inc and steps.inc.
 // Threads: pure functions.
 #if defined(__x86_64__) || defined(_M_X64)
 
@@ -52,9 +52,9 @@ inline F32 f32_load(const float* p) { return _mm256_loadu_ps(p); }
 inline __m128 load_4_first(const float* p, size_t count) {
   if (count == 0) return _mm_setzero_ps();
   if (count == 1) return _mm_load_ss(p);
-  const __m128 two = _mm_castpd_ps(_mm_load_sd(reinterpret_cast<const double*>(p)));
-  if (count == 2) return two;
-  return count == 3 ? _mm_movelh_ps(two, _mm_load_ss(p + 2)) : _mm_loadu_ps(p);
+  if (count == 4) return _mm_loadu_ps(p);
+  const __m128 two = _mm_castsi128_ps(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
+  return count == 2 ? two : _mm_movelh_ps(two, _mm_load_ss(p + 2));
 }
 inline F32 f32_load_first(const float* p, size_t count) {
   const __m128 low = load_4_first(p, count < 4 ? count : 4);
@@ -207,7 +207,8 @@ inline I32 i32_count_at_most_first(I32 count, const float* p, F32 limit, size_t 
   return _mm256_sub_epi32(count, _mm256_and_si256(at_most(f32_load(p), limit), first_lanes(lanes)));
 }
 
-#include "simd/loops.inc"
+#include "simd/scoring.inc"
+#include "simd/steps.inc"
 
 }  // namespace
 

@@ -1,8 +1,8 @@
 // The AVX-512 tables: 512-bit registers and masked tails; with and without VNNI, whose multiply-add
 // of bytes scores a code against the two byte planes of its weights.
 //
-// Why: as avx2.cc. OMENDB_EMULATED_AVX512 lets a test compile this file against plain C++ versions of
-// the intrinsics, so that it is checked on machines without AVX-512.
+// Why: as avx2.cc. OMENDB_EMULATED_AVX512 lets a test compile this file against plain C++ versions
+// of the intrinsics, so that it is checked on machines without AVX-512.
 // Threads: pure functions.
 #if defined(__x86_64__) || defined(_M_X64) || defined(OMENDB_EMULATED_AVX512)
 
@@ -194,7 +194,8 @@ inline I32 i32_count_at_most_first(I32 count, const float* p, F32 limit, size_t 
   return _mm512_mask_add_epi32(count, held, count, _mm512_set1_epi32(1));
 }
 
-#include "simd/loops.inc"
+#include "simd/scoring.inc"
+#include "simd/steps.inc"
 
 }  // namespace
 

@@ -78,8 +78,9 @@ Result<const Kernels*> choose_kernels(const char* forced) {
 
 Result<const Kernels*> choose_kernels() {
   // Never destroyed: threads may still score while the process exits.
-  static const auto& choice = *new Result<const Kernels*>(choose_kernels(std::getenv("OMENDB_SIMD")));
-  return choice;
+  static const auto* const choice =
+      new Result<const Kernels*>(choose_kernels(std::getenv("OMENDB_SIMD")));
+  return *choice;
 }
 
 const Kernels& kernels() {

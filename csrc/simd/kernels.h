@@ -1,9 +1,9 @@
 // Kernels: the arithmetic of the engine, and the choice of the table that does it.
 //
-// Why: the table is chosen once at first use, the best that this processor runs, or the one forced by
-// OMENDB_SIMD (scalar | avx2 | avx512 | neon; empty is the same as unset). An unknown or unsupported
-// value is an error, never a silent fallback. The scalar table is the reference in tests. The shape of
-// a table and the contracts of every kernel are in table.h.
+// Why: the table is chosen once at first use, the best that this processor runs, or the one forced
+// by OMENDB_SIMD (scalar | avx2 | avx512 | neon; empty is the same as unset). An unknown or
+// unsupported value is an error, never a silent fallback. The scalar table is the reference in
+// tests. The shape of a table and the contracts of every kernel are in table.h.
 // Threads: the choice is made once (thread-safe static), everything else is constant.
 #pragma once
 

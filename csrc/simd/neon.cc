@@ -155,7 +155,8 @@ inline I32 i32_count_at_most_first(I32 count, const float* p, F32 limit, size_t 
   return vsubq_s32(count, vreinterpretq_s32_u32(vandq_u32(held, first_lanes(lanes))));
 }
 
-#include "simd/loops.inc"
+#include "simd/scoring.inc"
+#include "simd/steps.inc"
 
 }  // namespace
 

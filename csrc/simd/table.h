@@ -1,9 +1,9 @@
 // The shape of a kernel table, and the tables that exist.
 //
 // Why: one binary must run at full speed on every processor. Each table is complete; kernels.h
-// chooses one at first use. This header is all that the files of one instruction set include besides
-// intrinsics and C headers, so it holds no function: an inline function compiled there for AVX-512
-// could become the copy that the linker keeps for everyone.
+// chooses one at first use. This header is all that the files of one instruction set include
+// besides intrinsics and C headers, so it holds no function: an inline function compiled there for
+// AVX-512 could become the copy that the linker keeps for everyone.
 // Contracts, for every table:
 //   1. A kernel is a pure function: no allocation, no CPU test, any n >= 0 (n = 0 gives 0), any
 //      alignment of its inputs. It reads no byte past the end of a vector or code.
@@ -20,8 +20,8 @@
 namespace omen::simd {
 
 // Weights of a prepared `sq8` query, in the layouts that the tables want. Every weight w[i] lies in
-// [-kWeightMax, kWeightMax], and w[i] == 128 * hi[i] + lo[i] with lo[i] in [-64, 63]. The arrays are
-// 64-byte aligned and zero-padded to a multiple of 64 elements, so kernels may read past n in
+// [-kWeightMax, kWeightMax], and w[i] == 128 * hi[i] + lo[i] with lo[i] in [-64, 63]. The arrays
+// are 64-byte aligned and zero-padded to a multiple of 64 elements, so kernels may read past n in
 // *weights* (never in codes).
 struct Weights {
   const int16_t* w;
@@ -34,8 +34,8 @@ struct Kernels {
   const char* name;      // "scalar", "avx2", "avx512", "neon": what OMENDB_SIMD forces.
   const char* features;  // "", "vnni", "dotprod": extensions in use, for stats().
 
-  // float32, one pair. cosine is 1 - dot / sqrt(|a|^2 |b|^2); 1 if either is zero. Squared norms are
-  // summed in float32: the caller has refused vectors whose squared norm overflows.
+  // float32, one pair. cosine is 1 - dot / sqrt(|a|^2 |b|^2); 1 if either is zero. Squared norms
+  // are summed in float32: the caller has refused vectors whose squared norm overflows.
   float (*l2_f32)(const float* a, const float* b, size_t n);
   float (*dot_f32)(const float* a, const float* b, size_t n);
   float (*cosine_f32)(const float* a, const float* b, size_t n);
@@ -62,7 +62,8 @@ struct Kernels {
   void (*dot_u8_rows)(const Weights& weights, const uint8_t* const* rows, size_t count, size_t n,
                       int32_t* out);
 
-  // Copies n floats and returns the sum of their squares in double: NaN or infinite if any input is.
+  // Copies n floats and returns the sum of their squares in double: NaN or infinite if any input
+  // is.
   double (*copy_norm_f32)(float* to, const float* from, size_t n);
   // Sum of squares in double, without the copy.
   double (*norm_f32)(const float* x, size_t n);
@@ -78,17 +79,17 @@ struct Kernels {
   };
   float (*quantize_u8)(const Quantizer& quantizer, const float* x, float scale, size_t n,
                        uint8_t* code);
-  // Weights from floats: w[i] = clamp(round-half-even(t[i] * factor), -kWeightMax, kWeightMax), then
-  // the split into hi and lo. Writes exactly n elements; the caller keeps the padding zero. Equal in
-  // every table.
+  // Weights from floats: w[i] = clamp(round-half-even(t[i] * factor), -kWeightMax, kWeightMax),
+  // then the split into hi and lo. Writes exactly n elements; the caller keeps the padding zero.
+  // Equal in every table.
   void (*make_weights)(const float* t, float factor, size_t n, int16_t* w, int8_t* hi, int8_t* lo);
   // The same from a code: t[i] = squared_step[i] * code[i].
   void (*code_weights)(const uint8_t* code, const float* squared_step, float factor, size_t n,
                        int16_t* w, int8_t* hi, int8_t* lo);
 
-  // Graph steps. `ids` are slots below 2^31.
-  // Appends to `out` those ids whose bit in `visited` is clear, in order, and sets the bits; returns
-  // how many. Stops at the first id equal to kNoSlot (0xFFFFFFFF). `out` has room for n.
+  // Graph steps. `ids` are slots below 2^31. Appends to `out` those ids whose bit in `visited` is
+  // clear, in order, and sets the bits; returns how many. Stops at the first id equal to kNoSlot
+  // (0xFFFFFFFF). `out` has room for n.
   size_t (*gather_unvisited)(const uint32_t* ids, size_t n, uint64_t* visited, uint32_t* out);
   // Bit i is set where d[i] < threshold; n <= 32.
   uint32_t (*mask_below)(const float* d, size_t n, float threshold);

@@ -308,8 +308,8 @@ inline void check_dot_u8(const Kernels& k, uint64_t seed) {
   }
 }
 
-// Norms in double: right for magnitudes whose squares leave float, and honest about NaN and infinity
-// in any place. The copy is exact.
+// Norms in double: right for magnitudes whose squares leave float, and honest about NaN and
+// infinity in any place. The copy is exact.
 inline void check_norms(const Kernels& k, uint64_t seed) {
   Random random(seed);
   for (size_t n : all_dims()) {
@@ -351,7 +351,8 @@ inline float awkward_float(Random& random) {
   }
 }
 
-// Codes must be equal in every table, or a graph built on one machine scores differently on another.
+// Codes must be equal in every table, or a graph built on one machine scores differently on
+// another.
 inline void check_quantize(const Kernels& k, uint64_t seed) {
   Random random(seed);
   for (size_t n : all_dims()) {

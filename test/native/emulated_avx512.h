@@ -1,0 +1,320 @@
+// The AVX-512 intrinsics that csrc/simd/avx512.cc uses, in plain C++.
+//
+// Why: the file can then be checked on machines without AVX-512. Each function follows the
+// operation given by Intel's Intrinsics Guide; masked loads touch only the lanes of their mask. All
+// registers of one width are one type, so casts are free. In omen::simd, where the kernels find
+// these before any global ones.
+#pragma once
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+namespace omen::simd {
+
+template <size_t kBytes>
+struct Register {
+  unsigned char bytes[kBytes];
+
+  template <class T>
+  T get(size_t i) const {
+    T x;
+    std::memcpy(&x, bytes + i * sizeof(T), sizeof(T));
+    return x;
+  }
+  template <class T>
+  void set(size_t i, T x) {
+    std::memcpy(bytes + i * sizeof(T), &x, sizeof(T));
+  }
+};
+
+using __m128 = Register<16>;
+using __m128d = Register<16>;
+using __m128i = Register<16>;
+using __m256 = Register<32>;
+using __m256d = Register<32>;
+using __m256i = Register<32>;
+using __m512 = Register<64>;
+using __m512d = Register<64>;
+using __m512i = Register<64>;
+using __mmask16 = uint16_t;
+using __mmask32 = uint32_t;
+using __mmask64 = uint64_t;
+
+enum EmulatedHint { kEmulatedHintT0 };
+enum EmulatedPredicate { kEmulatedLess, kEmulatedLessEqual };
+#undef _MM_HINT_T0
+#undef _CMP_LT_OQ
+#undef _CMP_LE_OQ
+#define _MM_HINT_T0 ::omen::simd::kEmulatedHintT0
+#define _CMP_LT_OQ ::omen::simd::kEmulatedLess
+#define _CMP_LE_OQ ::omen::simd::kEmulatedLessEqual
+
+// ---- shapes that the intrinsics share ----
+
+template <size_t kBytes>
+Register<kBytes> whole(const void* p) {
+  Register<kBytes> r;
+  std::memcpy(r.bytes, p, kBytes);
+  return r;
+}
+
+template <class T, size_t kBytes, class F>
+Register<kBytes> lanewise(const Register<kBytes>& a, const Register<kBytes>& b, F f) {
+  Register<kBytes> r;
+  for (size_t i = 0; i < kBytes / sizeof(T); ++i) {
+    r.template set<T>(i, static_cast<T>(f(a.template get<T>(i), b.template get<T>(i))));
+  }
+  return r;
+}
+
+template <size_t kBytes, class T>
+Register<kBytes> repeat(T x) {
+  Register<kBytes> r;
+  for (size_t i = 0; i < kBytes / sizeof(T); ++i) r.template set<T>(i, x);
+  return r;
+}
+
+// One lane of To for each of From, as many as the wider register holds.
+template <class From, class To, size_t kTo, size_t kFrom, class F>
+Register<kTo> convert(const Register<kFrom>& a, F f) {
+  Register<kTo> r{};
+  for (size_t i = 0; i < kTo / sizeof(To) && i < kFrom / sizeof(From); ++i) {
+    r.template set<To>(i, static_cast<To>(f(a.template get<From>(i))));
+  }
+  return r;
+}
+
+template <class T, size_t kBytes, class Mask>
+Register<kBytes> masked_load(Mask mask, const void* p) {
+  Register<kBytes> r{};
+  const char* from = static_cast<const char*>(p);
+  for (size_t at = 0; at < kBytes; at += sizeof(T), mask = static_cast<Mask>(mask >> 1)) {
+    if (mask & 1) std::memcpy(r.bytes + at, from + at, sizeof(T));
+  }
+  return r;
+}
+
+template <class T, size_t kBytes, class Mask>
+void masked_store(void* p, Mask mask, const Register<kBytes>& x) {
+  char* to = static_cast<char*>(p);
+  for (size_t at = 0; at < kBytes; at += sizeof(T), mask = static_cast<Mask>(mask >> 1)) {
+    if (mask & 1) std::memcpy(to + at, x.bytes + at, sizeof(T));
+  }
+}
+
+template <size_t kBytes>
+Register<kBytes / 2> half(const Register<kBytes>& x, size_t index) {
+  return whole<kBytes / 2>(x.bytes + index * (kBytes / 2));
+}
+
+inline constexpr auto kSame = [](auto x) { return x; };
+inline constexpr auto kPlus = [](auto a, auto b) { return a + b; };
+inline constexpr auto kMinus = [](auto a, auto b) { return a - b; };
+inline constexpr auto kTimes = [](auto a, auto b) { return a * b; };
+
+// ---- loads, stores, constants ----
+
+inline void _mm_prefetch(const char*, EmulatedHint) {}
+inline __m128i _mm_loadu_si128(const __m128i* p) { return whole<16>(p); }
+inline __m256i _mm256_loadu_si256(const __m256i* p) { return whole<32>(p); }
+inline __m512i _mm512_loadu_si512(const void* p) { return whole<64>(p); }
+inline __m512 _mm512_loadu_ps(const float* p) { return whole<64>(p); }
+inline __m512 _mm512_maskz_loadu_ps(__mmask16 m, const void* p) {
+  return masked_load<float, 64>(m, p);
+}
+inline __m512i _mm512_maskz_loadu_epi8(__mmask64 m, const void* p) {
+  return masked_load<int8_t, 64>(m, p);
+}
+inline __m256i _mm256_maskz_loadu_epi8(__mmask32 m, const void* p) {
+  return masked_load<int8_t, 32>(m, p);
+}
+inline __m128i _mm_maskz_loadu_epi8(__mmask16 m, const void* p) {
+  return masked_load<int8_t, 16>(m, p);
+}
+inline void _mm_storeu_si128(__m128i* p, __m128i x) { std::memcpy(p, x.bytes, 16); }
+inline void _mm256_storeu_si256(__m256i* p, __m256i x) { std::memcpy(p, x.bytes, 32); }
+inline void _mm512_storeu_si512(void* p, __m512i x) { std::memcpy(p, x.bytes, 64); }
+inline void _mm512_storeu_ps(float* p, __m512 x) { std::memcpy(p, x.bytes, 64); }
+inline void _mm_mask_storeu_epi8(void* p, __mmask16 m, __m128i x) { masked_store<int8_t>(p, m, x); }
+inline void _mm256_mask_storeu_epi16(void* p, __mmask16 m, __m256i x) {
+  masked_store<int16_t>(p, m, x);
+}
+inline __m512 _mm512_setzero_ps() { return {}; }
+inline __m512d _mm512_setzero_pd() { return {}; }
+inline __m512i _mm512_setzero_si512() { return {}; }
+inline __m512 _mm512_set1_ps(float x) { return repeat<64>(x); }
+inline __m512i _mm512_set1_epi32(int x) { return repeat<64>(static_cast<int32_t>(x)); }
+inline __m512i _mm512_set1_epi8(int8_t x) { return repeat<64>(x); }
+inline __m128d _mm_set_sd(double x) {
+  __m128d r{};
+  r.set<double>(0, x);
+  return r;
+}
+
+// ---- casts, halves, scalars ----
+
+inline __m512d _mm512_castps_pd(__m512 x) { return x; }
+inline __m256 _mm256_castpd_ps(__m256d x) { return x; }
+inline __m256 _mm512_castps512_ps256(__m512 x) { return half(x, 0); }
+inline __m256d _mm512_castpd512_pd256(__m512d x) { return half(x, 0); }
+inline __m256i _mm512_castsi512_si256(__m512i x) { return half(x, 0); }
+inline __m128 _mm256_castps256_ps128(__m256 x) { return half(x, 0); }
+inline __m128d _mm256_castpd256_pd128(__m256d x) { return half(x, 0); }
+inline __m128i _mm256_castsi256_si128(__m256i x) { return half(x, 0); }
+inline __m256d _mm512_extractf64x4_pd(__m512d x, int i) { return half(x, static_cast<size_t>(i)); }
+inline __m256i _mm512_extracti64x4_epi64(__m512i x, int i) {
+  return half(x, static_cast<size_t>(i));
+}
+inline __m128 _mm256_extractf128_ps(__m256 x, int i) { return half(x, static_cast<size_t>(i)); }
+inline __m128d _mm256_extractf128_pd(__m256d x, int i) { return half(x, static_cast<size_t>(i)); }
+inline __m128i _mm256_extracti128_si256(__m256i x, int i) {
+  return half(x, static_cast<size_t>(i));
+}
+inline float _mm_cvtss_f32(__m128 x) { return x.get<float>(0); }
+inline double _mm_cvtsd_f64(__m128d x) { return x.get<double>(0); }
+inline int _mm_cvtsi128_si32(__m128i x) { return x.get<int32_t>(0); }
+
+// ---- float ----
+
+inline __m512 _mm512_add_ps(__m512 a, __m512 b) { return lanewise<float>(a, b, kPlus); }
+inline __m512 _mm512_sub_ps(__m512 a, __m512 b) { return lanewise<float>(a, b, kMinus); }
+inline __m512 _mm512_mul_ps(__m512 a, __m512 b) { return lanewise<float>(a, b, kTimes); }
+inline __m256 _mm256_add_ps(__m256 a, __m256 b) { return lanewise<float>(a, b, kPlus); }
+inline __m128 _mm_add_ps(__m128 a, __m128 b) { return lanewise<float>(a, b, kPlus); }
+inline __m512d _mm512_add_pd(__m512d a, __m512d b) { return lanewise<double>(a, b, kPlus); }
+inline __m256d _mm256_add_pd(__m256d a, __m256d b) { return lanewise<double>(a, b, kPlus); }
+inline __m128d _mm_add_pd(__m128d a, __m128d b) { return lanewise<double>(a, b, kPlus); }
+inline __m128 _mm_add_ss(__m128 a, __m128 b) {
+  a.set<float>(0, a.get<float>(0) + b.get<float>(0));
+  return a;
+}
+inline __m128d _mm_add_sd(__m128d a, __m128d b) {
+  a.set<double>(0, a.get<double>(0) + b.get<double>(0));
+  return a;
+}
+inline __m128d _mm_sqrt_sd(__m128d a, __m128d b) {
+  a.set<double>(0, std::sqrt(b.get<double>(0)));
+  return a;
+}
+// The second operand if either is NaN.
+inline __m512 _mm512_max_ps(__m512 a, __m512 b) {
+  return lanewise<float>(a, b, [](float x, float y) { return x > y ? x : y; });
+}
+inline __m512 _mm512_min_ps(__m512 a, __m512 b) {
+  return lanewise<float>(a, b, [](float x, float y) { return x < y ? x : y; });
+}
+template <class T>
+__m512 emulated_fma(const __m512& a, const __m512& b, __m512 c) {
+  for (size_t i = 0; i < 64 / sizeof(T); ++i) {
+    c.set<T>(i, std::fma(a.get<T>(i), b.get<T>(i), c.get<T>(i)));
+  }
+  return c;
+}
+inline __m512 _mm512_fmadd_ps(__m512 a, __m512 b, __m512 c) { return emulated_fma<float>(a, b, c); }
+inline __m512d _mm512_fmadd_pd(__m512d a, __m512d b, __m512d c) {
+  return emulated_fma<double>(a, b, c);
+}
+inline __m128 _mm_movehl_ps(__m128 a, __m128 b) {
+  std::memcpy(a.bytes, b.bytes + 8, 8);
+  return a;
+}
+inline __m128 _mm_movehdup_ps(__m128 a) {
+  a.set<float>(0, a.get<float>(1));
+  a.set<float>(2, a.get<float>(3));
+  return a;
+}
+inline __m128d _mm_unpackhi_pd(__m128d a, __m128d b) {
+  a.set<double>(0, a.get<double>(1));
+  a.set<double>(1, b.get<double>(1));
+  return a;
+}
+inline __mmask16 _mm512_mask_cmp_ps_mask(__mmask16 m, __m512 a, __m512 b, EmulatedPredicate p) {
+  unsigned held = 0;
+  for (size_t i = 0; i < 16; ++i) {
+    const float x = a.get<float>(i), y = b.get<float>(i);
+    held |= static_cast<unsigned>(p == kEmulatedLess ? x < y : x <= y) << i;
+  }
+  return static_cast<__mmask16>(held & m);
+}
+inline __mmask16 _mm512_cmp_ps_mask(__m512 a, __m512 b, EmulatedPredicate p) {
+  return _mm512_mask_cmp_ps_mask(0xFFFF, a, b, p);
+}
+
+// ---- conversions ----
+
+inline __m512 _mm512_cvtepi32_ps(__m512i x) { return convert<int32_t, float, 64>(x, kSame); }
+inline __m512d _mm512_cvtps_pd(__m256 x) { return convert<float, double, 64>(x, kSame); }
+inline __m512i _mm512_cvtepi8_epi16(__m256i x) { return convert<int8_t, int16_t, 64>(x, kSame); }
+inline __m512i _mm512_cvtepu8_epi16(__m256i x) { return convert<uint8_t, int16_t, 64>(x, kSame); }
+inline __m512i _mm512_cvtepu8_epi32(__m128i x) { return convert<uint8_t, int32_t, 64>(x, kSame); }
+inline __m128i _mm512_cvtepi32_epi8(__m512i x) { return convert<int32_t, int8_t, 16>(x, kSame); }
+inline __m256i _mm512_cvtepi32_epi16(__m512i x) { return convert<int32_t, int16_t, 32>(x, kSame); }
+inline __m512i _mm512_cvtps_epi32(__m512 x) {
+  return convert<float, int32_t, 64>(x, [](float f) {
+    return std::abs(f) < 0x1p31f ? static_cast<int32_t>(std::nearbyint(f)) : INT32_MIN;
+  });
+}
+
+// ---- integers; sums wrap ----
+
+inline __m512i _mm512_add_epi32(__m512i a, __m512i b) { return lanewise<uint32_t>(a, b, kPlus); }
+inline __m256i _mm256_add_epi32(__m256i a, __m256i b) { return lanewise<uint32_t>(a, b, kPlus); }
+inline __m128i _mm_add_epi32(__m128i a, __m128i b) { return lanewise<uint32_t>(a, b, kPlus); }
+inline __m512i _mm512_sub_epi32(__m512i a, __m512i b) { return lanewise<uint32_t>(a, b, kMinus); }
+inline __m512i _mm512_sub_epi16(__m512i a, __m512i b) { return lanewise<int16_t>(a, b, kMinus); }
+inline __m512i _mm512_xor_si512(__m512i a, __m512i b) {
+  return lanewise<uint64_t>(a, b, [](uint64_t x, uint64_t y) { return x ^ y; });
+}
+inline __m512i _mm512_slli_epi32(__m512i x, unsigned bits) {
+  return convert<uint32_t, uint32_t, 64>(x, [=](uint32_t v) { return v << bits; });
+}
+inline __m512i _mm512_srai_epi32(__m512i x, unsigned bits) {
+  return convert<int32_t, int32_t, 64>(x, [=](int32_t v) { return v >> bits; });
+}
+inline __m512i _mm512_mask_add_epi32(__m512i from, __mmask16 m, __m512i a, __m512i b) {
+  for (size_t i = 0; i < 16; ++i) {
+    if (m >> i & 1) from.set<uint32_t>(i, a.get<uint32_t>(i) + b.get<uint32_t>(i));
+  }
+  return from;
+}
+inline __m512i _mm512_madd_epi16(__m512i a, __m512i b) {
+  __m512i r;
+  for (size_t i = 0; i < 16; ++i) {
+    const int32_t even = a.get<int16_t>(2 * i) * b.get<int16_t>(2 * i);
+    const int32_t odd = a.get<int16_t>(2 * i + 1) * b.get<int16_t>(2 * i + 1);
+    r.set<uint32_t>(i, static_cast<uint32_t>(even) + static_cast<uint32_t>(odd));
+  }
+  return r;
+}
+inline __m512i _mm512_dpbusd_epi32(__m512i sum, __m512i u, __m512i s) {
+  for (size_t i = 0; i < 16; ++i) {
+    uint32_t lane = sum.get<uint32_t>(i);
+    for (size_t j = 4 * i; j < 4 * i + 4; ++j) {
+      lane += static_cast<uint32_t>(u.get<uint8_t>(j) * s.get<int8_t>(j));
+    }
+    sum.set<uint32_t>(i, lane);
+  }
+  return sum;
+}
+// Within each half of 128 bits: two sums of neighbours from a, then two from b.
+inline __m256i _mm256_hadd_epi32(__m256i a, __m256i b) {
+  __m256i r;
+  for (size_t i = 0; i < 8; ++i) {
+    const __m256i& from = i % 4 < 2 ? a : b;
+    const size_t pair = i / 4 * 4 + i % 2 * 2;
+    r.set<uint32_t>(i, from.get<uint32_t>(pair) + from.get<uint32_t>(pair + 1));
+  }
+  return r;
+}
+inline __m128i _mm_unpackhi_epi64(__m128i a, __m128i b) { return _mm_unpackhi_pd(a, b); }
+inline __m128i _mm_shuffle_epi32(__m128i a, int order) {
+  __m128i r;
+  for (size_t i = 0; i < 4; ++i) {
+    r.set<int32_t>(i, a.get<int32_t>(static_cast<size_t>(order >> (2 * i) & 3)));
+  }
+  return r;
+}
+
+}  // namespace omen::simd
