@@ -1,0 +1,136 @@
+/**
+ * Call: what limits and watches one asynchronous call (signal, timeoutMs, onProgress), from the
+ * call until its promise settles.
+ *
+ * Two halves of a call's life: while it waits or stages on this side, `over` is asked and
+ * `onOver` told; once it is native, its operation is cancelled instead, and native code decides
+ * whether the commit came first. The operation's clock starts with the call, queueing included.
+ */
+
+import type { NativeAddon, NativeOperation } from '../types/native.js'
+import type { AbortSignalLike } from '../types/values.js'
+import { OmenError } from './errors.js'
+import type { CallSettings } from './options.js'
+
+const PROGRESS_MS = 50
+const TIMER_MS_MAX = 2 ** 31 - 1
+
+function aborted(signal: AbortSignalLike): OmenError {
+  return new OmenError('ERR_ABORTED', "the caller's signal aborted the call; nothing was stored", {
+    cause: signal.reason,
+  })
+}
+
+export class Call {
+  readonly operation: NativeOperation
+  readonly #settings: CallSettings
+  readonly #deadline: number
+  #onOver: ((error: OmenError) => void) | undefined
+  #timeout: NodeJS.Timeout | undefined
+  #poll: NodeJS.Timeout | undefined
+  #told = -1
+
+  /** undefined where the call has neither signal nor timeout nor progress. */
+  static start(addon: NativeAddon, settings: CallSettings): Call | undefined {
+    const { signal, timeoutMs, onProgress } = settings
+    if (signal === undefined && timeoutMs === undefined && onProgress === undefined) {
+      return undefined
+    }
+    if (signal?.aborted) throw aborted(signal)
+    return new Call(addon, settings)
+  }
+
+  private constructor(addon: NativeAddon, settings: CallSettings) {
+    this.#settings = settings
+    const { signal, timeoutMs } = settings
+    this.operation = new addon.Operation(timeoutMs)
+    this.#deadline =
+      timeoutMs === undefined ? Number.POSITIVE_INFINITY : performance.now() + timeoutMs
+    signal?.addEventListener('abort', this.#abort)
+  }
+
+  readonly #abort = (): void => {
+    const { signal } = this.#settings
+    if (this.#onOver !== undefined && signal !== undefined) this.#onOver(aborted(signal))
+    else this.operation.cancel()
+  }
+
+  /** Tells `onOver` of an abort or timeout for as long as the call waits on this side. */
+  wait(onOver: (error: OmenError) => void): void {
+    this.#onOver = onOver
+    const { timeoutMs } = this.#settings
+    if (timeoutMs !== undefined && timeoutMs <= TIMER_MS_MAX) {
+      this.#timeout = setTimeout(() => {
+        const error = this.over()
+        if (error !== undefined) this.#onOver?.(error)
+      }, timeoutMs + 1)
+    }
+  }
+
+  /** Why the call is over already, if it is. */
+  over(): OmenError | undefined {
+    const { signal, timeoutMs } = this.#settings
+    if (signal?.aborted) return aborted(signal)
+    if (performance.now() <= this.#deadline) return undefined
+    return new OmenError('ERR_TIMEOUT', `not done within ${timeoutMs} ms; nothing was stored`)
+  }
+
+  /** The call went native: from now on the operation is what gets cancelled. */
+  submitted(rows: number): void {
+    this.#onOver = undefined
+    clearTimeout(this.#timeout)
+    if (this.#settings.onProgress === undefined) return
+    this.#poll = setInterval(() => this.#readProgress(rows), PROGRESS_MS)
+    this.#poll.unref()
+  }
+
+  /** Rows staged so far: each counts half. */
+  staged(rows: number, total: number): void {
+    this.#tell(Math.floor(rows / 2), total)
+  }
+
+  #readProgress(rows: number): void {
+    const [done, total] = this.operation.progress()
+    if (total === 0) return
+    if (rows === 0) this.#tell(done, total)
+    else this.#tell(Math.floor((rows + rows * (done / total)) / 2), rows)
+  }
+
+  // The callback is the caller's: what it throws is an uncaught error of theirs, as in any listener.
+  #tell(done: number, total: number): void {
+    if (done <= this.#told) return
+    this.#told = done
+    try {
+      this.#settings.onProgress?.({ done, total })
+    } catch (error) {
+      queueMicrotask(() => {
+        throw error
+      })
+    }
+  }
+
+  /** Waits for native work and ends the call. Names the signal's reason as the cause. */
+  async settle<T>(work: Promise<T>, rows = 0): Promise<T> {
+    try {
+      const result = await work
+      const total = rows > 0 ? rows : this.operation.progress()[1]
+      if (total > 0) this.#tell(total, total)
+      return result
+    } catch (error) {
+      const { signal } = this.#settings
+      if (error instanceof OmenError && error.code === 'ERR_ABORTED' && signal?.aborted) {
+        throw aborted(signal)
+      }
+      throw error
+    } finally {
+      this.end()
+    }
+  }
+
+  end(): void {
+    this.#onOver = undefined
+    clearTimeout(this.#timeout)
+    clearInterval(this.#poll)
+    this.#settings.signal?.removeEventListener('abort', this.#abort)
+  }
+}

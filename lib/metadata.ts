@@ -1,0 +1,163 @@
+/**
+ * Metadata: objects to JSON text and back.
+ *
+ * Why a walk of our own: JSON.stringify turns NaN into null, drops functions, calls toJSON and
+ * writes a Date as a string, all in silence. The walk refuses what would not read back as it was,
+ * and tells whether JSON.stringify may do the rest: it may unless there are Dates.
+ */
+
+import { types } from 'node:util'
+import { OmenError } from './errors.js'
+import { describe } from './text.js'
+
+/** Nested objects and arrays of one record: the engine's bound. */
+const DEPTH_MAX = 64
+
+/**
+ * The JSON text of one record's metadata.
+ *
+ * @param row  For messages: the row of the batch, or undefined for a single record.
+ * @throws {OmenError} ERR_METADATA with `details.path` and `details.row`.
+ */
+export function metadataToJson(value: unknown, row?: number): string {
+  const reason =
+    typeof value !== 'object' || value === null || Array.isArray(value) ? 'type' : refusal(value)
+  if (reason !== undefined) {
+    throw fault('', row, `metadata is a plain object, not ${describe(value)}`)
+  }
+  const hasDates = walkObject(value as Record<string, unknown>, '', row, 1)
+  return hasDates ? objectToJson(value as Record<string, unknown>) : JSON.stringify(value)
+}
+
+function fault(path: string, row: number | undefined, message: string): OmenError {
+  const where = `${row === undefined ? '' : `row ${row}: `}${path === '' ? '' : `${path}: `}`
+  return new OmenError('ERR_METADATA', where + message, {
+    details: { ...(row === undefined ? {} : { row }), ...(path === '' ? {} : { path }) },
+  })
+}
+
+// What makes an object other than plain data: undefined if it is plain. Instances of classes count
+// as data with their own fields.
+function refusal(object: object): string | undefined {
+  const prototype = Object.getPrototypeOf(object)
+  if (prototype === Object.prototype || prototype === null) return undefined
+  const tag = Object.prototype.toString.call(object)
+  if (tag !== '[object Object]') return `${describe(object)} is not JSON`
+  if (typeof (object as { toJSON?: unknown }).toJSON === 'function') {
+    return 'an object with a toJSON method is not plain; store what the method returns'
+  }
+  return undefined
+}
+
+/** Checks an object; whether there is a Date anywhere in it. */
+function walkObject(
+  object: Record<string, unknown>,
+  path: string,
+  row: number | undefined,
+  depth: number,
+): boolean {
+  let hasDates = false
+  for (const key of Object.keys(object)) {
+    const value = object[key]
+    if (value === undefined) continue
+    if (key.charCodeAt(0) === 36 || key.includes('.')) {
+      const at = path === '' ? key : `${path}.${key}`
+      throw fault(
+        at,
+        row,
+        "keys hold no '.' and do not start with '$': filters could not name them",
+      )
+    }
+    // Most values are scalars: their path is only put together for a message.
+    if (typeof value === 'string' || typeof value === 'boolean' || value === null) continue
+    if (typeof value === 'number' && Number.isFinite(value)) continue
+    if (walkValue(value, path === '' ? key : `${path}.${key}`, row, depth)) hasDates = true
+  }
+  return hasDates
+}
+
+function walkList(
+  list: readonly unknown[],
+  path: string,
+  row: number | undefined,
+  depth: number,
+): boolean {
+  let hasDates = false
+  for (let i = 0; i < list.length; i++) {
+    const value = list[i]
+    if (typeof value === 'string' || typeof value === 'boolean' || value === null) continue
+    if (typeof value === 'number' && Number.isFinite(value)) continue
+    if (walkValue(value, `${path}[${i}]`, row, depth)) hasDates = true
+  }
+  return hasDates
+}
+
+function walkValue(value: unknown, path: string, row: number | undefined, depth: number): boolean {
+  if (typeof value === 'number') {
+    throw fault(path, row, `${value} is not a JSON number; leave the key out, or use null`)
+  }
+  if (typeof value === 'bigint') {
+    throw fault(path, row, `${value}n is a bigint, which JSON has not; use a number or a string`)
+  }
+  if (value === undefined) throw fault(path, row, 'undefined within an array; use null')
+  if (typeof value !== 'object' || value === null) {
+    throw fault(path, row, `${describe(value)} is not JSON`)
+  }
+  if (types.isDate(value)) {
+    if (Number.isNaN(value.getTime())) throw fault(path, row, 'the date is invalid')
+    return true
+  }
+  if (depth >= DEPTH_MAX) {
+    const at = path.length > 200 ? `${path.slice(0, 200)}...` : path
+    throw fault(at, row, `circular, or nested deeper than ${DEPTH_MAX} levels`)
+  }
+  if (Array.isArray(value)) return walkList(value, path, row, depth + 1)
+  const reason = refusal(value)
+  if (reason !== undefined) throw fault(path, row, reason)
+  return walkObject(value as Record<string, unknown>, path, row, depth + 1)
+}
+
+// JSON.stringify would call Date.toJSON before anything else could see the Date, so records that
+// have one are written here. They were checked by the walk.
+function objectToJson(object: Record<string, unknown>): string {
+  let text = ''
+  for (const key of Object.keys(object)) {
+    const value = object[key]
+    if (value === undefined) continue
+    text += `${text === '' ? '' : ','}${JSON.stringify(key)}:${valueToJson(value)}`
+  }
+  return `{${text}}`
+}
+
+function valueToJson(value: unknown): string {
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value)
+  if (types.isDate(value)) return `{"$date":"${value.toISOString()}"}`
+  if (Array.isArray(value)) return `[${value.map(valueToJson).join(',')}]`
+  return objectToJson(value as Record<string, unknown>)
+}
+
+/** Turns every {"$date": ISO} of parsed JSON into a Date, in place. Returns the value. */
+export function reviveDates(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value
+  if (Array.isArray(value)) {
+    for (let i = 0; i < value.length; i++) value[i] = reviveDates(value[i])
+    return value
+  }
+  const object = value as Record<string, unknown>
+  const keys = Object.keys(object)
+  if (keys.length === 1 && keys[0] === '$date') return new Date(object.$date as string)
+  for (const key of keys) {
+    const old = object[key]
+    const revived = reviveDates(old)
+    // Defined, not assigned: an own property may be called __proto__.
+    if (revived !== old) {
+      Object.defineProperty(object, key, {
+        value: revived,
+        writable: true,
+        enumerable: true,
+        configurable: true,
+      })
+    }
+  }
+  return value
+}

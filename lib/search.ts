@@ -1,0 +1,176 @@
+/**
+ * Searches: the fast path of searchSync, and what its siblings share.
+ *
+ * searchSync allocates nothing but its hits: options are read into one object of this module, and
+ * native code writes into one buffer of this thread. Both are used between two calls of the
+ * caller's code, so that a getter among the options may search as well.
+ */
+
+import type { NativeAddon, NativeCollection } from '../types/native.js'
+import type { Plan } from '../types/stats.js'
+import { Call } from './call.js'
+import { type CallSettings, readSearch, type SearchCall, searchCall } from './options.js'
+import { type AnyRow, BatchHitArrays, hitsFrom, hitsOf, NO_BATCH } from './results.js'
+import { packRows, toVector, type VectorSet, vectorSet } from './vectors.js'
+
+const shared = searchCall()
+
+/** Views of the buffer that searchSync's native half writes into. */
+class Scratch {
+  capacity = 0
+  head = new Uint32Array(2)
+  ids = new Float64Array(0)
+  distances = new Float32Array(0)
+
+  grow(addon: NativeAddon, k: number): void {
+    const buffer = addon.scratch(k)
+    this.capacity = (buffer.byteLength - 8) / 12
+    this.head = new Uint32Array(buffer, 0, 2)
+    this.ids = new Float64Array(buffer, 8, this.capacity)
+    this.distances = new Float32Array(buffer, 8 + 8 * this.capacity, this.capacity)
+  }
+}
+
+const scratch = new Scratch()
+const IDS_IN_JSON = 1
+const HAS_DATES = 2
+
+export function searchSync(
+  addon: NativeAddon,
+  collection: NativeCollection,
+  query: unknown,
+  options: unknown,
+): AnyRow[] {
+  const vector = toVector(query)
+  readSearch(options, shared)
+  const { k, ef, mode, maxDistance, filter, include } = shared
+  if (include > 1) {
+    const rows = collection.searchRowsSync(vector, k, ef, mode, maxDistance, filter, include)
+    return hitsOf(rows, include)
+  }
+  if (k > scratch.capacity) scratch.grow(addon, k)
+  const bits = include as 0 | 1
+  const json = collection.searchSync(vector, k, ef, mode, maxDistance, filter, bits)
+  const count = scratch.head[0] as number
+  const flags = scratch.head[1] as number
+  const ids = (flags & IDS_IN_JSON) === 0 ? scratch.ids : undefined
+  return hitsFrom(count, ids, scratch.distances, json, (flags & HAS_DATES) !== 0, bits === 1)
+}
+
+export function searchInto(
+  collection: NativeCollection,
+  query: unknown,
+  ids: Float64Array | BigUint64Array,
+  distances: Float32Array,
+  options: unknown,
+): number {
+  const vector = toVector(query)
+  readSearch(options, shared)
+  const { k, ef, mode, maxDistance, filter } = shared
+  return collection.searchIntoSync(vector, ids, distances, k, ef, mode, maxDistance, filter)
+}
+
+function startCall(addon: NativeAddon, call: SearchCall): Call | undefined {
+  if (call.signal === undefined && call.timeoutMs === undefined) return undefined
+  const { signal, timeoutMs } = call
+  const settings: CallSettings = { signal, timeoutMs, onProgress: undefined }
+  return Call.start(addon, settings)
+}
+
+/** Settles native work under the call's signal, if it has a call. */
+export function settle<T>(work: Promise<T>, call: Call | undefined): Promise<T> {
+  return call === undefined ? work : call.settle(work)
+}
+
+export async function search(
+  addon: NativeAddon,
+  collection: NativeCollection,
+  query: unknown,
+  options: unknown,
+): Promise<AnyRow[]> {
+  const vector = toVector(query)
+  const call = searchCall()
+  readSearch(options, call)
+  const { k, ef, mode, maxDistance, filter, include } = call
+  const running = startCall(addon, call)
+  const operation = running?.operation
+  const work = collection.search(vector, k, ef, mode, maxDistance, filter, include, operation)
+  return hitsOf(await settle(work, running), include)
+}
+
+function querySet(collection: NativeCollection, queries: unknown): VectorSet {
+  return vectorSet(queries, { rows: 0, dimensions: collection.dimensions })
+}
+
+export function searchBatchSync(
+  collection: NativeCollection,
+  queries: unknown,
+  options: unknown,
+): BatchHitArrays {
+  const set = querySet(collection, queries)
+  const floats = packRows(set)
+  readSearch(options, shared)
+  const { k, ef, mode, maxDistance, filter } = shared
+  if (set.rows === 0) return new BatchHitArrays(NO_BATCH, k)
+  const batch = collection.searchBatchSync(
+    floats,
+    set.rows,
+    set.dimensions,
+    k,
+    ef,
+    mode,
+    maxDistance,
+    filter,
+  )
+  return new BatchHitArrays(batch, k)
+}
+
+export async function searchBatch(
+  addon: NativeAddon,
+  collection: NativeCollection,
+  queries: unknown,
+  options: unknown,
+): Promise<BatchHitArrays> {
+  const set = querySet(collection, queries)
+  const floats = packRows(set)
+  const call = searchCall()
+  readSearch(options, call)
+  const { k, ef, mode, maxDistance, filter } = call
+  if (set.rows === 0) return new BatchHitArrays(NO_BATCH, k)
+  const running = startCall(addon, call)
+  const work = collection.searchBatch(
+    floats,
+    set.rows,
+    set.dimensions,
+    k,
+    ef,
+    mode,
+    maxDistance,
+    filter,
+    running?.operation,
+  )
+  return new BatchHitArrays(await settle(work, running), k)
+}
+
+export function explainSync(collection: NativeCollection, query: unknown, options: unknown): Plan {
+  const vector = toVector(query)
+  readSearch(options, shared)
+  const { k, ef, mode, maxDistance, filter } = shared
+  return collection.explainSync(vector, k, ef, mode, maxDistance, filter)
+}
+
+export async function explain(
+  addon: NativeAddon,
+  collection: NativeCollection,
+  query: unknown,
+  options: unknown,
+): Promise<Plan> {
+  const vector = toVector(query)
+  const call = searchCall()
+  readSearch(options, call)
+  const { k, ef, mode, maxDistance, filter } = call
+  const running = startCall(addon, call)
+  const operation = running?.operation
+  const work = collection.explain(vector, k, ef, mode, maxDistance, filter, operation)
+  return settle(work, running)
+}

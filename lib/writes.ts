@@ -1,0 +1,238 @@
+/**
+ * Writes: what stages and submits for add, upsert, update, delete, clear and optimize.
+ *
+ * Each comes in two ways over the same parts: in slices through a WriteQueue, or all at once (Sync).
+ */
+
+import type {
+  NativeAddon,
+  NativeCollection,
+  NativeId,
+  NativeIdList,
+  NativeIds,
+  NativeWriteBatch,
+  NativeWriteKind,
+} from '../types/native.js'
+import type { Id } from '../types/values.js'
+import type { Call } from './call.js'
+import { OmenError } from './errors.js'
+import { filterToJson, isEmptyFilter } from './filter.js'
+import { checkIds, isIds, normalId } from './ids.js'
+import { isOneRecord, type RowSource, recordsSource, vectorsSource } from './incoming.js'
+import { metadataToJson } from './metadata.js'
+import { argumentError } from './options.js'
+import { SLICE_MS, type StagedWrite } from './staging.js'
+import { describe } from './text.js'
+import { detached, toVector } from './vectors.js'
+
+/** Chooses how many rows a slice takes, from how long the last one took. */
+class Pace {
+  #rows: number
+
+  constructor(firstRows: number) {
+    this.#rows = Math.max(1, firstRows)
+  }
+
+  /** Runs slices of `work` over [row, rows) until then. Returns the row reached. */
+  run(row: number, rows: number, until: number, work: (from: number, to: number) => void): number {
+    let at = row
+    while (at < rows) {
+      const start = performance.now()
+      if (start >= until) break
+      const to = Math.min(rows, at + this.#rows)
+      work(at, to)
+      const tookMs = Math.max(performance.now() - start, 0.001)
+      const wanted = Math.floor(((to - at) * SLICE_MS) / tookMs)
+      this.#rows = Math.max(1, Math.min(wanted, this.#rows * 4))
+      at = to
+    }
+    return at
+  }
+}
+
+export type WriteKind = 'add' | 'upsert' | 'addBatch'
+
+const NATIVE_KIND: Record<WriteKind, NativeWriteKind> = { add: 0, upsert: 1, addBatch: 0 }
+const FIRST_SLICE_FLOATS = 16_384
+const FIRST_SLICE_ROWS = 64
+
+function sourceOf(kind: WriteKind, input: unknown, collection: NativeCollection): RowSource {
+  return kind === 'addBatch' ? vectorsSource(input, collection) : recordsSource(input, collection)
+}
+
+/** What add and upsert return: one id for one record, ids for many. */
+function outcome(kind: WriteKind, input: unknown, ids: Id[]): Id | Id[] {
+  return kind !== 'addBatch' && isOneRecord(input) ? (ids[0] as Id) : ids
+}
+
+/** add, upsert and addBatch, in slices. */
+export class RowsWrite implements StagedWrite<Id | Id[]> {
+  readonly #collection: NativeCollection
+  readonly #kind: WriteKind
+  readonly #input: unknown
+  #source: RowSource | undefined
+  #batch: NativeWriteBatch | undefined
+  #pace: Pace | undefined
+  #row = 0
+
+  constructor(collection: NativeCollection, kind: WriteKind, input: unknown) {
+    this.#collection = collection
+    this.#kind = kind
+    this.#input = input
+  }
+
+  get rows(): number {
+    return this.#source?.rows ?? 0
+  }
+
+  stage(until: number, call: Call | undefined): boolean {
+    if (this.#source === undefined) {
+      this.#source = sourceOf(this.#kind, this.#input, this.#collection)
+      const { rows, dimensions } = this.#source
+      if (rows > 0) this.#batch = begin(this.#collection, this.#kind, this.#source)
+      const fit = Math.floor(FIRST_SLICE_FLOATS / Math.max(1, dimensions))
+      this.#pace = new Pace(Math.min(FIRST_SLICE_ROWS, fit))
+    }
+    const { rows } = this.#source
+    this.#row = (this.#pace as Pace).run(this.#row, rows, until, (from, to) => {
+      this.#source?.stage(this.#batch as NativeWriteBatch, from, to)
+    })
+    if (rows > 0) call?.staged(this.#row, rows)
+    return this.#row === rows
+  }
+
+  async submit(call: Call | undefined): Promise<Id | Id[]> {
+    const source = this.#source as RowSource
+    if (this.#batch === undefined) return []
+    const { firstGeneratedId } = await this.#batch.commit(call?.operation)
+    return outcome(this.#kind, this.#input, source.result(firstGeneratedId))
+  }
+
+  abort(): void {
+    this.#batch?.abort()
+  }
+}
+
+function begin(collection: NativeCollection, kind: WriteKind, source: RowSource): NativeWriteBatch {
+  return collection.beginWrite(NATIVE_KIND[kind], source.rows, source.dimensions)
+}
+
+/** addSync, upsertSync and addBatchSync. */
+export function writeRowsSync(
+  collection: NativeCollection,
+  kind: WriteKind,
+  input: unknown,
+): Id | Id[] {
+  const source = sourceOf(kind, input, collection)
+  if (source.rows === 0) return []
+  const batch = begin(collection, kind, source)
+  try {
+    source.stage(batch, 0, source.rows)
+    const { firstGeneratedId } = batch.commitSync()
+    return outcome(kind, input, source.result(firstGeneratedId))
+  } catch (error) {
+    batch.abort()
+    throw error
+  }
+}
+
+/** A write without rows: nothing to stage. */
+export function plainWrite<T>(submit: (call: Call | undefined) => Promise<T>): StagedWrite<T> {
+  return { rows: 0, stage: () => true, submit, abort: () => {} }
+}
+
+/** The change of update, as native code takes it. */
+export interface NativeChange {
+  id: NativeId
+  vector: Float32Array | undefined
+  metadata: string | undefined
+  unset: readonly string[] | undefined
+}
+
+/** @param isLater  The call may wait for its turn: the vector is copied. */
+export function readChange(id: unknown, change: unknown, isLater: boolean): NativeChange {
+  if (typeof change !== 'object' || change === null || Array.isArray(change)) {
+    throw argumentError(`a change is { vector?, metadata?, unset? }, not ${describe(change)}`)
+  }
+  const { vector, metadata, unset, ...others } = change as Record<string, unknown>
+  const [other] = Object.keys(others)
+  if (other !== undefined) {
+    throw argumentError(`unknown key ${JSON.stringify(other)} in a change`)
+  }
+  if (vector === undefined && metadata === undefined && unset === undefined) {
+    throw argumentError('a change without vector, metadata or unset changes nothing')
+  }
+  if (unset !== undefined && !(Array.isArray(unset) && unset.every((k) => typeof k === 'string'))) {
+    throw argumentError(`unset is a list of top-level keys, not ${describe(unset)}`)
+  }
+  const floats = vector === undefined ? undefined : toVector(vector)
+  return {
+    id: normalId(id),
+    vector: isLater ? floats?.slice() : floats,
+    metadata: metadata === undefined ? undefined : metadataToJson(metadata),
+    unset: unset === undefined ? undefined : [...unset],
+  }
+}
+
+/** What delete is asked to delete. */
+export type Deletion = { kind: 'ids'; ids: NativeIds } | { kind: 'filter'; filter: string }
+
+export function readDeletion(which: unknown): Deletion {
+  if (isIds(which)) return { kind: 'ids', ids: which }
+  if (typeof which !== 'object' || which === null) {
+    return { kind: 'ids', ids: [normalId(which)] }
+  }
+  const keys = Object.keys(which).filter((key) => key !== 'filter')
+  if (keys.length > 0) {
+    throw argumentError(
+      `delete takes an id, ids or { filter }, not an object with ${JSON.stringify(keys[0])}`,
+    )
+  }
+  const { filter } = which as { filter?: unknown }
+  if (isEmptyFilter(filter)) {
+    throw new OmenError('ERR_FILTER', 'an empty filter would delete every record: use clear()')
+  }
+  return { kind: 'filter', filter: filterToJson(filter) as string }
+}
+
+export function deleteSync(collection: NativeCollection, which: unknown): number {
+  const deletion = readDeletion(which)
+  if (deletion.kind === 'filter') return collection.deleteFilterSync(deletion.filter)
+  checkIds(deletion.ids, 0, deletion.ids.length)
+  return collection.deleteIdsSync(deletion.ids)
+}
+
+const FIRST_SLICE_IDS = 1024
+
+/** Deletion by ids, which are gathered in slices. */
+export class IdsDeletion implements StagedWrite<number> {
+  readonly rows = 0
+  readonly #collection: NativeCollection
+  readonly #ids: NativeIds
+  readonly #count: number
+  readonly #list: NativeIdList
+  readonly #pace = new Pace(FIRST_SLICE_IDS)
+  #row = 0
+
+  constructor(addon: NativeAddon, collection: NativeCollection, ids: NativeIds) {
+    this.#collection = collection
+    this.#ids = ids
+    this.#count = ids.length
+    this.#list = new addon.IdList()
+  }
+
+  stage(until: number): boolean {
+    this.#row = this.#pace.run(this.#row, this.#count, until, (from, to) => {
+      if (this.#ids.length < this.#count) throw detached('the array of ids')
+      checkIds(this.#ids, from, to)
+      this.#list.push(this.#ids, from, to)
+    })
+    return this.#row === this.#count
+  }
+
+  submit(call: Call | undefined): Promise<number> {
+    return this.#collection.deleteIds(this.#list, call?.operation)
+  }
+
+  abort(): void {}
+}

@@ -1,0 +1,39 @@
+/** What every database can do, embedded or remote. */
+
+import type { Collection, Records } from './collection.js'
+import type { CollectionOptions, OpenCollectionOptions } from './options.js'
+import type { CheckReport, DatabaseStats } from './stats.js'
+import type { Metadata } from './values.js'
+
+/** The methods of a collection stand here too, and act on the collection named `default`. */
+export interface Database<M extends object = Metadata> extends Records<M> {
+  /**
+   * Opens the collection of this name, or creates it.
+   *
+   * @param name  1 to 64 of `A-Z a-z 0-9 _ -`.
+   * @param options  Fixed when it is created. Later, left-out ones take the stored values.
+   * @throws {OmenError} ERR_OPTIONS if a given option differs from the stored one; ERR_NOT_FOUND
+   *   with `createIfMissing: false`; ERR_ARGUMENT, ERR_UNSUPPORTED, ERR_CLOSED.
+   */
+  collection<C extends object = Metadata>(
+    name: string,
+    options?: OpenCollectionOptions,
+  ): Promise<Collection<C>>
+  /** As `collection`, but ERR_EXISTS if there is one of that name. */
+  createCollection<C extends object = Metadata>(
+    name: string,
+    options?: CollectionOptions,
+  ): Promise<Collection<C>>
+  /** The names of all collections, sorted. */
+  listCollections(): Promise<string[]>
+  /** Deletes a collection with all that is in it. Resolves to whether it existed. */
+  dropCollection(name: string): Promise<boolean>
+  /** Options, counts and bytes of all collections. */
+  stats(): Promise<DatabaseStats>
+  /** Resolves when every write that has resolved is durable. In memory there is nothing to do. */
+  flush(): Promise<void>
+  /** Verifies the invariants of every collection. Takes time in proportion to the data. */
+  check(): Promise<CheckReport[]>
+  /** Refuses new calls with ERR_CLOSED, lets running ones finish, frees the memory. Idempotent. */
+  close(): Promise<void>
+}

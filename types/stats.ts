@@ -1,0 +1,97 @@
+/** What the database tells about itself. */
+
+import type { Metric, Quantization, Schema } from './options.js'
+import type { Id } from './values.js'
+
+/** Bytes by use; the parts sum to `total`. */
+export interface Bytes {
+  vectors: number
+  codes: number
+  graph: number
+  ids: number
+  metadata: number
+  columns: number
+  /** Working memory of searches and cached row sets. */
+  scratch: number
+  /** Freed, and waiting for readers that may still look at it. */
+  retired: number
+  total: number
+}
+
+export interface CollectionStats {
+  name: string
+  /** 0 while no vector has fixed them. */
+  dimensions: number
+  metric: Metric
+  quantization: Quantization
+  m: number
+  efConstruction: number
+  keepVectors: boolean
+  schema?: Schema
+  /** Live records. */
+  count: number
+  /** Deleted records that the graph still routes through, until it consolidates. */
+  deleted: number
+  /** Rows free for reuse. */
+  freeSlots: number
+  /** Layers of the graph above the bottom one. */
+  levels: number
+  /** Metadata fields with a column. */
+  indexedFields: number
+  /** The next generated id. */
+  nextId: Id
+  /** `sq8`: whether codes are in use; small collections score floats. */
+  trained: boolean
+  /** How often deleted rows were taken out of the graph. */
+  consolidations: number
+  bytes: Bytes
+}
+
+export interface DatabaseStats {
+  collections: CollectionStats[]
+  /** Bytes of all collections. */
+  bytes: number
+  /** `maxMemoryBytes`; 0: none. */
+  bytesLimit: number
+  /** The instruction set in use: `scalar`, `avx2`, `avx512` or `neon`. */
+  simd: string
+  /** What of it the processor has. */
+  simdFeatures: string
+  /** Threads of the process's pool. */
+  threads: number
+  /** The longest time that native code held this JS thread within an async call, nanoseconds. */
+  nativeSliceNsMax: number
+}
+
+/** What `check()` found in one collection. */
+export interface CheckReport {
+  name: string
+  ok: boolean
+  records: number
+  /** Live records that no path of the graph reaches. */
+  unreachable: number
+  /** The first violated invariant; empty if there is none. */
+  problem: string
+}
+
+/** How a search was answered. */
+export interface Plan {
+  /** `empty`: nothing to score. `filtered-graph`: the graph, ranking only what matches. */
+  plan: 'empty' | 'exact' | 'graph' | 'filtered-graph'
+  /** The graph found too few, and an exact scan answered. */
+  fallback: boolean
+  /** Share of the live records that pass the filter. */
+  selectivity: number
+  /** Records that pass the filter. */
+  matches: number
+  /** Distances computed, on codes or floats. */
+  rowsScored: number
+  /** Nodes of the graph expanded. */
+  hops: number
+  /** Exact distances computed after the graph. */
+  reranked: number
+  /** As used, after widening. */
+  ef: number
+  /** Time inside the engine, nanoseconds. */
+  nativeNs: number
+}
