@@ -1,8 +1,8 @@
 // Bump: memory for a parse tree, freed at once.
 //
-// Why: a parsed filter or document is many small nodes of one lifetime, and every allocation must be
-// refusable: input decides how many there are. The arena of memory/ maps whole pages for data that
-// lives long; this one starts inside the object, so that a small document allocates nothing.
+// Why: a parsed filter or document is many small nodes of one lifetime, and every allocation must
+// be refusable: input decides how many there are. The arena of memory/ maps whole pages for data
+// that lives long; this one starts inside the object, so that a small document allocates nothing.
 // Invariants:
 //   1. What allocate() returned never moves and lives as long as the Bump.
 //   2. Only trivially destructible things lie in it: nothing is destroyed.
@@ -55,6 +55,9 @@ class Bump {
   // False when there is no memory.
   bool copy(std::string_view text, std::string_view* out);
 
+  // What lies outside of the object itself.
+  uint64_t bytes() const { return bytes_; }
+
  private:
   struct Chunk {
     Chunk* previous;
@@ -70,6 +73,7 @@ class Bump {
   std::byte* end_ = inline_ + kInlineBytes;
   Chunk* last_ = nullptr;
   size_t chunk_bytes_ = 4 * kInlineBytes;
+  uint64_t bytes_ = 0;
 };
 
 }  // namespace omen

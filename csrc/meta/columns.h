@@ -2,20 +2,23 @@
 // columns of its fields (derived, what filters read).
 //
 // Why: fields need no declaration, so a column exists per dotted path that some record had, and a
-// cell carries its own type. A cell is one 64-bit word (cell.h): a reader racing an update sees the old
-// value or the new one, never a type of one with a value of the other. Cells lie in chunks of 256
-// slots that exist only where some record has the field: a rare field costs little.
+// cell carries its own type. A cell is one 64-bit word (cell.h): a reader racing an update sees the
+// old value or the new one, never a type of one with a value of the other. Cells lie in chunks of
+// 256 slots that exist only where some record has the field: a rare field costs little.
 // Life of a write, under the collection's commit lock but for parse():
-//   parse() in parallel -> reserve() the whole batch, or nothing -> apply() each, which cannot fail.
+//   parse() in parallel -> reserve() the whole batch, or nothing -> apply() each, which cannot
+//   fail.
 // Invariants (validate() checks them):
 //   1. A cell is what parsing the slot's block gives: no field of an older version stays.
-//   2. Every string code in a cell names a dictionary entry, and an entry's count of references is the
-//      number of cells and array elements that hold it.
+//   2. Every string code in a cell names a dictionary entry, and an entry's count of references is
+//      the number of cells and array elements that hold it.
 //   3. At most kIndexedFieldsMax columns.
-// Threads: parse() any; reserve(), cancel(), apply(), clear() one at a time (the commit lock); readers
-// any time under a pin of the epoch domain. Blocks, arrays and strings are retired through it.
+// Threads: parse() any; reserve(), cancel(), apply(), clear() one at a time (the commit lock);
+// readers any time under a pin of the epoch domain. Blocks, arrays and strings are retired through
+// it.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -23,15 +26,17 @@
 #include <string_view>
 
 #include "base/status.h"
+#include "memory/budget.h"
+#include "memory/epoch.h"
+#include "memory/slot_pages.h"
+#include "meta/cell.h"
+#include "meta/column.h"
+#include "meta/dictionary.h"
 #include "meta/record.h"
+#include "meta/retiring_pool.h"
 #include "meta/schema.h"
 
 namespace omen {
-
-class EpochDomain;
-class MemoryAccount;
-struct Column;
-class Dictionary;
 
 class Columns {
  public:
@@ -45,8 +50,9 @@ class Columns {
   void set_schema(std::shared_ptr<const Schema> schema);
   const Schema* schema() const { return schema_.get(); }
 
-  // Checks a record and finds its fields. The top level must be an object; keys hold no '.' and do not
-  // start with '$' (but {"$date": ISO}). Empty text is {}. ERR_METADATA with the path of the fault.
+  // Checks a record and finds its fields. The top level must be an object; keys hold no '.' and do
+  // not start with '$' (but {"$date": ISO}). Empty text is {}. ERR_METADATA with the path of the
+  // fault.
   Result<ParsedRecord> parse(std::string_view json) const;
 
   // Takes all that apply() will need to put records[i] into slots[i], or nothing at all: columns,
@@ -69,20 +75,46 @@ class Columns {
   }
 
   uint32_t column_count() const;
-  uint64_t string_count() const;
+  uint64_t string_count() const { return dictionary_.count(); }
   // Rises whenever a cell of the column at that path changes, or it comes to exist: what a row set
   // cached for a filter depends on. 0 for a path that no record ever had.
   uint64_t version(std::string_view path) const;
+
+  // What compiled filters read. nullptr: no record ever had the path.
+  const Column* find(std::string_view path) const;
+  const Dictionary& dictionary() const { return dictionary_; }
 
   // Under the commit lock, with no reader; slots at and past `high_water` must be empty.
   Status validate(uint32_t high_water) const;
 
  private:
-  friend class CompiledFilter;
-  struct Impl;
+  Status grow_table();
+  Result<Column*> column_for(const RecordField& field);
+  Status hold_chunk(Column* column, uint32_t slot);
+  void release_chunk(Column* column, uint32_t slot);
+  void destroy_chunks(Column* column);
+  Result<Cell> make_cell(const Scalar& value);
+  Result<Cell> make_array(const RecordField& field);
+  void drop_code(Cell c);
+  void drop_cell(Cell c, bool was_readable);
+  Status cover_slot(uint32_t slot);
+  Status reserve_field(uint32_t slot, RecordField* field);
+  Status reserve_record(uint32_t slot, ParsedRecord* record);
+  void cancel_fields(ParsedRecord* record, uint32_t count);
+  void store_cell(Column* column, uint32_t slot, Cell fresh);
+  bool is_cell_of(Cell c, const Scalar& value) const;
+  bool is_cell_of(Cell c, const RecordField& field) const;
+  Status validate_slot(uint32_t slot) const;
+  Status validate_references() const;
 
+  MemoryAccount* const account_;
   std::shared_ptr<const Schema> schema_;
-  std::unique_ptr<Impl> impl_;
+  mutable RetiringPool blocks_;  // parse() only allocates in it, under the pool's own lock.
+  RetiringPool pool_;            // Columns, chunks, arrays, strings.
+  Dictionary dictionary_;
+  SlotPages block_rows_;         // A pointer to each slot's block.
+  uint32_t block_rows_end_ = 0;  // Slots covered by block_rows_.
+  std::atomic<ColumnTable*> table_{nullptr};
 };
 
 }  // namespace omen

@@ -1,11 +1,11 @@
 // CompiledFilter: a Filter bound to a collection's columns: a row test and a vectorised run.
 //
 // Why: operands become cells (numbers, dictionary codes), so that most tests are one comparison of
-// 64-bit words; run() goes chunk by chunk, the whole tree per 256 slots, and skips chunks in which a
-// column has no values.
+// 64-bit words; run() goes chunk by chunk, the whole tree per 256 slots, and skips chunks in which
+// a column has no values.
 // Use: compile, use and drop it under one pin of the columns' epoch domain: codes of strings are
-// stable that long. Records written after compile() may be seen in their old or new version; the caller
-// checks each hit with Filter::matches_json() on the record's block.
+// stable that long. Records written after compile() may be seen in their old or new version; the
+// caller checks each hit with Filter::matches_json() on the record's block.
 // Threads: const methods from any thread, each under its own pin or the compiler's.
 #pragma once
 
@@ -20,8 +20,8 @@
 
 namespace omen {
 
-// What db/ tells about the ids of slots. Any answer will do for a slot without a record, but it must
-// be safe to ask.
+// What db/ tells about the ids of slots. Any answer will do for a slot without a record, but it
+// must be safe to ask.
 class RowIds {
  public:
   virtual ~RowIds() = default;
@@ -55,7 +55,7 @@ class CompiledFilter {
  private:
   struct Node;
   struct Plan;
-  CompiledFilter() = default;
+  CompiledFilter();
 
   const Filter* filter_ = nullptr;
   std::unique_ptr<Plan> plan_;

@@ -1,6 +1,7 @@
 // Dates: int64 milliseconds since 1970-01-01T00:00:00Z, within the range of JavaScript's Date.
 //
-// Why: a Date travels as {"$date": ISO} in metadata and filters; the engine orders the milliseconds.
+// Why: a Date travels as {"$date": ISO} in metadata and filters; the engine orders the
+// milliseconds.
 // Threads: pure functions.
 #pragma once
 

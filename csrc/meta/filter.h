@@ -1,14 +1,14 @@
 // Filter: a parsed filter, the reference for its meaning.
 //
 // The language is in docs/api.md. In short: { field: value | { $op: operand, ... }, $and: [...],
-// $or: [...], $not: filter, $id: ... }; entries of one object are joined by "and". A field is missing,
-// null, or a value; null matches only null; comparisons across types never match; $ne, $nin and $not
-// are exact complements, so they match missing; on an array an operator holds if any element satisfies
-// it, $contains wants all its operands in an array; strings order by code point.
+// $or: [...], $not: filter, $id: ... }; entries of one object are joined by "and". A field is
+// missing, null, or a value; null matches only null; comparisons across types never match; $ne,
+// $nin and $not are exact complements, so they match missing; on an array an operator holds if any
+// element satisfies it, $contains wants all its operands in an array; strings order by code point.
 //
-// Parsing reduces every operator to And, Or, Not, True, False and six positive leaves, each false on a
-// missing field but for none: what is a complement is a Not. compiled_filter.h runs the same tree on
-// columns; matches_json() runs it on the JSON text, and every test compares the two.
+// Parsing reduces every operator to And, Or, Not, True, False and six positive leaves, each false
+// on a missing field but for none: what is a complement is a Not. compiled_filter.h runs the same
+// tree on columns; matches_json() runs it on the JSON text, and every test compares the two.
 // Invariants:
 //   1. Immutable after parse: share it between threads and searches.
 //   2. At most kFilterDepthMax filter objects deep, kFilterClausesMax leaves.
@@ -23,12 +23,13 @@
 
 #include "base/status.h"
 #include "meta/bump.h"
+#include "meta/scalar.h"
 
 namespace omen {
 
 class Schema;
-struct JsonNode;
 
+inline constexpr uint32_t kIdBytesMax = 512;  // Of a string id.
 inline constexpr uint32_t kFilterDepthMax = 32;
 inline constexpr uint32_t kFilterClausesMax = 1024;
 inline constexpr uint32_t kFilterInMax = 65536;             // Values of one $in, $nin or $contains.
@@ -39,16 +40,6 @@ struct FilterId {
   bool is_integer = true;
   uint64_t integer = 0;
   std::string_view string;
-};
-
-// A scalar, as an operand or an element.
-enum class ScalarKind : uint8_t { kNull, kFalse, kTrue, kNumber, kString, kDate, kInteger };
-struct Scalar {
-  ScalarKind kind = ScalarKind::kNull;
-  double number = 0;
-  int64_t date_ms = 0;
-  uint64_t integer = 0;  // kInteger: only ids.
-  std::string_view text;
 };
 
 enum class FilterOp : uint8_t {
@@ -69,6 +60,9 @@ struct FilterNode {
   FilterNode* next = nullptr;
 };
 
+// Whether an id satisfies a leaf that reads ids.
+bool filter_matches_id(const FilterNode& leaf, const FilterId& id);
+
 class Filter {
  public:
   // ERR_FILTER with the path of the fault ("$and[1].genres.$in[3]"). With a schema, a field that it
@@ -83,7 +77,7 @@ class Filter {
   // The JSON text as given: a key for caches.
   std::string_view text() const { return text_; }
   const FilterNode& root() const { return *root_; }
-  uint64_t bytes() const;
+  uint64_t bytes() const { return sizeof(Filter) + bump_.bytes(); }
 
   // Whether a record with this (valid, stored) JSON and id matches.
   bool matches_json(std::string_view json, const FilterId& id) const;

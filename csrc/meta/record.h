@@ -1,8 +1,8 @@
 // MetadataBlock and ParsedRecord: a record's metadata, as stored and on its way there.
 //
-// Why: the JSON text is the truth and is never changed in place, so that a reader under an epoch pin
-// sees one version whole; the fields found in it feed the columns. Parsing needs no shared state but
-// the pool, so that a batch parses in parallel before any lock is taken.
+// Why: the JSON text is the truth and is never changed in place, so that a reader under an epoch
+// pin sees one version whole; the fields found in it feed the columns. Parsing needs no shared
+// state but the pool, so that a batch parses in parallel before any lock is taken.
 // Invariants:
 //   1. A ParsedRecord owns its block until Columns::apply() takes it.
 //   2. Between Columns::reserve() and apply() or cancel() it also holds a reference to each of its
@@ -18,10 +18,10 @@
 
 namespace omen {
 
-class BlockPool;
 class MemoryAccount;
-class Columns;
+class RetiringPool;
 class Schema;
+struct RecordField;
 
 inline constexpr uint32_t kRecordBytesMax = 1u << 20;  // JSON text of one record.
 inline constexpr uint32_t kRecordDepthMax = 64;        // Nested objects and arrays.
@@ -29,11 +29,13 @@ inline constexpr uint32_t kIndexedFieldsMax = 1024;    // Per collection, and so
 inline constexpr uint32_t kPathBytesMax = 4096;        // Of one dotted path.
 
 struct MetadataBlock {
-  static constexpr uint32_t kHasDate = 1;  // Some object is {"$date": ...}: reading back revives it.
+  static constexpr uint32_t kHasDate = 1;  // Some object is {"$date": ...}.
 
   uint32_t length;
   uint32_t flags;
 
+  uint64_t bytes() const { return sizeof(MetadataBlock) + length; }
+  char* text() { return reinterpret_cast<char*>(this + 1); }
   const char* text() const { return reinterpret_cast<const char*>(this + 1); }
   std::string_view json() const { return {text(), length}; }
 };
@@ -60,11 +62,12 @@ class ParsedRecord {
   void swap(ParsedRecord& other) noexcept;
 
   MetadataBlock* block_ = nullptr;  // nullptr: the record is {}.
-  BlockPool* pool_ = nullptr;
+  RetiringPool* pool_ = nullptr;
   MemoryAccount* account_ = nullptr;
-  struct Field* fields_ = nullptr;  // In one allocation with the bytes they point to.
+  RecordField* fields_ = nullptr;  // In one allocation with what they point to.
   uint64_t fields_bytes_ = 0;
   uint32_t field_count_ = 0;
+  uint32_t slot_ = 0;  // Reserved for this slot.
   bool is_reserved_ = false;
 };
 

@@ -4,7 +4,7 @@
 // counted, handed to the graph as a mask.
 // Invariants (validate() checks them):
 //   1. Bits at and past size() are zero.
-//   2. The account holds exactly the bytes of the words.
+//   2. The words lie within the bytes that the account holds.
 // Threads: one writer; const methods from any thread once written.
 #pragma once
 
@@ -22,7 +22,8 @@ class MemoryAccount;
 class RowSet {
  public:
   RowSet() = default;
-  // Memory is counted as Use::kScratch in the account, which must outlive the set; nullptr: uncounted.
+  // Memory is counted as Use::kScratch in the account, which must outlive the set; nullptr:
+  // uncounted.
   explicit RowSet(MemoryAccount* account) : account_(account) {}
   ~RowSet() { reset(); }
   RowSet(RowSet&& other) noexcept { swap(other); }

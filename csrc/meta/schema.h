@@ -30,7 +30,7 @@ struct SchemaField {
 
 class Schema {
  public:
-  // ERR_OPTIONS with the path of the fault.
+  // ERR_ARGUMENT with the path of the fault.
   static Result<std::shared_ptr<const Schema>> parse(std::string_view json);
 
   // nullptr if the schema does not name the path.
@@ -43,6 +43,7 @@ class Schema {
 
  private:
   Schema() = default;
+  Status finish();  // Checks that no field is within another, and writes text_.
   Bump bump_;
   SchemaField* fields_ = nullptr;  // Sorted by path.
   size_t count_ = 0;
