@@ -25,13 +25,10 @@ import type { Batch, BatchHits, Hit, Include, NewRecord, Page, Row } from '../ty
 import type { CollectionStats, Plan } from '../types/stats.js'
 import type { Id, Ids, Metadata, Vector, Vectors } from '../types/values.js'
 import { Call } from './call.js'
-import { filterToJson } from './filter.js'
-import { normalId } from './ids.js'
-import { readCall } from './options.js'
-import * as reads from './reads.js'
-import * as searches from './search.js'
-import type { Session } from './session.js'
-import type { StagedWrite } from './staging.js'
+import * as reads from './collection/reads.js'
+import * as searches from './collection/search.js'
+import type { Session } from './collection/session.js'
+import type { StagedWrite } from './collection/staging.js'
 import {
   deleteSync,
   IdsDeletion,
@@ -41,7 +38,10 @@ import {
   readDeletion,
   type WriteKind,
   writeRowsSync,
-} from './writes.js'
+} from './collection/writes.js'
+import { filterToJson } from './filter.js'
+import { normalId } from './ids.js'
+import { readCall } from './options.js'
 
 /** Everything that DB and collections have in common. */
 export abstract class RecordMethods<M extends object = Metadata>

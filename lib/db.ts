@@ -18,13 +18,13 @@ import type {
 } from '../types/options.js'
 import type { CheckReport, DatabaseStats } from '../types/stats.js'
 import type { Metadata } from '../types/values.js'
+import { collectionStats } from './collection/reads.js'
+import { Session } from './collection/session.js'
+import { plainWrite } from './collection/writes.js'
 import { NamedCollection, RecordMethods } from './collection.js'
 import { OmenError } from './errors.js'
 import { native } from './native.js'
 import { collectionName, readCollection, readMemory } from './options.js'
-import { collectionStats } from './reads.js'
-import { Session } from './session.js'
-import { plainWrite } from './writes.js'
 
 const DEFAULT = 'default'
 

@@ -71,6 +71,8 @@ export interface Operators<Value, Elements = never> {
   $exists?: boolean
   /** Arrays only: all of these are among the elements. */
   $contains?: [Elements] extends [never] ? never : Elements | readonly Elements[]
+  /** The exact complement of these: matches where the field is missing, too. */
+  $not?: Operators<Value, Elements>
 }
 
 /** What may stand at a field whose values have type V: a value (which means `$eq`) or operators. */
@@ -88,6 +90,7 @@ export interface IdOperators {
   $lte?: Id
   $in?: readonly Id[] | Uint32Array | Float64Array | BigUint64Array
   $nin?: readonly Id[] | Uint32Array | Float64Array | BigUint64Array
+  $not?: IdOperators
 }
 
 interface Joined<M extends object> {

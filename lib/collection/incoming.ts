@@ -4,13 +4,13 @@
  */
 
 import { types } from 'node:util'
-import type { NativeCollection, NativeIds, NativeWriteBatch } from '../types/native.js'
-import type { Id } from '../types/values.js'
-import { OmenError } from './errors.js'
-import { generatedIds, idList, normalId } from './ids.js'
-import { metadataToJson } from './metadata.js'
-import { argumentError } from './options.js'
-import { describe } from './text.js'
+import type { NativeCollection, NativeIds, NativeWriteBatch } from '../../types/native.js'
+import type { Id } from '../../types/values.js'
+import { OmenError } from '../errors.js'
+import { generatedIds, idList, normalId } from '../ids.js'
+import { metadataToJson } from '../metadata.js'
+import { argumentError } from '../options.js'
+import { describe } from '../text.js'
 import {
   detached,
   isNumbers,
@@ -19,7 +19,7 @@ import {
   toVector,
   type VectorSet,
   vectorSet,
-} from './vectors.js'
+} from '../vectors.js'
 
 /** Many rows of one write. */
 export abstract class RowSource {

@@ -12,18 +12,18 @@ import type {
   NativeIds,
   NativeWriteBatch,
   NativeWriteKind,
-} from '../types/native.js'
-import type { Id } from '../types/values.js'
-import type { Call } from './call.js'
-import { OmenError } from './errors.js'
-import { filterToJson, isEmptyFilter } from './filter.js'
-import { checkIds, isIds, normalId } from './ids.js'
+} from '../../types/native.js'
+import type { Id } from '../../types/values.js'
+import type { Call } from '../call.js'
+import { OmenError } from '../errors.js'
+import { filterToJson, isEmptyFilter } from '../filter.js'
+import { checkIds, isIds, normalId } from '../ids.js'
+import { metadataToJson } from '../metadata.js'
+import { argumentError } from '../options.js'
+import { describe } from '../text.js'
+import { detached, toVector } from '../vectors.js'
 import { isOneRecord, type RowSource, recordsSource, vectorsSource } from './incoming.js'
-import { metadataToJson } from './metadata.js'
-import { argumentError } from './options.js'
 import { SLICE_MS, type StagedWrite } from './staging.js'
-import { describe } from './text.js'
-import { detached, toVector } from './vectors.js'
 
 /** Chooses how many rows a slice takes, from how long the last one took. */
 class Pace {

@@ -1,10 +1,10 @@
 /** Reads by id and by page: get, scroll, records, and what the stats of a collection say. */
 
-import type { NativeAddon, NativeCollection, NativeCollectionStats } from '../types/native.js'
-import type { CollectionStats } from '../types/stats.js'
-import { Call } from './call.js'
-import { isIds, normalId, normalIds } from './ids.js'
-import { type ReadCall, readGet, readRecords, readScroll } from './options.js'
+import type { NativeAddon, NativeCollection, NativeCollectionStats } from '../../types/native.js'
+import type { CollectionStats } from '../../types/stats.js'
+import { Call } from '../call.js'
+import { isIds, normalId, normalIds } from '../ids.js'
+import { type ReadCall, readGet, readRecords, readScroll } from '../options.js'
 import { type AnyRow, foundRows, rowsOf } from './results.js'
 import { settle } from './search.js'
 

@@ -6,12 +6,12 @@
  * caller's code, so that a getter among the options may search as well.
  */
 
-import type { NativeAddon, NativeCollection } from '../types/native.js'
-import type { Plan } from '../types/stats.js'
-import { Call } from './call.js'
-import { type CallSettings, readSearch, type SearchCall, searchCall } from './options.js'
+import type { NativeAddon, NativeCollection } from '../../types/native.js'
+import type { Plan } from '../../types/stats.js'
+import { Call } from '../call.js'
+import { type CallSettings, readSearch, type SearchCall, searchCall } from '../options.js'
+import { packRows, toVector, type VectorSet, vectorSet } from '../vectors.js'
 import { type AnyRow, BatchHitArrays, hitsFrom, hitsOf, NO_BATCH } from './results.js'
-import { packRows, toVector, type VectorSet, vectorSet } from './vectors.js'
 
 const shared = searchCall()
 

@@ -9,8 +9,8 @@
  * A write into an idle queue stages at once, within the call: small ones wait for no turn.
  */
 
-import type { Call } from './call.js'
-import type { OmenError } from './errors.js'
+import type { Call } from '../call.js'
+import type { OmenError } from '../errors.js'
 
 /** No slice begins after this much of a turn; a slice aims at SLICE_MS. */
 const TURN_MS = 1.4

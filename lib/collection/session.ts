@@ -3,8 +3,8 @@
  * closed.
  */
 
-import type { NativeAddon, NativeDatabase } from '../types/native.js'
-import { OmenError } from './errors.js'
+import type { NativeAddon, NativeDatabase } from '../../types/native.js'
+import { OmenError } from '../errors.js'
 import { WriteQueue } from './staging.js'
 
 export class Session {

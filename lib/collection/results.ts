@@ -1,10 +1,10 @@
 /** Results: rows, hits and batches of hits, from what native code returns. */
 
-import type { NativeBatch, NativeInclude, NativeRows } from '../types/native.js'
-import type { BatchHit, BatchHits } from '../types/records.js'
-import type { Id } from '../types/values.js'
-import { idFromJson, OmenError } from './errors.js'
-import { reviveDates } from './metadata.js'
+import type { NativeBatch, NativeInclude, NativeRows } from '../../types/native.js'
+import type { BatchHit, BatchHits } from '../../types/records.js'
+import type { Id } from '../../types/values.js'
+import { idFromJson, OmenError } from '../errors.js'
+import { reviveDates } from '../metadata.js'
 
 /** A row before its type is narrowed by `include`. */
 export interface AnyRow {
