@@ -73,8 +73,9 @@ inline F32 f32_max(F32 x, F32 bound) { return _mm512_max_ps(x, bound); }
 inline F32 f32_min(F32 x, F32 bound) { return _mm512_min_ps(x, bound); }
 inline F32 f32_of(I32 x) { return _mm512_cvtepi32_ps(x); }
 
-// GCC turns the intrinsics into plain arithmetic and would fuse it.
-inline F32 f32_unfused(F32 x) {
+// Hides from the compiler where x came from: GCC turns intrinsics into plain arithmetic and would
+// fuse it, and loads a shared operand again for each use.
+inline F32 f32_opaque(F32 x) {
 #if defined(__GNUC__) && !defined(OMENDB_EMULATED_AVX512)
   __asm__("" : "+v"(x));
 #endif

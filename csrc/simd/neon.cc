@@ -60,8 +60,9 @@ inline F32 f32_max(F32 x, F32 bound) { return vmaxnmq_f32(x, bound); }
 inline F32 f32_min(F32 x, F32 bound) { return vminnmq_f32(x, bound); }
 inline F32 f32_of(I32 x) { return vcvtq_f32_s32(x); }
 
-// GCC turns the intrinsics into plain arithmetic and would fuse it.
-inline F32 f32_unfused(F32 x) {
+// Hides from the compiler where x came from: GCC turns intrinsics into plain arithmetic and would
+// fuse it, and loads a shared operand again for each use.
+inline F32 f32_opaque(F32 x) {
 #if defined(__GNUC__)
   __asm__("" : "+w"(x));
 #endif
