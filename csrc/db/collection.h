@@ -141,9 +141,11 @@ class Collection : public std::enable_shared_from_this<Collection> {
   void mark_dropped();
 
   struct Impl;
+  Impl& impl() { return *impl_; }
 
  private:
   explicit Collection(std::unique_ptr<Impl> impl);
+  void prepare_update(Commit* commit);
   std::unique_ptr<Impl> impl_;
 };
 

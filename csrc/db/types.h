@@ -28,7 +28,6 @@ inline constexpr uint32_t kEfMax = 10000;
 inline constexpr uint32_t kMMin = 2;
 inline constexpr uint32_t kMMax = 64;
 inline constexpr uint32_t kEfConstructionMax = 2000;
-inline constexpr size_t kIdBytesMax = 512;
 inline constexpr size_t kBatchRowsMax = size_t{1} << 28;
 
 // Options of a collection. A field with its `given` bit clear takes the stored value or the default.

@@ -1,0 +1,354 @@
+// Applying commits: everything that can fail is done first, then everything that cannot.
+#include <algorithm>
+#include <limits>
+#include <new>
+
+#include "db/collection_impl.h"
+#include "meta/merge.h"
+
+namespace omen {
+
+namespace {
+
+template <class T>
+struct NewArray {
+  T* data = nullptr;
+  explicit NewArray(size_t n) : data(new (std::nothrow) T[n]()) {}
+  ~NewArray() { delete[] data; }
+  NewArray(const NewArray&) = delete;
+  NewArray& operator=(const NewArray&) = delete;
+};
+
+Status no_memory() {
+  return Status::error(ErrorCode::kMemory, "no memory to commit; send smaller batches");
+}
+
+IdView view_of(const IdOut& id, const std::string& text) {
+  IdView v;
+  v.is_string = id.is_string;
+  if (id.is_string) v.text = std::string_view(text).substr(id.value, id.length);
+  else v.integer = id.value;
+  return v;
+}
+
+}  // namespace
+
+// clear() replaced the store while the batch was staged: its rows move to the new one.
+Status Collection::Impl::restage(WriteBatch::Rep& batch) {
+  std::shared_ptr<Store> fresh;
+  {
+    const std::lock_guard<std::mutex> guard(store_mutex_);
+    fresh = owned_store_;
+  }
+  if (fresh == nullptr || fresh == batch.store || batch.rows == 0) return Status::ok();
+  Store& from = *batch.store;
+  NewArray<uint32_t> slots(batch.rows);
+  if (slots.data == nullptr) return no_memory();
+  OMEN_TRY(fresh->slots.allocate_many(static_cast<uint32_t>(batch.rows), slots.data));
+  Status status;
+  {
+    const std::lock_guard<std::mutex> guard(fresh->stage_mutex);
+    status = fresh->ensure_staged(slots.data[batch.rows - 1] + 1);
+  }
+  size_t row = 0;
+  for (; status.is_ok() && row < batch.rows; ++row) {
+    const uint32_t old_slot = batch.slots[row];
+    const uint32_t slot = slots.data[row];
+    std::memcpy(fresh->vector(slot), from.vector(old_slot), batch.dimensions * sizeof(float));
+    if (fresh->has_norms) *fresh->norms.row_as<float>(slot) = *from.norms.row_as<float>(old_slot);
+    const IdView id = from.id_view(old_slot);
+    uint64_t word = id.integer;
+    if (id.is_string) {
+      auto memory = fresh->id_blocks.allocate(IdBlock::size_of(id.text.size()));
+      if (!memory.is_ok()) {
+        status = memory.status();
+        break;
+      }
+      auto* block = static_cast<IdBlock*>(memory.value());
+      block->length = static_cast<uint32_t>(id.text.size());
+      std::memcpy(block->bytes(), id.text.data(), id.text.size());
+      word = reinterpret_cast<uintptr_t>(block);
+      fresh->states.set(slot, SlotStates::kStringId);
+    }
+    fresh->ids.row_as<std::atomic<uint64_t>>(slot)->store(word, std::memory_order_release);
+  }
+  // The old slots go back with a batch that looks like the old one; on failure the new ones do.
+  WriteBatch::Rep leftover;
+  leftover.rows = batch.rows;
+  leftover.store = status.is_ok() ? batch.store : fresh;
+  leftover.slots = static_cast<uint32_t*>(::operator new(batch.rows * sizeof(uint32_t), std::nothrow));
+  if (leftover.slots == nullptr) return no_memory();
+  std::copy_n(status.is_ok() ? batch.slots : slots.data, batch.rows, leftover.slots);
+  if (!status.is_ok()) return status;
+  std::copy_n(slots.data, batch.rows, batch.slots);
+  batch.store = std::move(fresh);
+  batch.generation = batch.store->generation();
+  return Status::ok();
+}
+
+// Fills old_slots with what each row replaces (kNoSlot: nothing). Refuses repeats, and for add() what exists.
+Status Collection::Impl::check_ids(Store& s, Commit* commit, uint32_t* old_slots) {
+  WriteBatch::Rep& b = *commit->batch->rep_;
+  std::fill(old_slots, old_slots + b.rows, kNoSlot);
+  if (b.ids_staged == 0) {
+    const uint64_t next = next_id_.load(std::memory_order_relaxed);
+    if (b.rows > std::numeric_limits<uint64_t>::max() - next) {
+      return Status::error(ErrorCode::kId, "no integer ids are left to generate; give ids yourself");
+    }
+    return Status::ok();
+  }
+  if (b.ids_staged != b.rows) {
+    return Status::error(ErrorCode::kArgument, "a batch has an id for every row or for none");
+  }
+  // Rows by hash: an open-addressed table of row + 1, at most half full.
+  size_t size = 16;
+  while (size < b.rows * 2) size *= 2;
+  NewArray<uint32_t> table(size);
+  if (table.data == nullptr) return no_memory();
+  for (size_t row = 0; row < b.rows; ++row) {
+    const IdView id = s.id_view(b.slots[row]);
+    for (size_t at = hash_id(id) & (size - 1);; at = (at + 1) & (size - 1)) {
+      if (table.data[at] == 0) {
+        table.data[at] = static_cast<uint32_t>(row + 1);
+        break;
+      }
+      const IdView other = s.id_view(b.slots[table.data[at] - 1]);
+      if (other.is_string == id.is_string && other.integer == id.integer && other.text == id.text) {
+        return Status::error(ErrorCode::kDuplicate, "row " + std::to_string(row) + ": id " +
+                                                        id_to_json(id) + " is also in row " +
+                                                        std::to_string(table.data[at] - 1))
+            .with_row(static_cast<int64_t>(row))
+            .with_id(id_to_json(id));
+      }
+    }
+    old_slots[row] = s.find(id);
+    if (old_slots[row] != kNoSlot && commit->kind == Commit::Kind::kAdd) {
+      return Status::error(ErrorCode::kExists, "row " + std::to_string(row) + ": id " +
+                                                   id_to_json(id) +
+                                                   " exists; use upsert to replace it")
+          .with_row(static_cast<int64_t>(row))
+          .with_id(id_to_json(id));
+    }
+  }
+  return Status::ok();
+}
+
+Status Collection::Impl::reserve_batch(Store& s, WriteBatch::Rep& b,
+                                       std::span<ParsedRecord> records) {
+  if (!records.empty()) {
+    std::mutex mutex;
+    Status first_fault;
+    size_t fault_row = b.rows;
+    parallel_for(*env.executor, b.rows, 256, [&](size_t begin, size_t end, unsigned) {
+      for (size_t row = begin; row < end; ++row) {
+        auto parsed = s.columns.parse(b.metadata[row]);
+        if (parsed.is_ok()) {
+          records[row] = parsed.take();
+          continue;
+        }
+        const std::lock_guard<std::mutex> guard(mutex);
+        if (row > fault_row) return;
+        fault_row = row;
+        first_fault = parsed.status();
+        return;
+      }
+    });
+    if (!first_fault.is_ok()) {
+      return Status::error(first_fault.code(),
+                           "row " + std::to_string(fault_row) + ": " + first_fault.message())
+          .with_row(static_cast<int64_t>(fault_row))
+          .with_path(first_fault.path());
+    }
+  }
+  OMEN_TRY(s.index.reserve(static_cast<uint32_t>(b.rows), [&](uint32_t x) { return s.hash_of(x); }));
+  OMEN_TRY(reserve_links(s, b.slots, b.rows));
+  if (records.empty()) return Status::ok();
+  return s.columns.reserve({b.slots, b.rows}, records);
+}
+
+Status Collection::Impl::apply_batch(Commit* commit) {
+  WriteBatch::Rep& b = *commit->batch->rep_;
+  commit->total = b.rows;
+  if (b.rows == 0) return Status::ok();
+  if (b.vectors_staged < b.rows) {
+    return Status::error(ErrorCode::kArgument, "a batch needs a vector for every row");
+  }
+  OMEN_TRY(restage(b));
+  Store& s = *b.store;
+  NewArray<uint32_t> old_slots(b.rows);
+  NewArray<ParsedRecord> records(b.metadata == nullptr ? 0 : b.rows);
+  if (old_slots.data == nullptr || records.data == nullptr) return no_memory();
+  OMEN_TRY(check_ids(s, commit, old_slots.data));
+  const std::span<ParsedRecord> parsed(records.data, b.metadata == nullptr ? 0 : b.rows);
+  OMEN_TRY(train_if_due(s, b.slots, b.rows));
+  OMEN_TRY(reserve_batch(s, b, parsed));
+  publish_batch(s, commit, old_slots.data, parsed);
+  return Status::ok();
+}
+
+// From here nothing fails.
+void Collection::Impl::publish_batch(Store& s, Commit* commit, const uint32_t* old_slots,
+                                     std::span<ParsedRecord> records) {
+  WriteBatch::Rep& b = *commit->batch->rep_;
+  const bool generated = b.ids_staged == 0;
+  commit->first_generated_id = next_id_.load(std::memory_order_relaxed);
+  uint64_t next_id = commit->first_generated_id;
+  if (CodeSet* codes = s.codes()) {
+    parallel_for(*env.executor, b.rows, 512, [&](size_t begin, size_t end, unsigned) {
+      for (size_t i = begin; i < end; ++i) {
+        codes->encode(b.slots[i], s.vector(b.slots[i]), s.scale(b.slots[i]));
+      }
+    });
+  }
+  s.raise_high_water(b.slots[b.rows - 1] + 1);
+  for (size_t row = 0; row < b.rows; ++row) {
+    const uint32_t slot = b.slots[row];
+    const uint32_t old_slot = old_slots[row];
+    if (generated) {
+      s.ids.row_as<std::atomic<uint64_t>>(slot)->store(next_id++, std::memory_order_release);
+    }
+    const uint32_t order = old_slot == kNoSlot ? s.next_order++ : s.order_of(old_slot);
+    s.orders.row_as<std::atomic<uint32_t>>(slot)->store(order, std::memory_order_relaxed);
+    if (!records.empty()) s.columns.apply(slot, std::move(records[row]));
+    const IdView id = s.id_view(slot);
+    if (!generated && !id.is_string && id.integer >= next_id) {
+      next_id = id.integer == std::numeric_limits<uint64_t>::max() ? id.integer : id.integer + 1;
+    }
+    if (old_slot == kNoSlot) {
+      s.states.set(slot, SlotStates::kLive);
+      s.index.insert(hash_id(id), slot);
+      s.live_.fetch_add(1, std::memory_order_acq_rel);
+    } else {
+      replace_slot(s, old_slot, slot, hash_id(id));
+    }
+    queue_link(slot);
+  }
+  next_id_.store(next_id, std::memory_order_release);
+  commit->count = b.rows;
+  b.committed = true;
+  {
+    const std::lock_guard<std::mutex> guard(store_mutex_);
+    fixed_ = true;
+    options.dimensions = s.dimensions();
+  }
+}
+
+// The new slot is live before the old one stops being so: a reader always finds the record.
+void Collection::Impl::replace_slot(Store& s, uint32_t old_slot, uint32_t slot, uint64_t hash) {
+  s.states.set(slot, SlotStates::kLive);
+  s.index.replace(hash, old_slot, slot);
+  OMEN_ASSERT(s.states.mark(old_slot));
+  s.marked_.fetch_add(1, std::memory_order_acq_rel);
+  s.columns.clear(old_slot);
+}
+
+void Collection::Impl::remove_slot(Store& s, uint32_t slot) {
+  OMEN_ASSERT(s.states.mark(slot));
+  s.index.erase(s.hash_of(slot), slot);
+  s.live_.fetch_sub(1, std::memory_order_acq_rel);
+  s.marked_.fetch_add(1, std::memory_order_acq_rel);
+  s.columns.clear(slot);
+}
+
+// On the submitter's thread: a new vector takes a new slot, staged like any row. A fault waits in the status
+// for the commit's turn.
+void Collection::prepare_update(Commit* commit) {
+  if (commit->kind != Commit::Kind::kUpdate || commit->vector.empty()) return;
+  const IdView id = view_of(commit->ids[0], commit->id_text);
+  auto batch = begin_write(1, static_cast<uint32_t>(commit->vector.size()));
+  if (!batch.is_ok()) {
+    commit->status = batch.status();
+    return;
+  }
+  commit->batch = batch.take();
+  commit->status = commit->batch->stage_vectors(0, 1, commit->vector.data());
+  if (!commit->status.is_ok()) return;
+  commit->status = id.is_string ? commit->batch->stage_string_id(0, id.text)
+                                : commit->batch->stage_integer_id(0, id.integer);
+}
+
+Status Collection::Impl::apply_update(Commit* commit) {
+  commit->total = 1;
+  Store* s = store();
+  const IdView id = view_of(commit->ids[0], commit->id_text);
+  const uint32_t old_slot = s == nullptr ? kNoSlot : s->find(id);
+  if (old_slot == kNoSlot) {
+    return Status::error(ErrorCode::kNotFound, "no record has the id " + id_to_json(id) +
+                                                   "; add it first, or use upsert")
+        .with_id(id_to_json(id));
+  }
+  std::string merged(s->columns.json(old_slot));
+  if (!commit->metadata.empty() || !commit->unset.empty()) {
+    OMEN_ASSIGN(merged, merge_metadata(merged, commit->metadata.empty() ? "{}" : commit->metadata,
+                                       commit->unset));
+  }
+  OMEN_ASSIGN(ParsedRecord record, s->columns.parse(merged));
+  uint32_t slot = old_slot;
+  std::unique_ptr<WriteBatch> batch;
+  if (!commit->vector.empty()) {
+    batch = std::move(commit->batch);  // Staged by prepare_update().
+    OMEN_TRY(restage(*batch->rep_));
+    slot = batch->rep_->slots[0];
+    OMEN_TRY(reserve_links(*s, &slot, 1));
+  }
+  const std::span<const uint32_t> slots(&slot, 1);
+  const std::span<ParsedRecord> records(&record, 1);
+  OMEN_TRY(s->columns.reserve(slots, records));
+  if (slot != old_slot) {
+    if (CodeSet* codes = s->codes()) codes->encode(slot, s->vector(slot), s->scale(slot));
+    s->raise_high_water(slot + 1);
+    s->orders.row_as<std::atomic<uint32_t>>(slot)->store(s->order_of(old_slot),
+                                                         std::memory_order_relaxed);
+    s->columns.apply(slot, std::move(record));
+    replace_slot(*s, old_slot, slot, hash_id(id));
+    queue_link(slot);
+    batch->rep_->committed = true;
+  } else {
+    s->columns.apply(slot, std::move(record));
+  }
+  commit->count = 1;
+  return Status::ok();
+}
+
+Status Collection::Impl::apply_delete_ids(Commit* commit) {
+  commit->total = commit->ids.size();
+  Store* s = store();
+  if (s == nullptr) return Status::ok();
+  for (const IdOut& id : commit->ids) {
+    const uint32_t slot = s->find(view_of(id, commit->id_text));
+    if (slot == kNoSlot) continue;
+    remove_slot(*s, slot);
+    ++commit->count;
+  }
+  return Status::ok();
+}
+
+Status Collection::Impl::apply_delete_filter(Commit* commit) {
+  Store* s = store();
+  if (s == nullptr) return Status::ok();
+  RowSet rows(&account);
+  {
+    const EpochDomain::Pin pin = epochs.pin();
+    OMEN_ASSIGN(const CompiledFilter compiled,
+                CompiledFilter::compile(*commit->filter, s->columns, *s));
+    OMEN_TRY(compiled.run(s->high_water(), &rows));
+  }
+  commit->total = s->live();
+  rows.for_each([&](uint32_t slot) {
+    if (!s->is_live(slot)) return;
+    remove_slot(*s, slot);
+    ++commit->count;
+  });
+  return Status::ok();
+}
+
+Status Collection::Impl::apply_clear() {
+  const std::lock_guard<std::mutex> guard(store_mutex_);
+  Store* s = store();
+  if (s == nullptr) return Status::ok();
+  to_link_.clear();
+  row_cache_.clear();
+  return make_store(s->dimensions());
+}
+
+}  // namespace omen

@@ -1,0 +1,119 @@
+// Collection: birth, options, and what needs no pin.
+#include "db/collection.h"
+
+#include <new>
+
+#include "db/collection_impl.h"
+
+namespace omen {
+
+void Rows::clear() {
+  ids.clear();
+  distances.clear();
+  found.clear();
+  text.clear();
+  metadata.clear();
+  vectors.clear();
+  has_dates = false;
+}
+
+Collection::Impl::Impl(std::string name_in, const CollectionOptions& options_in, const Env& env_in)
+    : name(std::move(name_in)), options(options_in), env(env_in), account(env_in.budget.get()),
+      to_link_(&account, Use::kScratch) {
+  options.given = 0;
+  fixed_ = options.dimensions != 0;
+}
+
+Collection::Impl::~Impl() {
+  // No handle is left, so nobody is pinned; what is retired goes with `epochs`.
+  row_cache_.clear();
+  workers_.clear();
+}
+
+Status Collection::Impl::make_store(uint32_t dimensions) {
+  CollectionOptions o = options;
+  o.dimensions = dimensions;
+  std::shared_ptr<Store> fresh = std::make_shared<Store>(&account, &epochs, o, *env.kernels, env.seed,
+                                                         next_generation_++, schema);
+  store_.store(fresh.get(), std::memory_order_release);
+  if (owned_store_ != nullptr) {
+    auto* old = new (std::nothrow) std::shared_ptr<Store>(std::move(owned_store_));
+    OMEN_ASSERT(old != nullptr);
+    epochs.retire(old, [](void* p, void*) { delete static_cast<std::shared_ptr<Store>*>(p); },
+                  nullptr, 0);
+  }
+  owned_store_ = std::move(fresh);
+  return Status::ok();
+}
+
+Status Collection::Impl::check_alive() const {
+  if (!dropped_) return Status::ok();
+  return Status::error(ErrorCode::kNotFound, "collection '" + name + "' was dropped");
+}
+
+Result<std::shared_ptr<Collection>> Collection::create(std::string name,
+                                                       const CollectionOptions& options,
+                                                       const Env& env) {
+  auto impl = std::make_unique<Impl>(std::move(name), options, env);
+  if (!options.schema_json.empty()) {
+    OMEN_ASSIGN(impl->schema, Schema::parse(options.schema_json));
+    impl->options.schema_json = impl->schema->text();
+  }
+  return std::shared_ptr<Collection>(new Collection(std::move(impl)));
+}
+
+Collection::Collection(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Collection::~Collection() = default;
+
+const std::string& Collection::name() const { return impl_->name; }
+const Schema* Collection::schema() const { return impl_->schema.get(); }
+void Collection::mark_dropped() { impl_->dropped_ = true; }
+
+CollectionOptions Collection::options() const {
+  const std::lock_guard<std::mutex> guard(impl_->store_mutex_);
+  return impl_->options;
+}
+
+uint32_t Collection::dimensions() const {
+  const std::lock_guard<std::mutex> guard(impl_->store_mutex_);
+  return impl_->fixed_ ? impl_->options.dimensions : 0;
+}
+
+uint64_t Collection::count() const {
+  const EpochDomain::Pin pin = impl_->epochs.pin();
+  const Store* s = impl_->store();
+  return s == nullptr ? 0 : s->live();
+}
+
+namespace {
+
+Status differs(const std::string& collection, const char* option) {
+  return Status::error(ErrorCode::kOptions, std::string("collection '") + collection +
+                                                "' was created with another " + option +
+                                                "; leave the option out to take the stored value");
+}
+
+}  // namespace
+
+Status Collection::check_options(const CollectionOptions& given) const {
+  const CollectionOptions mine = options();
+  const std::string& n = name();
+  using O = CollectionOptions;
+  if ((given.given & O::kGivenDimensions) != 0 && given.dimensions != mine.dimensions &&
+      mine.dimensions != 0) {
+    return differs(n, "dimensions");
+  }
+  if ((given.given & O::kGivenMetric) != 0 && given.metric != mine.metric) return differs(n, "metric");
+  if ((given.given & O::kGivenQuantization) != 0 && given.quantization != mine.quantization) {
+    return differs(n, "quantization");
+  }
+  if ((given.given & O::kGivenM) != 0 && given.m != mine.m) return differs(n, "m");
+  if ((given.given & O::kGivenEfConstruction) != 0 && given.ef_construction != mine.ef_construction) {
+    return differs(n, "efConstruction");
+  }
+  if ((given.given & O::kGivenSchema) == 0) return Status::ok();
+  OMEN_ASSIGN(const std::shared_ptr<const Schema> schema, Schema::parse(given.schema_json));
+  return schema->text() == mine.schema_json ? Status::ok() : differs(n, "schema");
+}
+
+}  // namespace omen

@@ -1,0 +1,169 @@
+// Collection::Impl and WriteBatch::Rep: private parts of the collection, shared by its files.
+//
+// Locks, in the order they are taken: commit_mutex_ (one committer), store_mutex_ (which Store new batches
+// go to), Store::stage_mutex (growth of staged memory), queue_mutex_ (the list of waiting commits; held for
+// a few instructions). Reads take none of them.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <mutex>
+#include <span>
+
+#include "db/collection.h"
+#include "db/row_cache.h"
+#include "db/store.h"
+#include "exec/clock.h"
+#include "exec/parallel_for.h"
+
+namespace omen {
+
+struct Collection::Env {
+  Executor* executor = nullptr;
+  std::shared_ptr<MemoryBudget> budget;  // Shared: a collection may outlive its database.
+  const simd::Kernels* kernels = nullptr;
+  const Clock* clock = nullptr;
+  uint64_t seed = 0;
+};
+
+// Scratch kept between operations; taken and put back without a lock.
+template <class T, size_t N>
+class ScratchCache {
+ public:
+  ~ScratchCache() {
+    for (auto& slot : slots_) delete slot.load(std::memory_order_acquire);
+  }
+  std::unique_ptr<T> take() {
+    for (auto& slot : slots_) {
+      if (slot.load(std::memory_order_relaxed) == nullptr) continue;
+      if (T* found = slot.exchange(nullptr, std::memory_order_acq_rel)) {
+        return std::unique_ptr<T>(found);
+      }
+    }
+    return nullptr;
+  }
+  void put(std::unique_ptr<T> scratch) {
+    for (auto& slot : slots_) {
+      T* empty = nullptr;
+      if (slot.compare_exchange_strong(empty, scratch.get(), std::memory_order_acq_rel)) {
+        scratch.release();
+        return;
+      }
+    }
+  }
+
+ private:
+  std::array<std::atomic<T*>, N> slots_{};
+};
+
+// The memory of one search: the graph's, the query's, and the hits'.
+struct QueryScratch {
+  explicit QueryScratch(MemoryAccount* account)
+      : graph(account), slots(account, Use::kScratch), distances(account, Use::kScratch) {}
+  SearchScratch graph;
+  PreparedQuery codes;
+  PreparedQuery floats;
+  Array<uint32_t> slots;       // Hits, nearest first; ties by order of insertion.
+  Array<float> distances;
+};
+
+struct WriteBatch::Rep {
+  std::shared_ptr<Collection> collection;  // Keeps the engine alive while rows are staged.
+  std::shared_ptr<Store> store;            // The one of begin_write(); clear() may have replaced it.
+  uint32_t generation = 0;
+  uint32_t dimensions = 0;
+  size_t rows = 0;
+  size_t ids_staged = 0;
+  size_t vectors_staged = 0;
+  uint32_t* slots = nullptr;               // rows, rising.
+  std::string* metadata = nullptr;         // rows, or nullptr while every row has {}.
+  bool committed = false;
+  ~Rep();
+};
+
+struct Collection::Impl {
+  Impl(std::string name, const CollectionOptions& options, const Env& env);
+  ~Impl();
+
+  Store* store() const { return store_.load(std::memory_order_acquire); }
+  // Replaces the store by an empty one; the old one is retired. Under store_mutex_.
+  Status make_store(uint32_t dimensions);
+  Status check_alive() const;
+
+  // Commits (commit.cc, apply.cc, maintain.cc); all but submit and run under commit_mutex_.
+  void push(Commit* commit);
+  Commit* take_all();
+  void drain(bool with_maintenance);
+  void schedule_drain(std::shared_ptr<Collection> self);
+  void process(Commit* first);
+  Status apply(Commit* commit);
+  Status apply_batch(Commit* commit);
+  Status restage(WriteBatch::Rep& batch);
+  Status check_ids(Store& s, Commit* commit, uint32_t* old_slots);
+  Status reserve_batch(Store& s, WriteBatch::Rep& batch, std::span<ParsedRecord> records);
+  void publish_batch(Store& s, Commit* commit, const uint32_t* old_slots,
+                     std::span<ParsedRecord> records);
+  Status apply_update(Commit* commit);
+  Status apply_delete_ids(Commit* commit);
+  Status apply_delete_filter(Commit* commit);
+  Status apply_clear();
+  Status apply_optimize(Commit* commit);
+  void replace_slot(Store& s, uint32_t old_slot, uint32_t slot, uint64_t hash);
+  void remove_slot(Store& s, uint32_t slot);
+  void queue_link(uint32_t slot);
+  void link_queued(Commit* first);
+  Status reserve_links(Store& s, const uint32_t* slots, size_t count);
+  Status train_if_due(Store& s, const uint32_t* fresh, size_t fresh_count);
+  bool needs_maintenance() const;
+  void maintain();
+  Status consolidate(Store& s);
+  Status repair(Store& s);
+
+  // Reads (search.cc, plan.cc, scan.cc, read.cc); under a pin.
+  struct Query;
+  Status check_query(const float* query, size_t length, const SearchOptions& options) const;
+  // Fills q.scratch->slots and distances.
+  Status find_hits(Store& s, Query& q);
+  void choose_plan(const Store& s, Query& q) const;
+  Status scan(Store& s, Query& q);
+  Status walk(Store& s, Query& q);
+  Status rerank(Store& s, Query& q);
+  // Drops what is no hit any more, after writes that raced the search; returns whether all stood.
+  bool confirm(Store& s, Query& q);
+  Status filter_rows(Store& s, const Filter& filter, std::shared_ptr<const CachedRows>* out);
+  Status prepare(const Store& s, const float* query, const SearchOptions& options, Query* q);
+  std::unique_ptr<QueryScratch> take_scratch();
+  void write_rows(const Store& s, const uint32_t* slots, size_t count, uint32_t include, Rows* out);
+
+  const std::string name;
+  CollectionOptions options;               // dimensions: 0 until fixed; under store_mutex_.
+  const Env env;
+  std::shared_ptr<const Schema> schema;
+  MemoryAccount account;
+  EpochDomain epochs;
+  mutable std::mutex store_mutex_;
+  std::shared_ptr<Store> owned_store_;     // What store_ points to; under store_mutex_.
+  std::atomic<Store*> store_{nullptr};
+  std::atomic<bool> fixed_{false};         // Some vector fixed the dimensions, or the options did.
+  std::atomic<uint32_t> open_batches_{0};
+  std::atomic<bool> dropped_{false};
+  uint32_t next_generation_ = 1;
+  std::atomic<uint64_t> next_id_{0};
+
+  std::mutex commit_mutex_;
+  std::mutex queue_mutex_;
+  Commit* queue_first_ = nullptr;
+  Commit* queue_last_ = nullptr;
+  std::atomic<bool> drain_scheduled_{false};
+  std::atomic<bool> maintenance_due_{false};
+  Array<uint32_t> to_link_;                // Slots applied by this group, not linked yet.
+  std::vector<std::unique_ptr<BuildScratch>> workers_;
+  uint64_t workers_serial_ = 0;            // Of the codes that the workers' scorers are bound to,
+  uint32_t workers_generation_ = 0;        // and the store's generation.
+  uint64_t next_serial_ = 1;
+
+  ScratchCache<QueryScratch, 16> scratch_;
+  RowCache row_cache_;
+};
+
+}  // namespace omen

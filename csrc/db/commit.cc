@@ -1,0 +1,162 @@
+// The commit queue: one committer at a time takes all waiting commits, in order.
+//
+// Why: writes of many callers share one pass of linking in parallel (and, with a log, one sync); a Sync caller
+// works through the queue itself instead of waiting for a thread.
+#include <algorithm>
+#include <new>
+
+#include "base/test_points.h"
+#include "db/collection_impl.h"
+
+namespace omen {
+
+namespace {
+
+// Until so many nodes are in the graph, linking is serial: the first ones must find each other.
+constexpr size_t kSerialLinks = 256;
+constexpr size_t kLinksPerTask = 16;
+
+struct DrainTask {
+  Task task;
+  std::shared_ptr<Collection> collection;
+};
+
+}  // namespace
+
+void Collection::Impl::push(Commit* commit) {
+  commit->next = nullptr;
+  const std::lock_guard<std::mutex> guard(queue_mutex_);
+  (queue_last_ == nullptr ? queue_first_ : queue_last_->next) = commit;
+  queue_last_ = commit;
+}
+
+Commit* Collection::Impl::take_all() {
+  const std::lock_guard<std::mutex> guard(queue_mutex_);
+  Commit* first = queue_first_;
+  queue_first_ = queue_last_ = nullptr;
+  return first;
+}
+
+void Collection::Impl::drain(bool with_maintenance) {
+  const std::lock_guard<std::mutex> guard(commit_mutex_);
+  while (Commit* first = take_all()) process(first);
+  if (with_maintenance && maintenance_due_.exchange(false)) maintain();
+  epochs.collect();
+}
+
+void Collection::Impl::schedule_drain(std::shared_ptr<Collection> self) {
+  if (drain_scheduled_.exchange(true)) return;
+  auto* task = new (std::nothrow) DrainTask;
+  if (task == nullptr) {  // No memory for a task: do it here.
+    drain_scheduled_ = false;
+    return drain(true);
+  }
+  task->collection = std::move(self);
+  task->task.run = [](Task* t) {
+    const std::unique_ptr<DrainTask> own(reinterpret_cast<DrainTask*>(t));
+    Impl& c = own->collection->impl();
+    c.drain_scheduled_ = false;
+    c.drain(true);
+  };
+  env.executor->submit(&task->task);
+}
+
+void Collection::submit(Commit* commit) {
+  prepare_update(commit);
+  impl_->push(commit);
+  impl_->schedule_drain(shared_from_this());
+}
+
+void Collection::run(Commit* commit) {
+  prepare_update(commit);
+  impl_->push(commit);
+  impl_->drain(false);
+  // Consolidation takes long; it is for the pool, not for a Sync caller.
+  if (impl_->maintenance_due_.load()) impl_->schedule_drain(shared_from_this());
+}
+
+// Applies every commit of the group, links all their slots together, then answers.
+void Collection::Impl::process(Commit* first) {
+  OMEN_TEST_POINT("commit");
+  to_link_.clear();
+  for (Commit* commit = first; commit != nullptr; commit = commit->next) {
+    Store* s = store();
+    if (s != nullptr) s->version.fetch_add(1, std::memory_order_acq_rel);
+    commit->status = apply(commit);
+    if (s != nullptr) s->version.fetch_add(1, std::memory_order_acq_rel);
+  }
+  link_queued(first);
+  if (needs_maintenance()) maintenance_due_ = true;
+  while (first != nullptr) {
+    Commit* commit = first;
+    first = commit->next;  // on_done may free it.
+    commit->done.store(commit->total.load());
+    if (commit->on_done != nullptr) commit->on_done(commit, commit->context);
+  }
+}
+
+Status Collection::Impl::apply(Commit* commit) {
+  OMEN_TRY(check_alive());
+  OMEN_TRY(Status(commit->status));
+  if (commit->cancel != nullptr) OMEN_TRY(commit->cancel->check(*env.clock));
+  switch (commit->kind) {
+    case Commit::Kind::kAdd:
+    case Commit::Kind::kUpsert: return apply_batch(commit);
+    case Commit::Kind::kUpdate: return apply_update(commit);
+    case Commit::Kind::kDeleteIds: return apply_delete_ids(commit);
+    case Commit::Kind::kDeleteFilter: return apply_delete_filter(commit);
+    case Commit::Kind::kClear: return apply_clear();
+    case Commit::Kind::kOptimize: return apply_optimize(commit);
+  }
+  return Status::ok();
+}
+
+// All memory that linking `count` more slots will need: after it, linking cannot fail.
+Status Collection::Impl::reserve_links(Store& s, const uint32_t* slots, size_t count) {
+  const uint32_t high = std::max(s.high_water(), count > 0 ? slots[count - 1] + 1 : 0u);
+  OMEN_TRY(s.graph.reserve(high, slots, count));
+  if (CodeSet* codes = s.codes()) OMEN_TRY(codes->ensure(high));
+  OMEN_TRY(to_link_.reserve(to_link_.size() + count));
+  const Store::BuildSpace space(s);
+  const uint64_t serial = s.codes() == nullptr ? 0 : s.codes()->serial;
+  if (workers_serial_ != serial || workers_generation_ != s.generation()) {
+    for (auto& worker : workers_) worker->forget_space();
+    workers_serial_ = serial;
+    workers_generation_ = s.generation();
+  }
+  while (workers_.size() < parallel_workers(*env.executor)) {
+    workers_.push_back(std::make_unique<BuildScratch>(&account));
+  }
+  for (auto& worker : workers_) OMEN_TRY(worker->reserve(high, options.ef_construction, space));
+  return Status::ok();
+}
+
+void Collection::Impl::queue_link(uint32_t slot) { to_link_.push_back_reserved(slot); }
+
+void Collection::Impl::link_queued(Commit* first) {
+  Store* s = store();
+  if (s == nullptr || to_link_.empty()) return;
+  const uint32_t* slots = to_link_.data();
+  const size_t count = to_link_.size();
+  const auto link = [&](size_t begin, size_t end, unsigned worker) {
+    const EpochDomain::Pin pin = epochs.pin();
+    for (size_t i = begin; i < end; ++i) {
+      OMEN_TEST_POINT("graph-insert");
+      if (s->is_live(slots[i])) s->graph.insert(slots[i], *workers_[worker]);
+    }
+    for (Commit* c = first; c != nullptr; c = c->next) {
+      c->done.fetch_add(end - begin, std::memory_order_relaxed);
+    }
+  };
+  const uint64_t in_graph = s->live() + s->marked() - std::min<uint64_t>(count, s->live());
+  const size_t serial = in_graph >= kSerialLinks ? 0 : std::min(count, kSerialLinks);
+  if (serial > 0) link(0, serial, 0);
+  const size_t grain = std::clamp<size_t>(count / 64, 1, kLinksPerTask);
+  parallel_for(*env.executor, count - serial, grain, [&](size_t begin, size_t end, unsigned worker) {
+    link(serial + begin, serial + end, worker);
+  });
+  s->inserted_since_repair += count;
+  to_link_.clear();
+}
+
+}  // namespace omen

@@ -1,0 +1,198 @@
+// Database: collections by name, and the registry of named in-memory engines.
+#include "db/database.h"
+
+#include <map>
+#include <mutex>
+
+#include "db/collection_impl.h"
+#include "exec/thread_pool.h"
+
+namespace omen {
+
+namespace {
+
+constexpr size_t kCollectionsMax = 65536;
+
+bool is_name(std::string_view name) {
+  if (name.empty() || name.size() > 64) return false;
+  for (const char c : name) {
+    const bool ok = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                    c == '_' || c == '-';
+    if (!ok) return false;
+  }
+  return true;
+}
+
+// Named databases of this process; never destroyed, since threads may outlive main().
+struct Registry {
+  std::mutex mutex;
+  std::map<std::string, std::weak_ptr<Database>, std::less<>> databases;
+};
+Registry& registry() {
+  static Registry* instance = new Registry;
+  return *instance;
+}
+
+const Clock& system_clock() {
+  static const SystemClock* clock = new SystemClock;
+  return *clock;
+}
+
+Status out_of_range(const char* option, uint32_t value, uint32_t low, uint32_t high) {
+  return Status::error(ErrorCode::kArgument, std::string(option) + " is " + std::to_string(value) +
+                                                 ", and must be from " + std::to_string(low) + " to " +
+                                                 std::to_string(high));
+}
+
+Status check_ranges(const CollectionOptions& o) {
+  const bool has_dimensions = (o.given & CollectionOptions::kGivenDimensions) != 0;
+  if (has_dimensions && (o.dimensions < 1 || o.dimensions > kDimensionsMax)) {
+    return out_of_range("dimensions", o.dimensions, 1, kDimensionsMax);
+  }
+  if (o.m < kMMin || o.m > kMMax) return out_of_range("m", o.m, kMMin, kMMax);
+  if (o.ef_construction < 1 || o.ef_construction > kEfConstructionMax) {
+    return out_of_range("efConstruction", o.ef_construction, 1, kEfConstructionMax);
+  }
+  return Status::ok();
+}
+
+}  // namespace
+
+struct Database::Impl {
+  explicit Impl(const DatabaseOptions& o) : options(o), budget(std::make_shared<MemoryBudget>(o.max_memory_bytes)) {}
+  const DatabaseOptions options;
+  const std::shared_ptr<MemoryBudget> budget;
+  Executor* executor = nullptr;
+  const simd::Kernels* kernels = nullptr;
+  mutable std::mutex mutex;
+  std::map<std::string, std::shared_ptr<Collection>, std::less<>> collections;
+};
+
+Database::Database(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+Database::~Database() {
+  if (impl_->options.name.empty()) return;
+  Registry& r = registry();
+  const std::lock_guard<std::mutex> guard(r.mutex);
+  const auto it = r.databases.find(impl_->options.name);
+  if (it != r.databases.end() && it->second.expired()) r.databases.erase(it);
+}
+
+Result<std::shared_ptr<Database>> Database::open_memory(const DatabaseOptions& options) {
+  OMEN_ASSIGN(Executor * executor, process_executor());
+  OMEN_ASSIGN(const simd::Kernels* kernels, simd::choose_kernels());
+  const auto make = [&] {
+    auto impl = std::make_unique<Impl>(options);
+    impl->executor = executor;
+    impl->kernels = kernels;
+    return std::shared_ptr<Database>(new Database(std::move(impl)));
+  };
+  if (options.name.empty()) return make();
+  Registry& r = registry();
+  const std::lock_guard<std::mutex> guard(r.mutex);
+  std::weak_ptr<Database>& entry = r.databases[options.name];
+  if (std::shared_ptr<Database> living = entry.lock()) {
+    if (options.given_max_memory_bytes &&
+        options.max_memory_bytes != living->impl_->options.max_memory_bytes) {
+      return Status::error(ErrorCode::kOptions,
+                           "the database '" + options.name +
+                               "' is open with another maxMemoryBytes; leave the option out");
+    }
+    return living;
+  }
+  std::shared_ptr<Database> fresh = make();
+  entry = fresh;
+  return fresh;
+}
+
+Result<std::shared_ptr<Collection>> Database::collection(std::string_view name,
+                                                         const CollectionOptions& options,
+                                                         OpenMode mode) {
+  if (!is_name(name)) {
+    return Status::error(ErrorCode::kArgument,
+                         "a collection's name has 1 to 64 characters of A-Z a-z 0-9 _ -");
+  }
+  const std::lock_guard<std::mutex> guard(impl_->mutex);
+  const auto it = impl_->collections.find(name);
+  if (it != impl_->collections.end()) {
+    if (mode == OpenMode::kCreate) {
+      return Status::error(ErrorCode::kExists,
+                           "collection '" + std::string(name) + "' exists; open it instead");
+    }
+    OMEN_TRY(it->second->check_options(options));
+    return it->second;
+  }
+  if (mode == OpenMode::kOpen) {
+    return Status::error(ErrorCode::kNotFound, "no collection is named '" + std::string(name) +
+                                                   "'; create it first");
+  }
+  OMEN_TRY(check_ranges(options));
+  if (impl_->collections.size() >= kCollectionsMax) {
+    return Status::error(ErrorCode::kLimit, "a database holds at most 65 536 collections");
+  }
+  Collection::Env env;
+  env.executor = impl_->executor;
+  env.budget = impl_->budget;
+  env.kernels = impl_->kernels;
+  env.clock = &system_clock();
+  env.seed = impl_->options.seed;
+  OMEN_ASSIGN(std::shared_ptr<Collection> made, Collection::create(std::string(name), options, env));
+  impl_->collections.emplace(name, made);
+  return made;
+}
+
+std::vector<std::string> Database::list_collections() const {
+  const std::lock_guard<std::mutex> guard(impl_->mutex);
+  std::vector<std::string> names;
+  for (const auto& [name, collection] : impl_->collections) names.push_back(name);
+  return names;
+}
+
+bool Database::drop_collection(std::string_view name) {
+  std::shared_ptr<Collection> dropped;  // Freed outside of the lock.
+  {
+    const std::lock_guard<std::mutex> guard(impl_->mutex);
+    const auto it = impl_->collections.find(name);
+    if (it == impl_->collections.end()) return false;
+    dropped = std::move(it->second);
+    impl_->collections.erase(it);
+  }
+  dropped->mark_dropped();
+  return true;
+}
+
+DatabaseStats Database::stats() const {
+  DatabaseStats stats;
+  const std::lock_guard<std::mutex> guard(impl_->mutex);
+  for (const auto& [name, collection] : impl_->collections) {
+    stats.collections.push_back(collection->stats());
+  }
+  stats.bytes = impl_->budget->used();
+  stats.bytes_limit = impl_->budget->limit();
+  stats.simd = impl_->kernels->name;
+  stats.simd_features = impl_->kernels->features;
+  stats.threads = impl_->executor->width();
+  return stats;
+}
+
+std::vector<CheckReport> Database::check() {
+  std::vector<std::shared_ptr<Collection>> all;
+  {
+    const std::lock_guard<std::mutex> guard(impl_->mutex);
+    for (const auto& [name, collection] : impl_->collections) all.push_back(collection);
+  }
+  std::vector<CheckReport> reports;
+  for (const auto& collection : all) reports.push_back(collection->check());
+  return reports;
+}
+
+uint64_t process_memory_bytes() { return process_memory_used(); }
+
+Result<Executor*> process_executor() {
+  OMEN_ASSIGN(const simd::Kernels* kernels, simd::choose_kernels());
+  (void)kernels;
+  OMEN_ASSIGN(ThreadPool * pool, ThreadPool::process());
+  return static_cast<Executor*>(pool);
+}
+
+}  // namespace omen

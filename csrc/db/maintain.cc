@@ -1,0 +1,139 @@
+// Upkeep, under the commit mutex: training codes, consolidating deletions, repairing reachability.
+#include <algorithm>
+#include <new>
+
+#include "base/random.h"
+#include "base/test_points.h"
+#include "db/collection_impl.h"
+
+namespace omen {
+
+namespace {
+
+constexpr uint64_t kMarkedMin = 64;       // Consolidate at max(64, 1 % of live) marked slots,
+constexpr uint64_t kMarkedShare = 100;
+constexpr uint64_t kRepairMin = 1024;     // and look for unreachable nodes after max(1 024, 5 %) inserts.
+constexpr uint64_t kRepairShare = 20;
+
+}  // namespace
+
+// Codes are trained on at least kTrainRows records, and anew at every doubling; `fresh` slots are staged and
+// count too. Without memory for new codes the old ones (or floats) go on serving.
+Status Collection::Impl::train_if_due(Store& s, const uint32_t* fresh, size_t fresh_count) {
+  if (options.quantization != Quantization::kSq8) return Status::ok();
+  const uint64_t rows = s.live() + fresh_count;
+  CodeSet* const old = s.codes();
+  if (rows < kTrainRows || (old != nullptr && rows < 2 * old->trained_rows)) return Status::ok();
+  // A seeded sample of all slots that hold rows.
+  Array<const float*> sample(&account, Use::kScratch);
+  Array<float> scales(&account, Use::kScratch);
+  const size_t wanted = std::min<uint64_t>(rows, kTrainSampleMax);
+  OMEN_TRY(sample.reserve(wanted));
+  OMEN_TRY(scales.reserve(wanted));
+  Random random(env.seed ^ rows);
+  const uint32_t high = s.high_water();
+  for (size_t tries = 0; sample.size() < wanted && tries < 8 * wanted; ++tries) {
+    const uint64_t pick = random.below(high + fresh_count);
+    const uint32_t slot = pick < high ? static_cast<uint32_t>(pick) : fresh[pick - high];
+    if (pick < high && !s.is_live(slot)) continue;
+    sample.push_back_reserved(s.vector(slot));
+    scales.push_back_reserved(s.scale(slot));
+  }
+  if (sample.empty()) return Status::ok();
+  OMEN_ASSIGN(std::unique_ptr<Sq8Codec> codec,
+              Sq8Codec::train(distance_of(s.metric()), s.dimensions(), s.kernels, sample.data(),
+                              scales.data(), sample.size()));
+  auto codes = std::unique_ptr<CodeSet>(
+      new (std::nothrow) CodeSet(&account, std::move(codec), rows, next_serial_));
+  if (!codes) return Status::error(ErrorCode::kMemory, "no memory for codes");
+  if (Status status = codes->ensure(high); !status.is_ok()) {
+    return old == nullptr ? status : Status::ok();
+  }
+  ++next_serial_;
+  parallel_for(*env.executor, high, 512, [&](size_t begin, size_t end, unsigned) {
+    for (size_t i = begin; i < end; ++i) {
+      const auto slot = static_cast<uint32_t>(i);
+      // Marked slots too: searches still walk over them.
+      if ((s.states.load(slot) & (SlotStates::kLive | SlotStates::kMarked)) == 0) continue;
+      codes->encode(slot, s.vector(slot), s.scale(slot));
+    }
+  });
+  s.codes_.store(codes.release(), std::memory_order_release);
+  if (old != nullptr) {
+    epochs.retire(old, [](void* object, void*) { delete static_cast<CodeSet*>(object); }, nullptr,
+                  old->rows.bytes() + old->factors.bytes());
+  }
+  return Status::ok();
+}
+
+bool Collection::Impl::needs_maintenance() const {
+  const Store* s = store();
+  if (s == nullptr) return false;
+  return s->marked() >= std::max(kMarkedMin, s->live() / kMarkedShare) ||
+         s->inserted_since_repair >= std::max(kRepairMin, s->live() / kRepairShare) ||
+         s->needs_repair;
+}
+
+void Collection::Impl::maintain() {
+  Store* s = store();
+  if (s == nullptr || dropped_) return;
+  // Upkeep that fails for want of memory is tried again after a later commit.
+  if (s->marked() >= std::max(kMarkedMin, s->live() / kMarkedShare)) (void)consolidate(*s).is_ok();
+  if (s->inserted_since_repair >= std::max(kRepairMin, s->live() / kRepairShare) ||
+      s->needs_repair) {
+    (void)repair(*s).is_ok();
+  }
+}
+
+// Marked slots leave the graph, and when nobody can see them any more, they are free.
+Status Collection::Impl::consolidate(Store& s) {
+  const uint32_t high = s.high_water();
+  RowSet doomed(&account);
+  OMEN_TRY(doomed.resize(high));
+  for (uint32_t slot = 0; slot < high; ++slot) {
+    if (s.states.has(slot, SlotStates::kMarked)) doomed.add(slot);
+  }
+  if (doomed.is_empty()) return Status::ok();
+  OMEN_TEST_POINT("consolidate");
+  const Graph::Accept accept{doomed.words(), doomed.size()};
+  const Store::BuildSpace space(s);
+  epochs.synchronize();
+  OMEN_TRY(s.graph.unlink(accept, high, *env.executor, space));
+  epochs.synchronize();
+  s.graph.forget(accept, high);
+  doomed.for_each([&](uint32_t slot) {
+    if (s.states.has(slot, SlotStates::kStringId)) {
+      auto* word = s.ids.row_as<std::atomic<uint64_t>>(slot);
+      auto* block = reinterpret_cast<IdBlock*>(static_cast<uintptr_t>(word->load()));
+      s.id_blocks.release(block, IdBlock::size_of(block->length));
+    }
+    s.states.reset(slot);
+    s.slots.release(slot);
+  });
+  s.marked_.fetch_sub(doomed.count(), std::memory_order_acq_rel);
+  s.consolidations.fetch_add(1, std::memory_order_relaxed);
+  s.needs_repair = true;
+  return Status::ok();
+}
+
+Status Collection::Impl::repair(Store& s) {
+  const Store::BuildSpace space(s);
+  const EpochDomain::Pin pin = epochs.pin();
+  OMEN_ASSIGN(const uint64_t found, s.graph.repair(s.high_water(), space));
+  (void)found;
+  s.inserted_since_repair = 0;
+  s.needs_repair = false;
+  return Status::ok();
+}
+
+Status Collection::Impl::apply_optimize(Commit* commit) {
+  Store* s = store();
+  if (s == nullptr) return Status::ok();
+  commit->total = s->live();
+  link_queued(nullptr);  // What earlier commits of this group brought.
+  OMEN_TRY(consolidate(*s));
+  OMEN_TRY(repair(*s));
+  return s->index.shrink(0, [&](uint32_t x) { return s->hash_of(x); });
+}
+
+}  // namespace omen

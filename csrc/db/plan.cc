@@ -1,0 +1,89 @@
+// The planner: an exact scan of what matches, the graph, or the graph among what matches.
+//
+// The costs are rows scored, weighted by nanoseconds measured on 128 to 784 dimensions (docs/decisions): what
+// counts is where they cross, and they cross at factors of two without harm.
+#include <algorithm>
+
+#include "db/query.h"
+
+namespace omen {
+
+namespace {
+
+constexpr double kRowsPerHop = 14;     // Unvisited neighbours of an expanded node.
+constexpr double kDescentRows = 200;   // Upper layers.
+constexpr double kBridgeNs = 25;       // Reading the row of a neighbour that does not match.
+
+double scan_row_ns(uint32_t dimensions) { return 4 + 0.11 * dimensions; }
+double walk_row_ns(uint32_t dimensions, bool has_codes) {
+  return has_codes ? 8 + 0.045 * dimensions : 10 + 0.13 * dimensions;
+}
+
+}  // namespace
+
+void Collection::Impl::choose_plan(const Store& s, Query& q) const {
+  const double live = std::max<double>(1, static_cast<double>(s.live()));
+  const double share = std::min(1.0, static_cast<double>(q.matches) / live);
+  q.plan.selectivity = share;
+  q.plan.matches = q.matches;
+  const bool filtered = q.rows != nullptr && q.matches < s.live();
+  const double row = walk_row_ns(s.dimensions(), s.codes() != nullptr);
+  const double scan_cost = static_cast<double>(q.matches) * scan_row_ns(s.dimensions());
+  // ef counts matching candidates: a plain walk must keep ef / share of all.
+  const double plain_ef = q.ef / std::max(share, 1e-9);
+  const double plain_cost = (plain_ef * kRowsPerHop + kDescentRows) * row;
+  const double bridges = std::min(32.0, 2.0 / std::max(share, 1e-9));
+  const double filtered_cost =
+      (q.ef * kRowsPerHop * 1.5 + kDescentRows + 600) * row + q.ef * bridges * kBridgeNs;
+  const bool plain_fits = plain_ef <= kEfMax;
+  if (q.options->mode == Mode::kExact) {
+    q.route = Query::Route::kScan;
+  } else if (!filtered) {
+    q.route = q.options->mode == Mode::kPlan && scan_cost <= plain_cost ? Query::Route::kScan
+                                                                        : Query::Route::kGraph;
+  } else if (q.options->mode == Mode::kPlan && scan_cost <= std::min(plain_cost, filtered_cost)) {
+    q.route = Query::Route::kScan;
+  } else if (plain_fits && plain_cost <= filtered_cost) {
+    q.route = Query::Route::kGraph;
+    q.ef = static_cast<uint32_t>(plain_ef);
+  } else {
+    q.route = Query::Route::kFilteredGraph;
+    // Few matches are spread thin: keep more of them.
+    q.ef = std::min<uint32_t>(kEfMax, q.ef + q.ef / 2);
+  }
+  // A walk that costs as much as the scan would have is given up for it.
+  q.rows_limit = q.options->mode == Mode::kPlan
+                     ? static_cast<uint64_t>(scan_cost / row) + 64
+                     : UINT64_MAX;
+  q.plan.ef = q.route == Query::Route::kScan ? 0 : q.ef;
+}
+
+// Live slots that match, from the cache where nothing was written since.
+Status Collection::Impl::filter_rows(Store& s, const Filter& filter,
+                                     std::shared_ptr<const CachedRows>* out) {
+  const uint64_t version = s.version.load(std::memory_order_acquire);
+  const RowCache::Key key{s.generation(), version, filter.text()};
+  const bool quiet = (version & 1) == 0;
+  if (quiet) {
+    *out = row_cache_.find(key);
+    if (*out != nullptr) return Status::ok();
+  }
+  OMEN_ASSIGN(const CompiledFilter compiled, CompiledFilter::compile(filter, s.columns, s));
+  auto fresh = std::make_shared<CachedRows>(&account);
+  OMEN_TRY(compiled.run(s.high_water(), &fresh->rows));
+  uint64_t* words = fresh->rows.words();
+  for (uint32_t w = 0; w < fresh->rows.word_count(); ++w) {
+    uint64_t kept = words[w];
+    for (uint64_t bits = kept; bits != 0; bits &= bits - 1) {
+      const auto bit = static_cast<uint32_t>(std::countr_zero(bits));
+      if (!s.is_live(w * 64 + bit)) kept &= ~(uint64_t{1} << bit);
+    }
+    words[w] = kept;
+  }
+  fresh->matches = fresh->rows.count();
+  if (quiet && s.version.load(std::memory_order_acquire) == version) row_cache_.put(key, fresh);
+  *out = std::move(fresh);
+  return Status::ok();
+}
+
+}  // namespace omen

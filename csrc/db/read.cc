@@ -1,0 +1,211 @@
+// Reading without a query: get, has, count, scroll, stats, check.
+#include <algorithm>
+
+#include "base/test_points.h"
+#include "db/query.h"
+
+namespace omen {
+
+void Collection::Impl::write_rows(const Store& s, const uint32_t* slots, size_t count,
+                                  uint32_t include, Rows* out) {
+  const bool with_metadata = (include & kIncludeMetadata) != 0;
+  if (with_metadata) out->metadata.push_back('[');
+  for (size_t i = 0; i < count; ++i) {
+    const uint32_t slot = slots[i];
+    const bool exists = slot != kNoSlot;
+    IdOut o;
+    if (exists) {
+      const IdView id = s.id_view(slot);
+      o.is_string = id.is_string;
+      o.value = id.is_string ? out->text.size() : id.integer;
+      o.length = static_cast<uint32_t>(id.text.size());
+      out->text.append(id.text);
+    }
+    out->ids.push_back(o);
+    if (with_metadata) {
+      if (i > 0) out->metadata.push_back(',');
+      const MetadataBlock* block = exists ? s.columns.block(slot) : nullptr;
+      out->metadata.append(!exists ? "null" : block == nullptr ? "{}" : block->json());
+      if (block != nullptr && (block->flags & MetadataBlock::kHasDate) != 0) out->has_dates = true;
+    }
+    if ((include & kIncludeVector) == 0) continue;
+    const size_t at = out->vectors.size();
+    out->vectors.resize(at + s.dimensions());
+    if (exists) std::copy_n(s.vector(slot), s.dimensions(), out->vectors.data() + at);
+  }
+  if (with_metadata) out->metadata.push_back(']');
+}
+
+Status Collection::get(const IdView* ids, size_t count, uint32_t include, Rows* out) {
+  Impl& c = *impl_;
+  OMEN_TEST_POINT("get");
+  OMEN_TRY(c.check_alive());
+  out->clear();
+  const EpochDomain::Pin pin = c.epochs.pin();
+  const Store* s = c.store();
+  out->found.assign(count, 0);
+  if (s == nullptr) {
+    out->ids.assign(count, IdOut{});
+    if ((include & kIncludeMetadata) != 0) {
+      out->metadata = "[";
+      for (size_t i = 0; i < count; ++i) out->metadata += i == 0 ? "null" : ",null";
+      out->metadata += "]";
+    }
+    return Status::ok();
+  }
+  std::vector<uint32_t> slots(count);
+  for (size_t i = 0; i < count; ++i) {
+    slots[i] = s->find(ids[i]);
+    out->found[i] = slots[i] != kNoSlot;
+  }
+  c.write_rows(*s, slots.data(), count, include, out);
+  return Status::ok();
+}
+
+bool Collection::has(const IdView& id) {
+  const EpochDomain::Pin pin = impl_->epochs.pin();
+  const Store* s = impl_->store();
+  return s != nullptr && s->find(id) != kNoSlot;
+}
+
+Result<uint64_t> Collection::count_matching(const std::shared_ptr<const Filter>& filter,
+                                            const CancelToken* cancel) {
+  Impl& c = *impl_;
+  OMEN_TEST_POINT("count");
+  OMEN_TRY(c.check_alive());
+  if (cancel != nullptr) OMEN_TRY(cancel->check(*c.env.clock));
+  const EpochDomain::Pin pin = c.epochs.pin();
+  Store* s = c.store();
+  if (s == nullptr) return uint64_t{0};
+  if (filter == nullptr || filter->matches_all()) return s->live();
+  std::shared_ptr<const CachedRows> rows;
+  OMEN_TRY(c.filter_rows(*s, *filter, &rows));
+  return rows->matches;
+}
+
+// A cursor is the generation, so that clear() ends a scroll, and the next slot.
+Status Collection::scroll(uint64_t* cursor, size_t limit, const std::shared_ptr<const Filter>& filter,
+                          uint32_t include, Rows* out) {
+  Impl& c = *impl_;
+  OMEN_TEST_POINT("scroll");
+  OMEN_TRY(c.check_alive());
+  out->clear();
+  const EpochDomain::Pin pin = c.epochs.pin();
+  Store* s = c.store();
+  const uint64_t at = *cursor;
+  *cursor = 0;
+  const bool stale = s == nullptr || (at != 0 && at >> 32 != s->generation());
+  std::vector<uint32_t> slots;
+  if (!stale) {
+    std::shared_ptr<const CachedRows> rows;
+    if (filter != nullptr && !filter->matches_all()) OMEN_TRY(c.filter_rows(*s, *filter, &rows));
+    const uint32_t high = s->high_water();
+    auto slot = static_cast<uint32_t>(at);
+    for (; slot < high && slots.size() < limit; ++slot) {
+      if (rows != nullptr) slot = rows->rows.next(slot);
+      if (slot >= high || (rows != nullptr && slot >= rows->rows.size())) break;
+      if (s->is_live(slot)) slots.push_back(slot);
+    }
+    const bool more = slots.size() == limit && slot < high;
+    if (more) *cursor = uint64_t{s->generation()} << 32 | slot;
+  }
+  if (s != nullptr) c.write_rows(*s, slots.data(), slots.size(), include, out);
+  else if ((include & kIncludeMetadata) != 0) out->metadata = "[]";
+  return Status::ok();
+}
+
+CollectionStats Collection::stats() const {
+  const Impl& c = *impl_;
+  CollectionStats stats;
+  stats.name = c.name;
+  stats.options = options();
+  stats.next_id = c.next_id_.load();
+  const EpochDomain::Pin pin = impl_->epochs.pin();
+  if (const Store* s = c.store()) {
+    stats.count = s->live();
+    stats.deleted = s->marked();
+    stats.free_slots = s->slots.free_count();
+    stats.levels = s->graph.levels();
+    stats.indexed_fields = s->columns.column_count();
+    stats.trained = s->codes() != nullptr;
+    stats.consolidations = s->consolidations.load();
+  }
+  const MemoryAccount& a = c.account;
+  auto& b = stats.bytes;
+  b.vectors = a.used(Use::kVectors);
+  b.codes = a.used(Use::kCodes);
+  b.graph = a.used(Use::kGraph);
+  b.ids = a.used(Use::kIds);
+  b.metadata = a.used(Use::kMetadata);
+  b.columns = a.used(Use::kColumns);
+  b.scratch = a.used(Use::kScratch);
+  b.retired = a.used(Use::kRetired);
+  b.total = a.total();
+  return stats;
+}
+
+namespace {
+
+Status broken(int invariant, const std::string& what) {
+  return Status::error(ErrorCode::kCorrupt, "collection, invariant " + std::to_string(invariant) +
+                                                ": " + what + "; please report it");
+}
+
+Status check_slots(const Store& s) {
+  uint64_t live = 0;
+  uint64_t marked = 0;
+  for (uint32_t slot = 0; slot < s.high_water(); ++slot) {
+    const uint8_t state = s.states.load(slot);
+    if ((state & SlotStates::kLive) != 0) {
+      ++live;
+      if (s.find(s.id_view(slot)) != slot) return broken(1, "the index does not find a live slot");
+      if ((state & SlotStates::kLinked) == 0) return broken(3, "a live slot is not in the graph");
+      if (s.slots.is_free(slot)) return broken(4, "a live slot is free");
+    }
+    marked += (state & SlotStates::kMarked) != 0;
+    if ((state & SlotStates::kLive) != 0 && (state & SlotStates::kMarked) != 0) {
+      return broken(4, "a slot is live and deleted at once");
+    }
+  }
+  if (live != s.live() || live != s.index.live()) return broken(4, "the number of live slots is off");
+  if (marked != s.marked()) return broken(4, "the number of deleted slots is off");
+  return Status::ok();
+}
+
+}  // namespace
+
+// Waits for running commits, and keeps new ones out while it looks.
+CheckReport Collection::check() {
+  Impl& c = *impl_;
+  CheckReport report;
+  report.name = c.name;
+  const std::lock_guard<std::mutex> guard(c.commit_mutex_);
+  const EpochDomain::Pin pin = c.epochs.pin();
+  Store* s = c.store();
+  if (s == nullptr) return report;
+  const uint32_t high = s->high_water();
+  report.records = s->live();
+  const auto check_all = [&]() -> Status {
+    OMEN_TRY(check_slots(*s));
+    OMEN_TRY(s->graph.validate(high));
+    OMEN_TRY(s->index.validate([&](uint32_t slot) { return s->hash_of(slot); }));
+    OMEN_TRY(s->columns.validate(high));
+    OMEN_TRY(s->slots.validate());
+    return s->id_blocks.validate();
+  };
+  if (Status status = check_all(); !status.is_ok()) {
+    report.ok = false;
+    report.problem = status.message();
+    return report;
+  }
+  auto lost = s->graph.count_unreachable(high);
+  if (!lost.is_ok()) {
+    report.ok = false;
+    report.problem = lost.status().message();
+  } else {
+    report.unreachable = lost.value();
+  }
+  return report;
+}
+
+}  // namespace omen

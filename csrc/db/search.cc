@@ -1,0 +1,330 @@
+// Searching: plan, walk, re-rank on the originals, and check each hit once more before it goes out.
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <new>
+
+#include "base/test_points.h"
+#include "db/query.h"
+
+namespace omen {
+
+namespace {
+
+// After so many racing writes a scan's answer goes out with the hits that stand.
+constexpr int kAttemptsMax = 3;
+
+// How many of the pool to score exactly: sq8's errors shuffle neighbours a few places.
+size_t rerank_count(size_t pool, uint32_t k, bool has_codes) {
+  const size_t wanted = has_codes ? std::max<size_t>(3 * size_t{k}, k + 24) : k + 8;
+  return std::min(pool, wanted);
+}
+
+}  // namespace
+
+Status Collection::Impl::check_query(const float* query, size_t length,
+                                     const SearchOptions& o) const {
+  OMEN_TRY(check_alive());
+  if (o.k < 1 || o.k > kHitsMax) {
+    return Status::error(ErrorCode::kArgument, "k is " + std::to_string(o.k) +
+                                                   ", and must be an integer from 1 to 10 000");
+  }
+  if (o.ef > kEfMax) {
+    return Status::error(ErrorCode::kArgument,
+                         "ef is " + std::to_string(o.ef) + ", and must be at most 10 000");
+  }
+  const Store* s = store();
+  const uint32_t dimensions = fixed_ && s != nullptr ? s->dimensions() : 0;
+  if (length == 0 || length > kDimensionsMax || (dimensions != 0 && length != dimensions)) {
+    return Status::error(ErrorCode::kDimensions,
+                         "the query has " + std::to_string(length) + " dimensions, collection '" +
+                             name + "' has " +
+                             (dimensions != 0 ? std::to_string(dimensions) : "1 to 16 384"));
+  }
+  const double squares = env.kernels->norm_f32(query, length);
+  if (!(squares <= static_cast<double>(std::numeric_limits<float>::max()))) {
+    return Status::error(ErrorCode::kVector,
+                         "the query holds NaN or Infinity, or its squared length overflows float32");
+  }
+  if (options.metric == Metric::kCosine &&
+      !(squares >= static_cast<double>(std::numeric_limits<float>::min()))) {
+    return Status::error(ErrorCode::kVector,
+                         "a zero query has no direction; cosine cannot compare it");
+  }
+  return Status::ok();
+}
+
+std::unique_ptr<QueryScratch> Collection::Impl::take_scratch() {
+  if (auto scratch = scratch_.take()) return scratch;
+  return std::make_unique<QueryScratch>(&account);
+}
+
+// The pool's live, matching slots, scored on floats; a slot that was replaced meanwhile stands for its
+// record's new one.
+Status Collection::Impl::rerank(Store& s, Query& q) {
+  QueryScratch& scratch = *q.scratch;
+  SearchScratch& g = scratch.graph;
+  const size_t wanted = rerank_count(g.pool_size, q.k, s.codes() != nullptr);
+  OMEN_TRY(scratch.slots.reserve(g.pool_size));
+  OMEN_TRY(scratch.distances.resize(g.pool_size));
+  scratch.slots.clear();
+  for (size_t i = 0; i < g.pool_size && scratch.slots.size() < wanted; ++i) {
+    uint32_t slot = g.pool_ids[i] & kNodeMask;
+    if (!s.is_live(slot)) {
+      slot = s.states.has(slot, SlotStates::kMarked) ? s.find(s.id_view(slot)) : kNoSlot;
+      if (slot == kNoSlot || !s.is_live(slot)) continue;
+      if (std::find(scratch.slots.begin(), scratch.slots.end(), slot) != scratch.slots.end()) {
+        continue;
+      }
+    }
+    if (q.accepts(slot)) scratch.slots.push_back_reserved(slot);
+  }
+  RowScorer<Float32Codec> exact(s.floats, s.float_views(), s.kernels, &scratch.floats);
+  OMEN_TRY(exact.reserve(s.dimensions()));
+  exact.prepare(q.vector, q.scale);
+  const size_t count = scratch.slots.size();
+  uint32_t* slots = scratch.slots.data();
+  float* distances = scratch.distances.data();
+  exact.prefetch(slots, std::min<size_t>(count, kScoreBlock));
+  for (size_t first = 0; first < count; first += kScoreBlock) {
+    const size_t n = std::min(kScoreBlock, count - first);
+    const size_t next = first + n;
+    exact.prefetch(slots + next, std::min(kScoreBlock, count - next));
+    exact.score(slots + first, nullptr, n, 0, distances + first);
+  }
+  q.plan.reranked += count;
+  // Nearly sorted already: insertion sort by distance, then order.
+  for (size_t i = 1; i < count; ++i) {
+    const uint32_t slot = slots[i];
+    const float d = distances[i];
+    size_t j = i;
+    for (; j > 0 && (distances[j - 1] > d || (distances[j - 1] == d &&
+                                              s.order_of(slots[j - 1]) > s.order_of(slot)));
+         --j) {
+      slots[j] = slots[j - 1];
+      distances[j] = distances[j - 1];
+    }
+    slots[j] = slot;
+    distances[j] = d;
+  }
+  return Status::ok();
+}
+
+Status Collection::Impl::walk(Store& s, Query& q) {
+  QueryScratch& scratch = *q.scratch;
+  OMEN_TRY(scratch.graph.reserve(s.high_water(), q.ef));
+  scratch.graph.counters = {};
+  const auto run = [&](auto& scorer) -> Status {
+    OMEN_TRY(scorer.reserve(s.dimensions()));
+    scorer.prepare(q.vector, q.scale);
+    if (q.route == Query::Route::kFilteredGraph) {
+      const Graph::Accept accept{q.rows->rows.words(), q.rows->rows.size()};
+      const bool done =
+          s.graph.search_filtered(scorer, q.ef, accept, q.rows_limit, scratch.graph);
+      if (!done) scratch.graph.pool_size = 0;  // The scan is cheaper: fall back to it.
+    } else {
+      s.graph.search(scorer, q.ef, scratch.graph);
+    }
+    return Status::ok();
+  };
+  const CodeSet* codes = s.codes();
+  if (codes != nullptr) {
+    RowScorer<Sq8Codec> scorer(*codes->codec, codes->views(), s.kernels, &scratch.codes);
+    OMEN_TRY(run(scorer));
+  } else {
+    RowScorer<Float32Codec> scorer(s.floats, s.float_views(), s.kernels, &scratch.floats);
+    OMEN_TRY(run(scorer));
+  }
+  q.plan.rows_scored += scratch.graph.counters.rows_scored;
+  q.plan.hops += scratch.graph.counters.hops;
+  return rerank(s, q);
+}
+
+bool Collection::Impl::confirm(Store& s, Query& q) {
+  if (s.version.load(std::memory_order_acquire) == q.version && (q.version & 1) == 0) return true;
+  QueryScratch& scratch = *q.scratch;
+  const Filter* filter = q.rows != nullptr ? q.options->filter.get() : nullptr;
+  size_t kept = 0;
+  for (size_t i = 0; i < scratch.slots.size(); ++i) {
+    const uint32_t slot = scratch.slots[i];
+    if (!s.is_live(slot)) continue;
+    if (filter != nullptr) {
+      FilterId id;
+      id.is_integer = s.id_of(slot, &id.integer, &id.string);
+      if (!filter->matches_json(s.columns.json(slot), id)) continue;
+    }
+    scratch.slots[kept] = slot;
+    scratch.distances[kept++] = scratch.distances[i];
+  }
+  const bool all = kept == scratch.slots.size();
+  scratch.slots.truncate(kept);
+  return all;
+}
+
+Status Collection::Impl::find_hits(Store& s, Query& q) {
+  QueryScratch& scratch = *q.scratch;
+  scratch.slots.clear();
+  q.matches = s.live();
+  if (q.options->filter != nullptr && !q.options->filter->matches_all()) {
+    OMEN_TRY(filter_rows(s, *q.options->filter, &q.rows));
+    q.matches = q.rows->matches;
+  }
+  q.plan.matches = q.matches;
+  q.plan.selectivity = s.live() == 0 ? 0 : static_cast<double>(q.matches) / static_cast<double>(s.live());
+  if (q.matches == 0) return Status::ok();
+  choose_plan(s, q);
+  for (int attempt = 0; attempt < kAttemptsMax; ++attempt) {
+    if (q.route != Query::Route::kScan) {
+      q.plan.plan = q.route == Query::Route::kGraph ? "graph" : "filtered-graph";
+      OMEN_TRY(walk(s, q));
+      (void)confirm(s, q);
+      if (scratch.slots.size() >= q.wanted()) break;
+      q.plan.fallback = true;
+      q.route = Query::Route::kScan;
+    } else if (!q.plan.fallback) {
+      q.plan.plan = "exact";
+    }
+    OMEN_TRY(scan(s, q));
+    // A record that was replaced between its old and new slot's turn is found by the next attempt.
+    if (confirm(s, q) && scratch.slots.size() >= q.wanted()) break;
+    q.matches = std::min(q.matches, s.live());
+    q.version = s.version.load(std::memory_order_acquire);
+  }
+  size_t count = std::min<size_t>(scratch.slots.size(), q.k);
+  while (count > 0 && scratch.distances[count - 1] > q.options->max_distance) --count;
+  scratch.slots.truncate(count);
+  return Status::ok();
+}
+
+namespace {
+
+float query_scale(const Store& s, const float* query) {
+  if (!s.has_norms) return 1.0f;
+  return static_cast<float>(1.0 / std::sqrt(s.kernels.norm_f32(query, s.dimensions())));
+}
+
+}  // namespace
+
+Status Collection::Impl::prepare(const Store& s, const float* query, const SearchOptions& options,
+                                 Query* q) {
+  q->vector = query;
+  q->scale = query_scale(s, query);
+  q->options = &options;
+  q->k = options.k;
+  q->ef = std::max({options.ef == 0 ? 64u : options.ef, options.k});
+  q->version = s.version.load(std::memory_order_acquire);
+  return options.cancel == nullptr ? Status::ok() : options.cancel->check(*env.clock);
+}
+
+Status Collection::search(const float* query, size_t length, const SearchOptions& options,
+                          Rows* out, Plan* plan) {
+  Impl& c = *impl_;
+  OMEN_TEST_POINT("search");
+  const uint64_t start_ns = plan == nullptr ? 0 : c.env.clock->now_ns();
+  const EpochDomain::Pin pin = c.epochs.pin();
+  OMEN_TRY(c.check_query(query, length, options));
+  out->clear();
+  Store* s = c.store();
+  Impl::Query q;
+  std::unique_ptr<QueryScratch> scratch;
+  if (s != nullptr && s->live() > 0) {
+    scratch = c.take_scratch();
+    q.scratch = scratch.get();
+    OMEN_TRY(c.prepare(*s, query, options, &q));
+    OMEN_TRY(c.find_hits(*s, q));
+    const size_t count = scratch->slots.size();
+    c.write_rows(*s, scratch->slots.data(), count, options.include, out);
+    out->distances.assign(scratch->distances.data(), scratch->distances.data() + count);
+    c.scratch_.put(std::move(scratch));
+  }
+  if (plan == nullptr) return Status::ok();
+  *plan = q.plan;
+  plan->native_ns = c.env.clock->now_ns() - start_ns;
+  return Status::ok();
+}
+
+Status Collection::search_into(const float* query, size_t length, const SearchOptions& options,
+                               uint64_t* ids, float* distances, size_t* count) {
+  Impl& c = *impl_;
+  OMEN_TEST_POINT("search");
+  *count = 0;
+  const EpochDomain::Pin pin = c.epochs.pin();
+  OMEN_TRY(c.check_query(query, length, options));
+  Store* s = c.store();
+  if (s == nullptr || s->live() == 0) return Status::ok();
+  std::unique_ptr<QueryScratch> scratch = c.take_scratch();
+  Impl::Query q;
+  q.scratch = scratch.get();
+  OMEN_TRY(c.prepare(*s, query, options, &q));
+  OMEN_TRY(c.find_hits(*s, q));
+  for (size_t i = 0; i < scratch->slots.size(); ++i) {
+    const IdView id = s->id_view(scratch->slots[i]);
+    if (id.is_string) {
+      return Status::error(ErrorCode::kId, "a hit has the string id " + id_to_json(id) +
+                                               ", which a typed array cannot hold; use search()")
+          .with_id(id_to_json(id));
+    }
+    ids[i] = id.integer;
+    distances[i] = scratch->distances[i];
+  }
+  *count = scratch->slots.size();
+  c.scratch_.put(std::move(scratch));
+  return Status::ok();
+}
+
+Status Collection::search_batch(const float* queries, size_t count, size_t dimensions,
+                                const SearchOptions& options, Rows* out, uint32_t* counts) {
+  Impl& c = *impl_;
+  OMEN_TEST_POINT("search-batch");
+  out->clear();
+  const size_t k = options.k;
+  if (k < 1 || k > kHitsMax) return c.check_query(queries, dimensions, options);
+  out->ids.assign(count * k, IdOut{});
+  out->distances.assign(count * k, std::numeric_limits<float>::quiet_NaN());
+  std::mutex mutex;
+  Status first_fault;
+  const auto one = [&](size_t row) -> Status {
+    const float* query = queries + row * dimensions;
+    counts[row] = 0;
+    const EpochDomain::Pin pin = c.epochs.pin();
+    OMEN_TRY(c.check_query(query, dimensions, options));
+    Store* s = c.store();
+    if (s == nullptr || s->live() == 0) return Status::ok();
+    std::unique_ptr<QueryScratch> scratch = c.take_scratch();
+    Impl::Query q;
+    q.scratch = scratch.get();
+    OMEN_TRY(c.prepare(*s, query, options, &q));
+    OMEN_TRY(c.find_hits(*s, q));
+    counts[row] = static_cast<uint32_t>(scratch->slots.size());
+    for (size_t j = 0; j < scratch->slots.size(); ++j) {
+      const IdView id = s->id_view(scratch->slots[j]);
+      IdOut& o = out->ids[row * k + j];
+      out->distances[row * k + j] = scratch->distances[j];
+      o.is_string = id.is_string;
+      o.value = id.integer;
+      if (!id.is_string) continue;
+      const std::lock_guard<std::mutex> guard(mutex);
+      o.value = out->text.size();
+      o.length = static_cast<uint32_t>(id.text.size());
+      out->text.append(id.text);
+    }
+    c.scratch_.put(std::move(scratch));
+    return Status::ok();
+  };
+  parallel_for(*c.env.executor, count, 4, [&](size_t begin, size_t end, unsigned) {
+    for (size_t row = begin; row < end; ++row) {
+      Status status = one(row);
+      if (status.is_ok()) continue;
+      const std::lock_guard<std::mutex> guard(mutex);
+      if (!first_fault.is_ok() && first_fault.row() <= static_cast<int64_t>(row)) return;
+      first_fault = Status::error(status.code(), "query " + std::to_string(row) + ": " +
+                                                     status.message())
+                        .with_row(static_cast<int64_t>(row))
+                        .with_path(status.path());
+      return;
+    }
+  });
+  return first_fault;
+}
+
+}  // namespace omen

@@ -1,0 +1,138 @@
+// Store: ids, scorers and memory of a collection's slots.
+#include "db/store.h"
+
+#include <cstring>
+#include <new>
+
+#include "base/random.h"
+
+namespace omen {
+
+namespace {
+
+constexpr uint64_t kStringSeed = 0x73747269;
+
+GraphOptions graph_options(const CollectionOptions& o, uint64_t seed) {
+  GraphOptions g;
+  g.m = o.m;
+  g.ef_construction = o.ef_construction;
+  g.seed = seed;
+  return g;
+}
+
+// Rows start on a cache line where that costs at most an eighth.
+size_t vector_stride(uint32_t dimensions) {
+  const size_t bytes = dimensions * sizeof(float);
+  const size_t lines = round_up(bytes, kCacheLineBytes);
+  return lines - bytes <= bytes / 8 ? lines : round_up(bytes, 16);
+}
+
+}  // namespace
+
+uint64_t hash_id(const IdView& id) {
+  if (!id.is_string) return mix64(id.integer);
+  return hash_bytes(id.text.data(), id.text.size(), kStringSeed);
+}
+
+void append_json_string(std::string_view text, std::string* out) {
+  static const char* kHex = "0123456789abcdef";
+  out->push_back('"');
+  for (const char c : text) {
+    const auto u = static_cast<unsigned char>(c);
+    if (c == '"' || c == '\\') {
+      out->push_back('\\');
+      out->push_back(c);
+    } else if (u < 0x20) {
+      out->append("\\u00");
+      out->push_back(kHex[u >> 4]);
+      out->push_back(kHex[u & 15]);
+    } else {
+      out->push_back(c);
+    }
+  }
+  out->push_back('"');
+}
+
+std::string id_to_json(const IdView& id) {
+  std::string out;
+  if (id.is_string) {
+    append_json_string(id.text, &out);
+  } else if (id.integer <= (uint64_t{1} << 53) - 1) {
+    out = std::to_string(id.integer);
+  } else {
+    out = "{\"$int\":\"" + std::to_string(id.integer) + "\"}";
+  }
+  return out;
+}
+
+Store::Store(MemoryAccount* account_in, EpochDomain* epochs_in, const CollectionOptions& options,
+             const simd::Kernels& kernels_in, uint64_t seed, uint32_t generation,
+             std::shared_ptr<const Schema> schema)
+    : account(account_in), epochs(epochs_in), kernels(kernels_in),
+      has_norms(options.metric == Metric::kCosine), slots(account_in),
+      states(account_in, Use::kGraph),
+      vectors(account_in, Use::kVectors, vector_stride(options.dimensions)),
+      norms(account_in, Use::kCodes, sizeof(float)),
+      ids(account_in, Use::kIds, sizeof(uint64_t)), orders(account_in, Use::kIds, sizeof(uint32_t)),
+      id_blocks(account_in, Use::kIds), index(account_in, Use::kIds, epochs_in),
+      graph(account_in, &states, graph_options(options, seed), kernels_in),
+      columns(account_in, epochs_in),
+      floats(distance_of(options.metric), options.dimensions, kernels_in),
+      dimensions_(options.dimensions), metric_(options.metric), generation_(generation) {
+  columns.set_schema(std::move(schema));
+}
+
+Store::~Store() { delete codes_.load(std::memory_order_acquire); }
+
+Status Store::ensure_staged(uint32_t count) {
+  OMEN_TRY(states.ensure(count));
+  OMEN_TRY(vectors.ensure(count));
+  if (has_norms) OMEN_TRY(norms.ensure(count));
+  OMEN_TRY(ids.ensure(count));
+  return orders.ensure(count);
+}
+
+IdView Store::id_view(uint32_t slot) const {
+  const uint64_t word = ids.row_as<std::atomic<uint64_t>>(slot)->load(std::memory_order_acquire);
+  IdView id;
+  id.is_string = states.has(slot, SlotStates::kStringId);
+  if (!id.is_string) {
+    id.integer = word;
+  } else if (word != 0) {
+    const auto* block = reinterpret_cast<const IdBlock*>(static_cast<uintptr_t>(word));
+    id.text = {block->bytes(), block->length};
+  }
+  return id;
+}
+
+bool Store::id_of(uint32_t slot, uint64_t* integer, std::string_view* string) const {
+  const IdView id = id_view(slot);
+  if (id.is_string) *string = id.text;
+  else *integer = id.integer;
+  return !id.is_string;
+}
+
+uint32_t Store::find(const IdView& id) const {
+  return index.find(hash_id(id), [&](uint32_t slot) {
+    const IdView other = id_view(slot);
+    if (other.is_string != id.is_string) return false;
+    return id.is_string ? other.text == id.text : other.integer == id.integer;
+  });
+}
+
+std::unique_ptr<SlotScorer> Store::BuildSpace::make_slot_scorer() const {
+  const auto finish = [&](auto scorer) -> std::unique_ptr<SlotScorer> {
+    if (scorer == nullptr || !scorer->reserve(store_.dimensions()).is_ok()) return nullptr;
+    return scorer;
+  };
+  if (codes_ != nullptr) {
+    using CodeScorer = RowScorer<Sq8Codec>;
+    return finish(std::unique_ptr<CodeScorer>(new (std::nothrow) CodeScorer(
+        *codes_->codec, codes_->views(), store_.kernels, nullptr)));
+  }
+  using FloatScorer = RowScorer<Float32Codec>;
+  return finish(std::unique_ptr<FloatScorer>(new (std::nothrow) FloatScorer(
+      store_.floats, store_.float_views(), store_.kernels, nullptr)));
+}
+
+}  // namespace omen

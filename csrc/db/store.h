@@ -1,0 +1,136 @@
+// Store: the slots of a collection, in every structure that has a row per slot.
+//
+// Why: all of it lives and dies together. clear() swaps in a new Store and retires the old one whole; a reader
+// under a pin keeps the Store it took.
+// A slot's life: allocated and filled by a WriteBatch (state 0, invisible) -> committed (kLive: ids, columns,
+// codes and order are written before) -> linked into the graph -> replaced or deleted (kMarked) ->
+// consolidated: unlinked, waited for, freed (state 0).
+// Invariants (Collection::validate checks them):
+//   1. What a slot holds is written before its number is published anywhere, and never changed in place, but
+//      for its metadata, whose block is swapped atomically.
+//   2. high_water() covers every slot that any reader can meet.
+// Threads: stage_mutex guards growth of what begin_write() fills; everything else is written under the
+// collection's commit mutex. Readers pin.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+
+#include "db/codes.h"
+#include "db/types.h"
+#include "graph/graph.h"
+#include "memory/block_pool.h"
+#include "memory/epoch.h"
+#include "memory/slot_allocator.h"
+#include "memory/slot_index.h"
+#include "meta/columns.h"
+#include "meta/compiled_filter.h"
+
+namespace omen {
+
+inline Distance distance_of(Metric metric) {
+  return metric == Metric::kL2    ? Distance::kL2
+         : metric == Metric::kDot ? Distance::kDot
+                                  : Distance::kCosine;
+}
+
+// A string id: its length, then its bytes.
+struct IdBlock {
+  uint32_t length;
+  const char* bytes() const { return reinterpret_cast<const char*>(this + 1); }
+  char* bytes() { return reinterpret_cast<char*>(this + 1); }
+  static size_t size_of(size_t length) { return sizeof(IdBlock) + length; }
+};
+
+uint64_t hash_id(const IdView& id);
+// 5, "a", or {"$int":"..."}: for messages and details.
+std::string id_to_json(const IdView& id);
+void append_json_string(std::string_view text, std::string* out);
+
+class Store final : public RowIds {
+ public:
+  Store(MemoryAccount* account, EpochDomain* epochs, const CollectionOptions& options,
+        const simd::Kernels& kernels, uint64_t seed, uint32_t generation,
+        std::shared_ptr<const Schema> schema);
+  ~Store() override;
+
+  uint32_t dimensions() const { return dimensions_; }
+  Metric metric() const { return metric_; }
+  uint32_t generation() const { return generation_; }
+  uint32_t high_water() const { return high_water_.load(std::memory_order_acquire); }
+  void raise_high_water(uint32_t slots) {
+    if (slots > high_water_.load(std::memory_order_relaxed)) {
+      high_water_.store(slots, std::memory_order_release);
+    }
+  }
+  uint64_t live() const { return live_.load(std::memory_order_acquire); }
+  uint64_t marked() const { return marked_.load(std::memory_order_acquire); }
+
+  // Memory for the staged part of slots below `slots`; under stage_mutex.
+  Status ensure_staged(uint32_t slots);
+  float* vector(uint32_t slot) const { return vectors.row_as<float>(slot); }
+  // Inverse norm under cosine, else 1.
+  float scale(uint32_t slot) const { return has_norms ? *norms.row_as<float>(slot) : 1.0f; }
+  RowViews float_views() const { return {vectors.view(), norms.view(), has_norms}; }
+  CodeSet* codes() const { return codes_.load(std::memory_order_acquire); }
+
+  bool is_live(uint32_t slot) const { return states.has(slot, SlotStates::kLive); }
+  uint32_t order_of(uint32_t slot) const {
+    return orders.row_as<std::atomic<uint32_t>>(slot)->load(std::memory_order_relaxed);
+  }
+  IdView id_view(uint32_t slot) const;
+  bool id_of(uint32_t slot, uint64_t* integer, std::string_view* string) const override;
+  // The live slot of an id, or kNoSlot.
+  uint32_t find(const IdView& id) const;
+  uint64_t hash_of(uint32_t slot) const { return hash_id(id_view(slot)); }
+
+  // Distances to floats, and to codes where there are some: what the graph builds with.
+  class BuildSpace;
+
+  MemoryAccount* const account;
+  EpochDomain* const epochs;
+  const simd::Kernels& kernels;
+  const bool has_norms;
+  std::mutex stage_mutex;
+  SlotAllocator slots;
+  SlotStates states;
+  SlotPages vectors;
+  SlotPages norms;
+  SlotPages ids;
+  SlotPages orders;
+  BlockPool id_blocks;
+  SlotIndex index;
+  Graph graph;
+  Columns columns;
+  Float32Codec floats;
+  std::atomic<CodeSet*> codes_{nullptr};
+  std::atomic<uint32_t> high_water_{0};
+  std::atomic<uint64_t> live_{0};
+  std::atomic<uint64_t> marked_{0};
+  // Odd while a commit applies, even between: what cached row sets are valid for.
+  std::atomic<uint64_t> version{0};
+  uint32_t next_order = 0;
+  uint64_t inserted_since_repair = 0;
+  bool needs_repair = false;
+  std::atomic<uint64_t> consolidations{0};
+
+ private:
+  const uint32_t dimensions_;
+  const Metric metric_;
+  const uint32_t generation_;
+};
+
+// What the graph needs to build: scorers on the codes in use.
+class Store::BuildSpace final : public Space {
+ public:
+  explicit BuildSpace(const Store& store) : store_(store), codes_(store.codes()) {}
+  std::unique_ptr<SlotScorer> make_slot_scorer() const override;
+  bool has_signed_distances() const override { return store_.metric() == Metric::kDot; }
+
+ private:
+  const Store& store_;
+  const CodeSet* codes_;
+};
+
+}  // namespace omen

@@ -1,0 +1,194 @@
+// WriteBatch: rows staged into uncommitted slots, checked as they come.
+#include <cmath>
+#include <limits>
+#include <new>
+
+#include "db/collection_impl.h"
+
+namespace omen {
+
+namespace {
+
+Status vector_error(size_t row, const std::string& what) {
+  return Status::error(ErrorCode::kVector, "row " + std::to_string(row) + ": " + what)
+      .with_row(static_cast<int64_t>(row));
+}
+
+}  // namespace
+
+WriteBatch::Rep::~Rep() {
+  if (store != nullptr && slots != nullptr && !committed) {
+    for (size_t row = 0; row < rows; ++row) {
+      const uint32_t slot = slots[row];
+      if (store->states.has(slot, SlotStates::kStringId)) {
+        const IdView id = store->id_view(slot);
+        auto word = store->ids.row_as<std::atomic<uint64_t>>(slot);
+        store->id_blocks.release(reinterpret_cast<void*>(static_cast<uintptr_t>(word->load())),
+                                 IdBlock::size_of(id.text.size()));
+      }
+      store->states.reset(slot);
+      store->slots.release(slot);
+    }
+  }
+  ::operator delete(slots);
+  delete[] metadata;
+}
+
+WriteBatch::WriteBatch(std::unique_ptr<Rep> rep) : rep_(std::move(rep)) {}
+
+WriteBatch::~WriteBatch() {
+  const std::shared_ptr<Collection> keep = std::move(rep_->collection);
+  rep_.reset();
+  // Outlives the slots' return: a store is replaced only when no batch is open.
+  keep->impl().open_batches_.fetch_sub(1, std::memory_order_acq_rel);
+}
+
+size_t WriteBatch::rows() const { return rep_->rows; }
+uint32_t WriteBatch::dimensions() const { return rep_->dimensions; }
+
+float* WriteBatch::vector_of(size_t row) {
+  OMEN_ASSERT(row < rep_->rows);
+  return rep_->store->vector(rep_->slots[row]);
+}
+
+// `squares` is the sum of squares in double.
+static Status check_norm(Store& store, uint32_t slot, size_t row, double squares) {
+  if (!(squares <= static_cast<double>(std::numeric_limits<float>::max()))) {
+    return vector_error(row, std::isfinite(squares)
+                                 ? "the vector's squared length overflows float32; scale it down"
+                                 : "the vector holds NaN or Infinity; remove it");
+  }
+  if (!store.has_norms) return Status::ok();
+  // Below the smallest normal float the inverse would overflow: as good as zero.
+  if (!(squares >= static_cast<double>(std::numeric_limits<float>::min()))) {
+    return vector_error(row, "a zero vector has no direction; cosine cannot compare it");
+  }
+  *store.norms.row_as<float>(slot) = static_cast<float>(1.0 / std::sqrt(squares));
+  return Status::ok();
+}
+
+Status WriteBatch::stage_vectors(size_t first, size_t count, const float* vectors) {
+  OMEN_ASSERT(first + count <= rep_->rows);
+  Store& store = *rep_->store;
+  const size_t dimensions = rep_->dimensions;
+  for (size_t i = 0; i < count; ++i) {
+    const uint32_t slot = rep_->slots[first + i];
+    const double squares =
+        store.kernels.copy_norm_f32(store.vector(slot), vectors + i * dimensions, dimensions);
+    OMEN_TRY(check_norm(store, slot, first + i, squares));
+  }
+  rep_->vectors_staged += count;
+  return Status::ok();
+}
+
+Status WriteBatch::finish_vector(size_t row) {
+  OMEN_ASSERT(row < rep_->rows);
+  Store& store = *rep_->store;
+  const uint32_t slot = rep_->slots[row];
+  OMEN_TRY(check_norm(store, slot, row, store.kernels.norm_f32(store.vector(slot), rep_->dimensions)));
+  ++rep_->vectors_staged;
+  return Status::ok();
+}
+
+Status WriteBatch::stage_integer_id(size_t row, uint64_t id) {
+  OMEN_ASSERT(row < rep_->rows);
+  rep_->store->ids.row_as<std::atomic<uint64_t>>(rep_->slots[row])->store(id, std::memory_order_release);
+  ++rep_->ids_staged;
+  return Status::ok();
+}
+
+Status WriteBatch::stage_string_id(size_t row, std::string_view id) {
+  OMEN_ASSERT(row < rep_->rows);
+  if (id.empty() || id.size() > kIdBytesMax) {
+    return Status::error(ErrorCode::kId, "row " + std::to_string(row) + ": a string id has 1 to " +
+                                             std::to_string(kIdBytesMax) + " bytes of UTF-8, not " +
+                                             std::to_string(id.size()))
+        .with_row(static_cast<int64_t>(row));
+  }
+  Store& store = *rep_->store;
+  OMEN_ASSIGN(void* memory, store.id_blocks.allocate(IdBlock::size_of(id.size())));
+  auto* block = static_cast<IdBlock*>(memory);
+  block->length = static_cast<uint32_t>(id.size());
+  std::memcpy(block->bytes(), id.data(), id.size());
+  const uint32_t slot = rep_->slots[row];
+  store.ids.row_as<std::atomic<uint64_t>>(slot)->store(reinterpret_cast<uintptr_t>(block),
+                                                      std::memory_order_release);
+  store.states.set(slot, SlotStates::kStringId);
+  ++rep_->ids_staged;
+  return Status::ok();
+}
+
+Status WriteBatch::stage_metadata(size_t row, std::string_view json) {
+  OMEN_ASSERT(row < rep_->rows);
+  if (json.size() > kRecordBytesMax) {
+    return Status::error(ErrorCode::kMetadata,
+                         "row " + std::to_string(row) + ": metadata has " +
+                             std::to_string(json.size()) + " bytes, more than 1 MiB")
+        .with_row(static_cast<int64_t>(row));
+  }
+  if (rep_->metadata == nullptr) {
+    rep_->metadata = new (std::nothrow) std::string[rep_->rows];
+    if (rep_->metadata == nullptr) {
+      return Status::error(ErrorCode::kMemory, "no memory to stage metadata; send smaller batches");
+    }
+  }
+  rep_->metadata[row].assign(json);
+  return Status::ok();
+}
+
+Result<std::unique_ptr<WriteBatch>> Collection::begin_write(size_t rows, uint32_t dimensions) {
+  Impl& c = *impl_;
+  OMEN_TRY(c.check_alive());
+  if (rows > kBatchRowsMax) {
+    return Status::error(ErrorCode::kLimit, "a batch has at most " + std::to_string(kBatchRowsMax) +
+                                                " rows; send several");
+  }
+  auto rep = std::make_unique<WriteBatch::Rep>();
+  rep->rows = rows;
+  rep->dimensions = dimensions;
+  {
+    const std::lock_guard<std::mutex> guard(c.store_mutex_);
+    const uint32_t fixed = c.fixed_ ? c.options.dimensions : 0;
+    Store* current = c.store();
+    const bool busy = c.open_batches_.load(std::memory_order_acquire) > 0;
+    const uint32_t wanted = fixed != 0                       ? fixed
+                            : current != nullptr && busy     ? current->dimensions()
+                                                             : dimensions;
+    if (rows > 0 && dimensions != wanted) {
+      return Status::error(ErrorCode::kDimensions,
+                           "vectors have " + std::to_string(dimensions) + " dimensions, collection '" +
+                               c.name + "' has " + std::to_string(wanted));
+    }
+    if (rows > 0 && (current == nullptr || current->dimensions() != dimensions)) {
+      OMEN_TRY(c.make_store(dimensions));
+    }
+    rep->store = c.owned_store_;
+    c.open_batches_.fetch_add(1, std::memory_order_acq_rel);
+  }
+  rep->collection = shared_from_this();
+  std::unique_ptr<WriteBatch> batch(new WriteBatch(std::move(rep)));
+  if (rows == 0) return batch;
+  WriteBatch::Rep& r = *batch->rep_;
+  r.generation = r.store->generation();
+  auto* slots = static_cast<uint32_t*>(::operator new(rows * sizeof(uint32_t), std::nothrow));
+  if (slots == nullptr) {
+    return Status::error(ErrorCode::kMemory, "no memory for a batch of " + std::to_string(rows) +
+                                                 " rows; send smaller ones");
+  }
+  Status status = r.store->slots.allocate_many(static_cast<uint32_t>(rows), slots);
+  if (!status.is_ok()) {
+    ::operator delete(slots);
+    return status;
+  }
+  const std::lock_guard<std::mutex> guard(r.store->stage_mutex);
+  status = r.store->ensure_staged(slots[rows - 1] + 1);
+  if (!status.is_ok()) {
+    for (size_t i = 0; i < rows; ++i) r.store->slots.release(slots[i]);
+    ::operator delete(slots);
+    return status;
+  }
+  r.slots = slots;
+  return batch;
+}
+
+}  // namespace omen

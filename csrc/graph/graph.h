@@ -1,0 +1,139 @@
+// Graph: HNSW+, the navigable graph over slots.
+//
+// Malkov & Yashunin 2016 (arXiv:1603.09320): a bottom layer of all nodes with up to 2 m neighbours, and
+// sparser layers above, of which each node reaches a level drawn with probability 1/m by a seeded hash of
+// its slot. Beyond the paper: searches keep one sorted pool and score a node's whole neighbour list at
+// once; rows are read without locks; deletion marks, and a consolidation repairs and frees.
+// Nodes of the bottom layer are slots. A layer above numbers its own nodes; each knows its slot and its
+// number one layer down, so that no slot pays for layers it is not in.
+// Invariants (validate() checks them):
+//   1. Every edge names a linked node of its own layer, not the node itself, none twice.
+//   2. A linked slot is in exactly the layers up to level_of(slot), each once, and `down` agrees.
+//   3. The entry point is a node of the highest layer that has nodes; without nodes there is none.
+//   4. No edge and no entry names a free slot.
+// Threads: search() and reads from any thread under an epoch pin. insert() from any number of threads, under
+// a pin. mark() any thread. reserve(), unlink(), forget(), repair() by one writer at a time, without
+// concurrent inserts. Locks: one slot at a time (SlotStates), `upper_mutex_` for numbering, `entry_mutex_`
+// for raising the top, which is taken first.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "exec/executor.h"
+#include "graph/scratch.h"
+#include "graph/slot_states.h"
+#include "simd/kernels.h"
+
+namespace omen {
+
+struct GraphOptions {
+  uint32_t m = 16;
+  uint32_t ef_construction = 128;
+  float alpha = 1.0f;  // Above 1 keeps more, longer edges. Vamana's alpha, on the stored distances.
+  uint64_t seed = 0;
+};
+
+class Graph {
+ public:
+  static constexpr uint32_t kLayersMax = 16;
+
+  Graph(MemoryAccount* account, SlotStates* states, const GraphOptions& options,
+        const simd::Kernels& kernels);
+  ~Graph();
+
+  // Rows for slots below `high_water`, and numbers in the upper layers for `count` new nodes: after it,
+  // inserting them cannot fail. ERR_MEMORY.
+  Status reserve(uint32_t high_water, const uint32_t* slots, size_t count);
+  uint32_t level_of(uint32_t slot) const;
+  bool is_empty() const { return entry_.load(std::memory_order_acquire) == 0; }
+  uint32_t levels() const;
+  uint64_t bytes() const;
+
+  // Links a slot that reserve() covered. `scratch` was reserved for high_water and ef_construction.
+  void insert(uint32_t slot, BuildScratch& scratch);
+
+  // Fills scratch.pool with the nearest `ef` slots found, marked ones included.
+  void search(const Scorer& scorer, uint32_t ef, SearchScratch& scratch) const;
+  // Only slots whose bit is set in `accept` enter the pool; others are bridges to their neighbours (after
+  // ACORN, arXiv:2403.04871). Gives up after `rows_limit` scored rows or bridge hops: returns false.
+  struct Accept {
+    const uint64_t* words;
+    uint32_t size;
+    bool contains(uint32_t slot) const {
+      return slot < size && (words[slot >> 6] >> (slot & 63) & 1) != 0;
+    }
+  };
+  bool search_filtered(const Scorer& scorer, uint32_t ef, const Accept& accept, uint64_t rows_limit,
+                       SearchScratch& scratch) const;
+
+  // Removal, in order: mark (SlotStates), wait for running operations, unlink, wait again, forget, free.
+  // `doomed` has a bit per marked slot to remove. Rewrites every edge that names one (FreshDiskANN,
+  // arXiv:2105.09613, algorithm 4, with new edges taken only where they are diverse) and moves the entry.
+  Status unlink(const Accept& doomed, uint32_t high_water, Executor& executor, const Space& space);
+  void forget(const Accept& doomed, uint32_t high_water);
+  // Finds linked slots that no path reaches on the bottom layer and links them; returns how many there were.
+  Result<uint64_t> repair(uint32_t high_water, const Space& space);
+  Result<uint64_t> count_unreachable(uint32_t high_water) const;
+
+  Status validate(uint32_t high_water) const;
+
+  const GraphOptions& options() const { return options_; }
+
+ private:
+  struct Layer;
+  struct Entry {
+    uint32_t level;
+    uint32_t node;
+  };
+  struct Candidates;
+
+  // Layer 0 is the bottom.
+  const Layer& layer(uint32_t level) const { return *layers_[level]; }
+  uint32_t slot_of(uint32_t level, uint32_t node) const;
+  uint32_t down_of(uint32_t level, uint32_t node) const;
+  bool load_entry(Entry* out) const;
+  void store_entry(uint32_t level, uint32_t node);
+  uint32_t take_number(uint32_t level, uint32_t slot, uint32_t down);
+
+  void drop_unknown(const SearchScratch& s, uint32_t* row, uint32_t capacity) const;
+  uint32_t read_known(uint32_t level, uint32_t node, const SearchScratch& s, uint32_t* row) const;
+  Entry descend(const Scorer& scorer, Entry from, uint32_t to_level, SearchCounters& counters) const;
+  void start_pool(uint32_t level, uint32_t node, const Scorer& scorer, SearchScratch& s) const;
+  void search_layer(uint32_t level, const Scorer& scorer, uint32_t ef, SearchScratch& s) const;
+  uint32_t score_nodes(uint32_t level, const Scorer& scorer, const uint32_t* nodes, size_t n,
+                       float threshold, float* distances) const;
+  // Offers a block of unvisited nodes to the pool; returns the lowest position taken.
+  size_t offer(uint32_t level, const Scorer& scorer, const uint32_t* nodes, size_t n, uint32_t ef,
+               SearchScratch& s) const;
+  void seed_filtered(const Scorer& scorer, uint32_t ef, const Accept& accept, SearchScratch& s) const;
+
+  size_t select(uint32_t level, Candidates& c, size_t limit, SlotScorer& pair) const;
+  void link_level(uint32_t level, uint32_t node, const Candidates& chosen, size_t count,
+                  BuildScratch& scratch);
+  void connect(uint32_t level, uint32_t from, uint32_t to, BuildScratch& scratch);
+  void gather_live(uint32_t level, uint32_t self, SearchScratch& s, Candidates* out) const;
+
+  void repair_row(uint32_t level, uint32_t node, const Accept& doomed, BuildScratch& scratch);
+  void move_entry(const Accept& doomed, uint32_t high_water);
+  Status walk(uint32_t high_water, Array<uint64_t>* reached, Array<uint32_t>* stack) const;
+  void spread(Array<uint64_t>* reached, Array<uint32_t>* stack) const;
+  void attach(uint32_t slot, BuildScratch& scratch);
+  Result<bool> repair_round(uint32_t high_water, BuildScratch& scratch, uint64_t* found);
+  Status validate_row(uint32_t level, uint32_t node, uint32_t nodes) const;
+
+  MemoryAccount* account_;
+  SlotStates* states_;
+  GraphOptions options_;
+  const simd::Kernels& kernels_;
+  double level_factor_;  // 1 / ln(m)
+  std::unique_ptr<Layer> layers_[kLayersMax];
+  std::atomic<uint32_t> nodes_{0};  // Slots that reserve() covers.
+  std::atomic<uint64_t> entry_{0};  // (level + 1) << 32 | node; 0: empty.
+  std::mutex entry_mutex_;
+  std::mutex upper_mutex_;
+};
+
+}  // namespace omen

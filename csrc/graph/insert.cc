@@ -1,0 +1,146 @@
+// Graph: linking a new node (algorithm 1 of arXiv:1603.09320) with the diversity rule (algorithm 4).
+//
+// All layers are searched before any is linked, and layers are linked from the bottom up: a node that can be
+// found in a layer has its rows below.
+#include <algorithm>
+#include <limits>
+
+#include "graph/graph.h"
+#include "graph/layer.h"
+
+namespace omen {
+
+// Keeps a candidate only if no candidate kept before is nearer to it (by alpha) than the node itself. Scores
+// all that remain against each kept one at a time, in blocks. `c` is sorted; the kept ones move to its front.
+size_t Graph::select(uint32_t level, Candidates& c, size_t limit, SlotScorer& pair) const {
+  uint32_t slots[kScoreBlock];
+  float between[kScoreBlock];
+  size_t kept = 0;
+  size_t remaining = c.size;
+  while (kept < remaining && kept < limit) {
+    // c[kept] is the nearest that nothing pruned: keep it, and let it prune the rest.
+    const size_t first = ++kept;
+    if (first == limit || first == remaining) break;
+    pair.bind(slot_of(level, c.nodes[first - 1]));
+    size_t out = first;
+    for (size_t begin = first; begin < remaining; begin += kScoreBlock) {
+      const size_t n = std::min(kScoreBlock, remaining - begin);
+      for (size_t i = 0; i < n; ++i) slots[i] = slot_of(level, c.nodes[begin + i]);
+      pair.score(slots, nullptr, n, std::numeric_limits<float>::infinity(), between);
+      for (size_t i = 0; i < n; ++i) {
+        c.nodes[out] = c.nodes[begin + i];
+        c.distances[out] = c.distances[begin + i];
+        out += between[i] * options_.alpha >= c.distances[out] ? 1 : 0;
+      }
+    }
+    remaining = out;
+  }
+  return kept;
+}
+
+// The pool without marked nodes: they are never linked to.
+void Graph::gather_live(uint32_t level, uint32_t self, SearchScratch& s, Candidates* out) const {
+  out->size = 0;
+  for (size_t i = 0; i < s.pool_size && out->size < Candidates::kMax; ++i) {
+    const uint32_t node = s.pool_ids[i] & kNodeMask;
+    const uint32_t slot = slot_of(level, node);
+    if (slot == self || !states_->has(slot, SlotStates::kLinked)) continue;
+    if (states_->has(slot, SlotStates::kMarked)) continue;
+    out->push(node, s.pool_distances[i]);
+  }
+}
+
+// Adds the edge from -> to. A full row is pruned by the diversity rule, which leaves room for later ones.
+void Graph::connect(uint32_t level, uint32_t from, uint32_t to, BuildScratch& scratch) {
+  EdgeRows& rows = layers_[level]->rows;
+  const uint32_t from_slot = slot_of(level, from);
+  uint32_t row[kRowIdsMax + 1];
+  const SlotLock lock(*states_, from_slot);
+  const uint32_t n = rows.read_counted(from, row);
+  for (uint32_t i = 0; i < n; ++i) {
+    if (row[i] == to) return;
+  }
+  row[n] = to;
+  if (n < rows.capacity()) {
+    rows.write(from, row, n + 1);
+    return;
+  }
+  Candidates c;
+  SlotScorer& pair = *scratch.pair;
+  pair.bind(from_slot);
+  float distances[kScoreBlock];
+  for (uint32_t first = 0; first <= n; first += kScoreBlock) {
+    const size_t block = std::min<size_t>(kScoreBlock, n + 1 - first);
+    score_nodes(level, pair, row + first, block, std::numeric_limits<float>::infinity(), distances);
+    for (size_t i = 0; i < block; ++i) {
+      if (states_->has(slot_of(level, row[first + i]), SlotStates::kMarked)) continue;
+      c.push(row[first + i], distances[i]);
+    }
+  }
+  c.sort();
+  const size_t kept = select(level, c, rows.capacity(), pair);
+  rows.write(from, c.nodes, kept);
+}
+
+// Writes the node's own row, keeping edges that others gave it meanwhile, then the edges back.
+void Graph::link_level(uint32_t level, uint32_t node, const Candidates& chosen, size_t count,
+                       BuildScratch& scratch) {
+  EdgeRows& rows = layers_[level]->rows;
+  {
+    const SlotLock lock(*states_, slot_of(level, node));
+    uint32_t old[kRowIdsMax];
+    uint32_t ids[kRowIdsMax];
+    const uint32_t old_count = rows.read_counted(node, old);
+    size_t n = std::min<size_t>(count, rows.capacity());
+    std::copy(chosen.nodes, chosen.nodes + n, ids);
+    for (uint32_t i = 0; i < old_count && n < rows.capacity(); ++i) {
+      if (std::find(ids, ids + n, old[i]) == ids + n) ids[n++] = old[i];
+    }
+    rows.write(node, ids, n);
+  }
+  for (size_t i = 0; i < count; ++i) connect(level, chosen.nodes[i], node, scratch);
+}
+
+void Graph::insert(uint32_t slot, BuildScratch& scratch) {
+  SearchScratch& s = scratch.search;
+  const uint32_t level = level_of(slot);
+  layers_[0]->rows.write(slot, nullptr, 0);
+  Entry entry;
+  // Raising the top is exclusive, and so is becoming the first node.
+  std::unique_lock<std::mutex> raising(entry_mutex_, std::defer_lock);
+  if (!load_entry(&entry) || level > entry.level) {
+    raising.lock();
+    if (load_entry(&entry) && level <= entry.level) raising.unlock();
+  }
+  const bool first = !load_entry(&entry);
+  const uint32_t top = first ? 0 : std::min(level, entry.level);
+  uint32_t numbers[kLayersMax];
+  numbers[0] = slot;
+  for (uint32_t l = 1; l <= level; ++l) numbers[l] = take_number(l, slot, numbers[l - 1]);
+  scratch.node->bind(slot);
+  // `linked` before the first edge points here, so that no one skips it.
+  states_->set(slot, SlotStates::kLinked);
+  if (!first) {
+    // Two passes: search from the top down remembering where each layer starts, then link from the bottom up.
+    Entry starts[kLayersMax];
+    entry = descend(*scratch.node, entry, top, s.counters);
+    for (uint32_t l = top + 1; l-- > 0;) {
+      starts[l] = entry;
+      if (l == 0) break;
+      entry = descend(*scratch.node, entry, l - 1, s.counters);
+    }
+    Candidates chosen;
+    for (uint32_t l = 0; l <= top; ++l) {
+      start_pool(l, starts[l].node, *scratch.node, s);
+      search_layer(l, *scratch.node, options_.ef_construction, s);
+      s.clear_visited();
+      gather_live(l, slot, s, &chosen);
+      const size_t count = select(l, chosen, l == 0 ? 2 * options_.m : options_.m, *scratch.pair);
+      link_level(l, numbers[l], chosen, count, scratch);
+    }
+  }
+  // Held only by who raises the top; nobody else can have raised it since.
+  if (raising.owns_lock()) store_entry(level, numbers[level]);
+}
+
+}  // namespace omen

@@ -1,0 +1,38 @@
+// Layer and Candidates: private parts of Graph, shared by its files.
+#pragma once
+
+#include "graph/graph.h"
+
+namespace omen {
+
+// One layer. The bottom's nodes are slots; above, `links` gives slot and number one layer down.
+struct Graph::Layer {
+  struct Link {
+    std::atomic<uint32_t> slot;
+    std::atomic<uint32_t> down;
+  };
+  Layer(MemoryAccount* account, uint32_t capacity)
+      : rows(account, capacity), links(account, Use::kGraph, sizeof(Link)),
+        free_nodes(account, Use::kGraph) {}
+
+  EdgeRows rows;
+  SlotPages links;
+  Array<uint32_t> free_nodes;  // Has room for every number handed out.
+  uint32_t high_water = 0;     // Numbers handed out so far. Above the bottom only.
+  uint32_t reserved = 0;       // Numbers whose memory exists.
+};
+
+// Nodes with their distances, nearest first, on the stack: an insertion looks at no more.
+struct Graph::Candidates {
+  static constexpr size_t kMax = 512;
+  uint32_t nodes[kMax];
+  float distances[kMax];
+  size_t size = 0;
+  void push(uint32_t node, float distance) {
+    nodes[size] = node;
+    distances[size++] = distance;
+  }
+  void sort();
+};
+
+}  // namespace omen

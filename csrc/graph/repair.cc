@@ -1,0 +1,131 @@
+// Graph: nodes that no path from the entry reaches on the bottom layer, found and linked.
+//
+// Why: pruning reverse edges can leave a node without any edge that leads to it (arXiv:2407.07871), and a
+// record that cannot be found is lost to its user, however good the recall is on average.
+#include <algorithm>
+#include <bit>
+
+#include "graph/graph.h"
+#include "graph/layer.h"
+
+namespace omen {
+
+namespace {
+
+constexpr uint32_t kAttachEf = 64;
+constexpr int kRoundsMax = 8;
+
+bool test(const Array<uint64_t>& bits, uint32_t i) { return (bits[i >> 6] >> (i & 63) & 1) != 0; }
+void set(Array<uint64_t>* bits, uint32_t i) { (*bits)[i >> 6] |= uint64_t{1} << (i & 63); }
+
+}  // namespace
+
+// Follows edges from what is on the stack. The stack has room for every node: each is pushed once.
+void Graph::spread(Array<uint64_t>* reached, Array<uint32_t>* stack) const {
+  const EdgeRows& rows = layer(0).rows;
+  uint32_t row[kRowIdsMax];
+  while (!stack->empty()) {
+    const uint32_t node = stack->back();
+    stack->pop_back();
+    const uint32_t n = rows.read_counted(node, row);
+    for (uint32_t i = 0; i < n; ++i) {
+      if (row[i] >= reached->size() * 64 || test(*reached, row[i])) continue;
+      set(reached, row[i]);
+      rows.prefetch(row[i]);
+      stack->push_back_reserved(row[i]);
+    }
+  }
+}
+
+Status Graph::walk(uint32_t high_water, Array<uint64_t>* reached, Array<uint32_t>* stack) const {
+  OMEN_TRY(reached->resize((static_cast<size_t>(high_water) + 63) / 64));
+  OMEN_TRY(stack->reserve(high_water));
+  Entry entry;
+  if (!load_entry(&entry)) return Status::ok();
+  const uint32_t start = slot_of(entry.level, entry.node);
+  set(reached, start);
+  stack->push_back_reserved(start);
+  spread(reached, stack);
+  return Status::ok();
+}
+
+Result<uint64_t> Graph::count_unreachable(uint32_t high_water) const {
+  Array<uint64_t> reached(account_, Use::kScratch);
+  Array<uint32_t> stack(account_, Use::kScratch);
+  OMEN_TRY(walk(high_water, &reached, &stack));
+  uint64_t lost = 0;
+  for (uint32_t slot = 0; slot < high_water; ++slot) {
+    const uint8_t state = states_->load(slot);
+    lost += (state & SlotStates::kLinked) != 0 && (state & SlotStates::kMarked) == 0 &&
+            !test(reached, slot);
+  }
+  return lost;
+}
+
+// Gives the node edges to what a search for it finds, and one edge back: where there is room, nearest first,
+// else in place of the nearest's last edge (whose target the next round checks).
+void Graph::attach(uint32_t slot, BuildScratch& scratch) {
+  SearchScratch& s = scratch.search;
+  scratch.node->bind(slot);
+  search(*scratch.node, kAttachEf, s);
+  Candidates found;
+  gather_live(0, slot, s, &found);
+  if (found.size == 0) return;
+  Candidates chosen = found;
+  const size_t count = select(0, chosen, options_.m, *scratch.pair);
+  EdgeRows& rows = layers_[0]->rows;
+  uint32_t row[kRowIdsMax];
+  {
+    const SlotLock lock(*states_, slot);
+    uint32_t n = rows.read_counted(slot, row);
+    for (size_t i = 0; i < count && n < rows.capacity(); ++i) {
+      if (std::find(row, row + n, chosen.nodes[i]) == row + n) row[n++] = chosen.nodes[i];
+    }
+    rows.write(slot, row, n);
+  }
+  for (int forced = 0; forced < 2; ++forced) {
+    for (size_t i = 0; i < (forced != 0 ? 1 : found.size); ++i) {
+      const uint32_t to = found.nodes[i];
+      const SlotLock lock(*states_, to);
+      uint32_t n = rows.read_counted(to, row);
+      if (n == rows.capacity() && forced == 0) continue;
+      if (n == rows.capacity()) --n;
+      row[n] = slot;
+      rows.write(to, row, n + 1);
+      return;
+    }
+  }
+}
+
+Result<bool> Graph::repair_round(uint32_t high_water, BuildScratch& scratch, uint64_t* found) {
+  Array<uint64_t> reached(account_, Use::kScratch);
+  Array<uint32_t> stack(account_, Use::kScratch);
+  OMEN_TRY(walk(high_water, &reached, &stack));
+  bool any = false;
+  for (uint32_t slot = 0; slot < high_water; ++slot) {
+    const uint8_t state = states_->load(slot);
+    if ((state & SlotStates::kLinked) == 0 || (state & SlotStates::kMarked) != 0) continue;
+    if (test(reached, slot)) continue;
+    attach(slot, scratch);
+    ++*found;
+    any = true;
+    set(&reached, slot);
+    stack.push_back_reserved(slot);
+    spread(&reached, &stack);
+  }
+  return any;
+}
+
+Result<uint64_t> Graph::repair(uint32_t high_water, const Space& space) {
+  uint64_t found = 0;
+  if (is_empty()) return found;
+  BuildScratch scratch(account_);
+  OMEN_TRY(scratch.reserve(high_water, kAttachEf, space));
+  for (int round = 0; round < kRoundsMax; ++round) {
+    OMEN_ASSIGN(const bool any, repair_round(high_water, scratch, &found));
+    if (!any) break;
+  }
+  return found;
+}
+
+}  // namespace omen

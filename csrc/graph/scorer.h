@@ -1,0 +1,44 @@
+// Scorer: all that the graph knows of vectors is how far a slot is from a query.
+//
+// Why: codecs, re-training and versions stay out of the graph, and a codec sees whole blocks of slots,
+// so that it can prefetch and use every lane.
+// Contract:
+//   1. score() takes at most kScoreBlock slots and gives the same distance for the same slot and query
+//      whatever the block; it returns a mask of those below the threshold.
+//   2. `payloads` is what the adjacency stores beside each neighbour, or nullptr where it stores none.
+//   3. A scorer is bound to one query at a time and used by one thread.
+// Threads: one per scorer; a Space makes scorers from any thread.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+namespace omen {
+
+inline constexpr size_t kScoreBlock = 32;
+
+class Scorer {
+ public:
+  virtual ~Scorer() = default;
+  virtual void prefetch(const uint32_t* slots, size_t n) const = 0;
+  virtual uint32_t score(const uint32_t* slots, const uint32_t* payloads, size_t n, float threshold,
+                         float* distances) const = 0;
+};
+
+// A scorer whose query is a stored slot: building and repairing.
+class SlotScorer : public Scorer {
+ public:
+  virtual void bind(uint32_t slot) = 0;
+};
+
+class Space {
+ public:
+  virtual ~Space() = default;
+  // nullptr when there is no memory.
+  virtual std::unique_ptr<SlotScorer> make_slot_scorer() const = 0;
+  // The diversity prune multiplies distances by alpha, which wants them to be positive.
+  virtual bool has_signed_distances() const = 0;
+};
+
+}  // namespace omen

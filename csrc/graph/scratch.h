@@ -1,0 +1,105 @@
+// SearchScratch and BuildScratch: the memory of one running search or insertion.
+//
+// Why: a search allocates nothing once warm. The visited bitset is cleared by what was touched, not by
+// its size.
+// Invariants:
+//   1. Between operations every visited bit is 0.
+//   2. pool_distances is sorted; pool_ids carries kExpanded in its top bit.
+// Threads: one at a time.
+#pragma once
+
+#include <memory>
+
+#include "graph/edge_rows.h"
+#include "graph/scorer.h"
+#include "memory/array.h"
+
+namespace omen {
+
+inline constexpr uint32_t kExpanded = 0x80000000u;
+inline constexpr uint32_t kNodeMask = 0x7FFFFFFFu;
+inline constexpr size_t kPoolSlack = 16;
+
+struct SearchCounters {
+  uint64_t rows_scored = 0;
+  uint64_t hops = 0;
+};
+
+class SearchScratch {
+ public:
+  explicit SearchScratch(MemoryAccount* account)
+      : visited(account, Use::kScratch), touched(account, Use::kScratch),
+        pool_distances(account, Use::kScratch), pool_ids(account, Use::kScratch) {}
+
+  // Room to search `nodes` nodes with a pool of `ef`. ERR_MEMORY.
+  Status reserve(uint32_t nodes, uint32_t ef) {
+    const size_t words = (static_cast<size_t>(nodes) + 63) / 64;
+    if (visited.size() < words) OMEN_TRY(visited.resize(words));
+    if (pool_distances.size() < ef + kPoolSlack) {
+      OMEN_TRY(pool_distances.resize(ef + kPoolSlack));
+      OMEN_TRY(pool_ids.resize(ef + kPoolSlack));
+    }
+    return touched.reserve(std::min<size_t>(kTouchedMax, visited.size() * 64));
+  }
+
+  bool is_visited(uint32_t id) const { return (visited[id >> 6] >> (id & 63) & 1) != 0; }
+  void visit(uint32_t id) {
+    visited[id >> 6] |= uint64_t{1} << (id & 63);
+    touch(&id, 1);
+  }
+  // Remembers ids whose bits were set, for clear_visited().
+  void touch(const uint32_t* ids, size_t n) {
+    if (touched.size() + n > touched.capacity()) {
+      overflowed_ = true;
+      return;
+    }
+    for (size_t i = 0; i < n; ++i) touched.push_back_reserved(ids[i]);
+  }
+  void clear_visited() {
+    if (overflowed_) {
+      std::memset(visited.data(), 0, visited.size() * sizeof(uint64_t));
+    } else {
+      for (const uint32_t id : touched) visited[id >> 6] = 0;
+    }
+    touched.clear();
+    overflowed_ = false;
+  }
+  uint64_t bytes() const {
+    return visited.bytes() + touched.bytes() + pool_distances.bytes() + pool_ids.bytes();
+  }
+
+  Array<uint64_t> visited;
+  Array<uint32_t> touched;
+  Array<float> pool_distances;
+  Array<uint32_t> pool_ids;
+  size_t pool_size = 0;
+  SearchCounters counters;
+
+ private:
+  static constexpr size_t kTouchedMax = 8192;
+  bool overflowed_ = false;
+};
+
+// A worker's memory for building and repairing: a search, and two scorers bound to stored slots.
+class BuildScratch {
+ public:
+  explicit BuildScratch(MemoryAccount* account) : search(account) {}
+  Status reserve(uint32_t nodes, uint32_t ef, const Space& space) {
+    OMEN_TRY(search.reserve(nodes, ef));
+    if (!node) node = space.make_slot_scorer();
+    if (!pair) pair = space.make_slot_scorer();
+    if (node && pair) return Status::ok();
+    return Status::error(ErrorCode::kMemory, "no memory for a build worker; free memory and retry");
+  }
+  // The codes changed: scorers must be made anew.
+  void forget_space() {
+    node.reset();
+    pair.reset();
+  }
+
+  SearchScratch search;
+  std::unique_ptr<SlotScorer> node;  // Bound to the node being linked.
+  std::unique_ptr<SlotScorer> pair;  // Bound to its neighbours in turn.
+};
+
+}  // namespace omen
