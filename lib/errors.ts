@@ -86,8 +86,6 @@ export class OmenError extends Error {
 
 /**
  * Makes the OmenError for an error of the addon.
- *
- * @internal
  */
 export function errorFromNative(
   code: string,
@@ -113,8 +111,6 @@ export function errorFromNative(
 
 /**
  * An id from parsed JSON: a number, a string, or `{"$int": "..."}` past 2^53 - 1.
- *
- * @internal
  */
 export function idFromJson(value: unknown): Id {
   if (typeof value === 'number' || typeof value === 'string') return value
