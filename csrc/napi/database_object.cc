@@ -1,0 +1,284 @@
+// The class Database.
+#include "napi/database_object.h"
+
+#include "napi/classes.h"
+#include "napi/collection_object.h"
+#include "napi/output.h"
+#include "napi/request.h"
+
+namespace omen::napi {
+namespace {
+
+constexpr size_t kNameBytesMax = 512;          // Of a database.
+constexpr size_t kCollectionNameBytesMax = 64;
+constexpr size_t kSchemaBytesMax = size_t{1} << 20;
+
+// --- Options -------------------------------------------------------------------------------------
+
+// One property of an options object; null value if it is left out.
+Status read_property(const Call& call, napi_value object, const char* name, napi_value* out) {
+  napi_value value = nullptr;
+  if (napi_get_named_property(call.env, object, name, &value) != napi_ok) {
+    return argument_error(std::string("cannot read the option ") + name);
+  }
+  *out = is_undefined(call.env, value) ? nullptr : value;
+  return Status::ok();
+}
+
+// Reads an integer option; sets `bit` in given if it is there.
+struct IntegerOption {
+  IntegerRange range;
+  uint32_t bit;
+};
+Status read_option(const Call& call, napi_value object, const IntegerOption& option,
+                   CollectionOptions* options, uint32_t* out) {
+  napi_value value = nullptr;
+  OMEN_TRY(read_property(call, object, option.range.name, &value));
+  if (value == nullptr) return Status::ok();
+  uint64_t integer = 0;
+  OMEN_TRY(read_integer(call.env, value, option.range, &integer));
+  *out = static_cast<uint32_t>(integer);
+  options->given |= option.bit;
+  return Status::ok();
+}
+
+Status read_metric(const Call& call, napi_value object, CollectionOptions* out) {
+  napi_value value = nullptr;
+  std::string text;
+  OMEN_TRY(read_property(call, object, "metric", &value));
+  if (value == nullptr) return Status::ok();
+  OMEN_TRY(read_text(call.env, value, {"metric", 64, ErrorCode::kArgument}, &text));
+  out->given |= CollectionOptions::kGivenMetric;
+  for (const Metric metric : {Metric::kCosine, Metric::kL2, Metric::kDot}) {
+    out->metric = metric;
+    if (text == metric_name(metric)) return Status::ok();
+  }
+  return argument_error("metric must be 'cosine', 'l2' or 'dot', not " + describe(call.env, value));
+}
+
+Status read_quantization(const Call& call, napi_value object, CollectionOptions* out) {
+  napi_value value = nullptr;
+  std::string text;
+  OMEN_TRY(read_property(call, object, "quantization", &value));
+  if (value == nullptr) return Status::ok();
+  OMEN_TRY(read_text(call.env, value, {"quantization", 64, ErrorCode::kArgument}, &text));
+  out->given |= CollectionOptions::kGivenQuantization;
+  for (const Quantization quantization : {Quantization::kSq8, Quantization::kNone}) {
+    out->quantization = quantization;
+    if (text == quantization_name(quantization)) return Status::ok();
+  }
+  if (text == "binary") {
+    return Status::error(ErrorCode::kUnsupported,
+                         "quantization 'binary' does not exist yet; use 'sq8' or 'none'");
+  }
+  return argument_error("quantization must be 'sq8' or 'none', not " + describe(call.env, value));
+}
+
+Status read_collection_options(const Call& call, napi_value object, CollectionOptions* out) {
+  napi_valuetype type = napi_undefined;
+  napi_typeof(call.env, object, &type);
+  if (type == napi_undefined) return Status::ok();
+  if (type != napi_object) {
+    return argument_error("options must be an object, not " + describe(call.env, object));
+  }
+  using Options = CollectionOptions;
+  OMEN_TRY(read_option(call, object, {{"dimensions", 1, kDimensionsMax}, Options::kGivenDimensions},
+                       out, &out->dimensions));
+  OMEN_TRY(read_metric(call, object, out));
+  OMEN_TRY(read_quantization(call, object, out));
+  OMEN_TRY(read_option(call, object, {{"m", kMMin, kMMax}, Options::kGivenM}, out, &out->m));
+  OMEN_TRY(read_option(call, object,
+                       {{"efConstruction", 1, kEfConstructionMax}, Options::kGivenEfConstruction},
+                       out, &out->ef_construction));
+  napi_value schema = nullptr;
+  OMEN_TRY(read_property(call, object, "schema", &schema));
+  if (schema == nullptr) return Status::ok();
+  out->given |= Options::kGivenSchema;
+  return read_text(call.env, schema, {"schema", kSchemaBytesMax, ErrorCode::kArgument},
+                   &out->schema_json);
+}
+
+Status read_database_options(const Call& call, napi_value object, DatabaseOptions* out) {
+  napi_valuetype type = napi_undefined;
+  napi_typeof(call.env, object, &type);
+  if (type == napi_undefined) return Status::ok();
+  if (type != napi_object) {
+    return argument_error("options must be an object, not " + describe(call.env, object));
+  }
+  napi_value value = nullptr;
+  OMEN_TRY(read_property(call, object, "name", &value));
+  if (value != nullptr) {
+    OMEN_TRY(read_text(call.env, value, {"name", kNameBytesMax, ErrorCode::kArgument}, &out->name));
+  }
+  OMEN_TRY(read_property(call, object, "maxMemoryBytes", &value));
+  if (value != nullptr) {
+    OMEN_TRY(read_integer(call.env, value, {"maxMemoryBytes", 0, kSafeIntegerMax},
+                          &out->max_memory_bytes));
+    out->given_max_memory_bytes = true;
+  }
+  OMEN_TRY(read_property(call, object, "seed", &value));
+  if (value == nullptr) return Status::ok();
+  return read_integer(call.env, value, {"seed", 0, kSafeIntegerMax}, &out->seed);
+}
+
+// --- Methods -------------------------------------------------------------------------------------
+
+Status make(const Call& call, napi_callback_info info) {
+  if (!is_construction(call, info)) return argument_error("Database is made with new");
+  DatabaseOptions options;
+  OMEN_TRY(read_database_options(call, call.arguments[0], &options));
+  OMEN_TRY(call.environment->executor().status());
+  OMEN_ASSIGN(std::shared_ptr<Database> database, Database::open_memory(options));
+  auto handle = std::make_shared<Handle>(std::move(database));
+  auto subject = std::make_unique<Subject>(*call.environment, std::move(handle), nullptr);
+  if (!wrap_self(call, subject.get(), Subject::finalize)) {
+    return argument_error("cannot bind a Database to this object");
+  }
+  subject.release();
+  return Status::ok();
+}
+
+napi_value construct(napi_env env, napi_callback_info info) {
+  const Call call(env, info);
+  if (Status status = make(call, info); !status.is_ok()) call.environment->throw_status(status);
+  return call.self;
+}
+
+Result<Subject*> open_subject(const Call& call) {
+  auto* subject = unwrap_self<Subject>(call);
+  if (subject == nullptr) return not_ours();
+  OMEN_TRY(subject->handle->check_open());
+  return subject;
+}
+
+Result<napi_value> open_collection(const Call& call) {
+  OMEN_ASSIGN(const Subject* subject, open_subject(call));
+  std::string name;
+  uint64_t mode = 0;
+  CollectionOptions options;
+  OMEN_TRY(read_text(call.env, call.arguments[0],
+                     {"name", kCollectionNameBytesMax, ErrorCode::kArgument}, &name));
+  OMEN_TRY(read_integer(call.env, call.arguments[2], {"mode", 0, 2}, &mode));
+  OMEN_TRY(read_collection_options(call, call.arguments[1], &options));
+  // Reading options may have run a getter that closed the handle.
+  OMEN_TRY(subject->handle->check_open());
+  OMEN_ASSIGN(std::shared_ptr<Collection> collection,
+              subject->handle->database()->collection(name, options, static_cast<OpenMode>(mode)));
+  call.environment->report_memory();
+  return make_collection(*call.environment, subject->handle, std::move(collection));
+}
+
+Result<napi_value> list(const Call& call) {
+  OMEN_ASSIGN(const Subject* subject, open_subject(call));
+  const std::vector<std::string> names = subject->handle->database()->list_collections();
+  napi_value array = nullptr;
+  napi_create_array_with_length(call.env, names.size(), &array);
+  for (size_t i = 0; i < names.size(); ++i) {
+    OMEN_ASSIGN(const napi_value name, make_text(call.env, names[i]));
+    napi_set_element(call.env, array, static_cast<uint32_t>(i), name);
+  }
+  return array;
+}
+
+Result<napi_value> drop(const Call& call) {
+  OMEN_ASSIGN(const Subject* subject, open_subject(call));
+  std::string name;
+  OMEN_TRY(read_text(call.env, call.arguments[0],
+                     {"name", kCollectionNameBytesMax, ErrorCode::kArgument}, &name));
+  const std::shared_ptr<Database>& database = subject->handle->database();
+  // Held until the pool frees it: much memory may go with the last reference.
+  auto collection = database->collection(name, CollectionOptions(), OpenMode::kOpen);
+  napi_value existed = nullptr;
+  napi_get_boolean(call.env, database->drop_collection(name), &existed);
+  if (collection.is_ok()) {
+    auto disposal = std::make_unique<Disposal>();
+    disposal->collections.push_back(collection.take());
+    disposal->handle = subject->handle;
+    collection = Status::error(ErrorCode::kClosed, "given away");
+    dispose(*call.environment, std::move(disposal));
+  }
+  return existed;
+}
+
+template <Result<napi_value> (*function)(const Call&)>
+napi_value method(napi_env env, napi_callback_info info) {
+  const Call call(env, info);
+  const Result<napi_value> result = function(call);
+  if (result.is_ok()) return result.value();
+  call.environment->throw_status(result.status());
+  return nullptr;
+}
+
+class StatsRequest final : public Request {
+ public:
+  Status read(const Call&, const Subject&) override { return Status::ok(); }
+  Status run(const Target& target) override {
+    stats_ = target.database->stats();
+    return Status::ok();
+  }
+  Result<napi_value> answer(Environment& environment) override {
+    return make_stats(environment.env(), stats_);
+  }
+
+ private:
+  DatabaseStats stats_;
+};
+
+class CheckRequest final : public Request {
+ public:
+  Status read(const Call&, const Subject&) override { return Status::ok(); }
+  Status run(const Target& target) override {
+    reports_ = target.database->check();
+    return Status::ok();
+  }
+  Result<napi_value> answer(Environment& environment) override {
+    napi_value array = nullptr;
+    napi_create_array_with_length(environment.env(), reports_.size(), &array);
+    for (size_t i = 0; i < reports_.size(); ++i) {
+      napi_set_element(environment.env(), array, static_cast<uint32_t>(i),
+                       make_report(environment.env(), reports_[i]));
+    }
+    return array;
+  }
+
+ private:
+  std::vector<CheckReport> reports_;
+};
+
+napi_value close_sync(napi_env env, napi_callback_info info) {
+  const Call call(env, info);
+  if (const auto* subject = unwrap_self<Subject>(call); subject != nullptr) {
+    subject->handle->close_sync(*call.environment);
+  } else {
+    call.environment->throw_status(not_ours());
+  }
+  return nullptr;
+}
+
+napi_value close_async(napi_env env, napi_callback_info info) {
+  const Call call(env, info);
+  const auto* subject = unwrap_self<Subject>(call);
+  if (subject == nullptr) return call.environment->rejected(not_ours());
+  return subject->handle->close(*call.environment);
+}
+
+}  // namespace
+
+bool define_database(Environment& environment, napi_value exports) {
+  static constexpr Member kMembers[] = {
+      {"collection", method<open_collection>},
+      {"listCollections", method<list>},
+      {"dropCollection", method<drop>},
+      {"statsSync", sync_method<StatsRequest>},
+      {"stats", async_method<StatsRequest, 0>},
+      {"checkSync", sync_method<CheckRequest>},
+      {"check", async_method<CheckRequest, 0>},
+      {"closeSync", close_sync},
+      {"close", close_async},
+  };
+  napi_value made = define_class(environment, "Database", construct, kMembers);
+  return made != nullptr &&
+         napi_set_named_property(environment.env(), exports, "Database", made) == napi_ok;
+}
+
+}  // namespace omen::napi
