@@ -58,7 +58,8 @@ TEST(every_use_has_a_name) {
 
 // Blocks must be aligned for huge pages and zero, whatever their size; refusals must be statuses.
 TEST(blocks_are_aligned_and_zero) {
-  for (const size_t bytes : {size_t{1}, kHugePageBytes - 1, kHugePageBytes, 3 * kHugePageBytes + 1}) {
+  for (const size_t bytes :
+       {size_t{1}, kHugePageBytes - 1, kHugePageBytes, 3 * kHugePageBytes + 1}) {
     Result<std::byte*> block = map_block(bytes);
     REQUIRE_OK(block);
     std::byte* p = block.value();

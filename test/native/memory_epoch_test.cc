@@ -31,7 +31,9 @@ TEST(objects_outlive_the_pins_before_them) {
           if (held.size() < 20) held.push_back({epochs.pin(), step});
           break;
         case 1:
-          if (!held.empty()) held.erase(held.begin() + static_cast<long>(random.below(held.size())));
+          if (!held.empty()) {
+            held.erase(held.begin() + static_cast<long>(random.below(held.size())));
+          }
           break;
         case 2:
           if (objects < 20000) {
