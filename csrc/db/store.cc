@@ -5,6 +5,7 @@
 #include <new>
 
 #include "base/random.h"
+#include "meta/json.h"
 
 namespace omen {
 
@@ -32,25 +33,6 @@ size_t vector_stride(uint32_t dimensions) {
 uint64_t hash_id(const IdView& id) {
   if (!id.is_string) return mix64(id.integer);
   return hash_bytes(id.text.data(), id.text.size(), kStringSeed);
-}
-
-void append_json_string(std::string_view text, std::string* out) {
-  static const char* kHex = "0123456789abcdef";
-  out->push_back('"');
-  for (const char c : text) {
-    const auto u = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') {
-      out->push_back('\\');
-      out->push_back(c);
-    } else if (u < 0x20) {
-      out->append("\\u00");
-      out->push_back(kHex[u >> 4]);
-      out->push_back(kHex[u & 15]);
-    } else {
-      out->push_back(c);
-    }
-  }
-  out->push_back('"');
 }
 
 std::string id_to_json(const IdView& id) {

@@ -46,7 +46,6 @@ struct IdBlock {
 uint64_t hash_id(const IdView& id);
 // 5, "a", or {"$int":"..."}: for messages and details.
 std::string id_to_json(const IdView& id);
-void append_json_string(std::string_view text, std::string* out);
 
 class Store final : public RowIds {
  public:

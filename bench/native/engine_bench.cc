@@ -1,0 +1,154 @@
+// engine_bench: build and search of one set through db::Collection, without JavaScript.
+//
+//   engine_bench DIR [metric=l2|cosine|dot] [codec=sq8|none] [n=ROWS] [batch=ROWS] [m=16] [efc=128]
+//
+// DIR holds base.f32, query.f32 (row-major) and gt.i32 (100 ids a query). Prints the build rate, then for each ef
+// recall@10, queries per second of thread CPU time, rows scored and hops; last, bytes per vector.
+#include <ctime>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "db/database.h"
+
+namespace {
+
+template <class T>
+std::vector<T> read_file(const std::string& path) {
+  std::vector<T> values;
+  FILE* file = std::fopen(path.c_str(), "rb");
+  if (file == nullptr) {
+    std::fprintf(stderr, "cannot open %s\n", path.c_str());
+    std::exit(1);
+  }
+  std::fseek(file, 0, SEEK_END);
+  values.resize(static_cast<size_t>(std::ftell(file)) / sizeof(T));
+  std::rewind(file);
+  const size_t got = std::fread(values.data(), sizeof(T), values.size(), file);
+  std::fclose(file);
+  if (got != values.size()) std::exit(1);
+  return values;
+}
+
+double cpu_seconds() {
+  timespec t;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+  return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
+}
+
+double wall_seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+std::string argument(int argc, char** argv, const char* key, const char* otherwise) {
+  const std::string prefix = std::string(key) + "=";
+  for (int i = 2; i < argc; ++i) {
+    if (std::strncmp(argv[i], prefix.c_str(), prefix.size()) == 0) return argv[i] + prefix.size();
+  }
+  return otherwise;
+}
+
+void check(const omen::Status& status) {
+  if (status.is_ok()) return;
+  std::fprintf(stderr, "%s: %s\n", omen::error_code_name(status.code()), status.message().c_str());
+  std::exit(1);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc < 2) {
+    std::fprintf(stderr, "usage: engine_bench DIR [metric=l2] [codec=sq8] [n=] [batch=] [m=] [efc=]\n");
+    return 2;
+  }
+  const std::string dir = argv[1];
+  const auto base = read_file<float>(dir + "/base.f32");
+  const auto queries = read_file<float>(dir + "/query.f32");
+  const auto truth = read_file<int32_t>(dir + "/gt.i32");
+  const size_t query_count = truth.size() / 100;
+  const auto dimensions = static_cast<uint32_t>(queries.size() / query_count);
+  const size_t rows = std::min<size_t>(base.size() / dimensions,
+                                       std::stoul(argument(argc, argv, "n", "1000000000")));
+  const size_t batch_rows = std::stoul(argument(argc, argv, "batch", "20000"));
+
+  omen::DatabaseOptions database_options;
+  auto database = omen::Database::open_memory(database_options);
+  check(database.status());
+  omen::CollectionOptions options;
+  options.given = ~0u & ~omen::CollectionOptions::kGivenSchema;
+  options.dimensions = dimensions;
+  const std::string metric = argument(argc, argv, "metric", "l2");
+  options.metric = metric == "cosine" ? omen::Metric::kCosine
+                   : metric == "dot"  ? omen::Metric::kDot
+                                      : omen::Metric::kL2;
+  options.quantization = argument(argc, argv, "codec", "sq8") == "none" ? omen::Quantization::kNone
+                                                                         : omen::Quantization::kSq8;
+  options.m = static_cast<uint32_t>(std::stoul(argument(argc, argv, "m", "16")));
+  options.ef_construction = static_cast<uint32_t>(std::stoul(argument(argc, argv, "efc", "128")));
+  auto opened = database.value()->collection("bench", options, omen::OpenMode::kCreate);
+  check(opened.status());
+  omen::Collection& collection = *opened.value();
+
+  const double start = wall_seconds();
+  for (size_t first = 0; first < rows; first += batch_rows) {
+    const size_t count = std::min(batch_rows, rows - first);
+    auto batch = collection.begin_write(count, dimensions);
+    check(batch.status());
+    check(batch.value()->stage_vectors(0, count, base.data() + first * dimensions));
+    omen::Commit commit;
+    commit.batch = batch.take();
+    collection.run(&commit);
+    check(commit.status);
+  }
+  const double built = wall_seconds() - start;
+  const omen::CheckReport report = collection.check();
+  std::printf("build: %zu x %u in %.2f s, %.0f vectors/s; %s, %llu unreachable\n", rows, dimensions,
+              built, static_cast<double>(rows) / built, report.ok ? "valid" : report.problem.c_str(),
+              static_cast<unsigned long long>(report.unreachable));
+  std::printf("%6s %9s %10s %10s %8s\n", "ef", "recall@10", "QPS", "rows", "hops");
+  for (const uint32_t ef : {10u, 16u, 24u, 32u, 48u, 64u, 96u, 128u, 200u, 300u}) {
+    omen::SearchOptions search;
+    search.k = 10;
+    search.ef = ef;
+    search.mode = omen::Mode::kGraph;
+    omen::Rows hits;
+    omen::Plan plan;
+    uint64_t found = 0;
+    uint64_t scored = 0;
+    uint64_t hops = 0;
+    std::vector<double> rates;
+    for (int round = 0; round < 4; ++round) {
+      const double begin = cpu_seconds();
+      for (size_t q = 0; q < query_count; ++q) {
+        check(collection.search(&queries[q * dimensions], dimensions, search, &hits,
+                                round == 0 ? &plan : nullptr));
+        if (round > 0) continue;
+        scored += plan.rows_scored;
+        hops += plan.hops;
+        for (const omen::IdOut& id : hits.ids) {
+          const auto* t = &truth[q * 100];
+          found += std::find(t, t + 10, static_cast<int32_t>(id.value)) != t + 10;
+        }
+      }
+      if (round > 0) rates.push_back(static_cast<double>(query_count) / (cpu_seconds() - begin));
+    }
+    std::sort(rates.begin(), rates.end());
+    const double n = static_cast<double>(query_count);
+    std::printf("%6u %9.4f %10.0f %10.0f %8.0f\n", ef, static_cast<double>(found) / (10 * n),
+                rates[1], static_cast<double>(scored) / n, static_cast<double>(hops) / n);
+  }
+  const omen::CollectionStats stats = collection.stats();
+  const double n = static_cast<double>(rows);
+  const auto& b = stats.bytes;
+  std::printf("bytes/vector: vectors %.1f, codes %.1f, graph %.1f, ids %.1f, scratch %.1f, all but vectors %.1f\n",
+              static_cast<double>(b.vectors) / n, static_cast<double>(b.codes) / n,
+              static_cast<double>(b.graph) / n, static_cast<double>(b.ids) / n,
+              static_cast<double>(b.scratch) / n,
+              static_cast<double>(b.total - b.vectors) / n);
+  return report.ok ? 0 : 1;
+}
