@@ -1,9 +1,9 @@
-// Nanoseconds per call of every kernel, for every table that this processor runs, with the inputs in
-// the first-level cache. Row kernels are timed over 16 rows and given per row.
+// Nanoseconds per call of every kernel, for every table that this processor runs, with the inputs
+// in the first-level cache. Row kernels are timed over 16 rows and given per row.
 //
-// Why: the kernels are the hot loops; a change of one is judged here before it is judged by searches.
-// Each figure is the least of several rounds, since other work on the machine can only add time.
-// Arguments: names of tables to run; all without any.
+// Why: the kernels are the hot loops; a change of one is judged here before it is judged by
+// searches. Each figure is the least of several rounds, since other work on the machine can only
+// add time. Arguments: names of tables to run; all without any.
 #include <chrono>
 #include <cmath>
 #include <cstdint>
