@@ -6,8 +6,12 @@
 #include <string>
 
 #if defined(_WIN32)
+#if !defined(WIN32_LEAN_AND_MEAN)
 #define WIN32_LEAN_AND_MEAN
+#endif
+#if !defined(NOMINMAX)  // MinGW defines it already.
 #define NOMINMAX
+#endif
 #include <windows.h>
 
 #include <process.h>

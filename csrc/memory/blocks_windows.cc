@@ -3,8 +3,12 @@
 // Large pages need a privilege that Node does not have, so advise_huge does nothing.
 #if defined(_WIN32)
 
+#if !defined(WIN32_LEAN_AND_MEAN)
 #define WIN32_LEAN_AND_MEAN
+#endif
+#if !defined(NOMINMAX)  // MinGW defines it already.
 #define NOMINMAX
+#endif
 #include <windows.h>
 
 #include <string>

@@ -1,7 +1,9 @@
 // The thread pool and parallel_for on real threads; meant for ThreadSanitizer.
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <mutex>
+#include <thread>
 #include <vector>
 
 #include "exec/parallel_for.h"
@@ -193,6 +195,29 @@ TEST(parallel_for_covers_the_range) {
       CHECK_EQ(sum, n);
     }
   }
+}
+
+// The caller must wait for a helper that holds a chunk: it uses the caller's stack.
+TEST(parallel_for_waits_for_running_helpers) {
+  Result<std::unique_ptr<ThreadPool>> pool = ThreadPool::create(1);
+  REQUIRE_OK(pool);
+  std::mutex mutex;
+  std::condition_variable changed;
+  bool helper_began = false;
+  int finished = 0;  // Plain: only the wait makes it readable.
+  parallel_for(*pool.value(), 2, 1, [&](size_t, size_t, unsigned worker) {
+    std::unique_lock lock(mutex);
+    if (worker == 0) {  // Leaves the other chunk to the helper.
+      changed.wait(lock, [&] { return helper_began; });
+      return;
+    }
+    helper_began = true;
+    changed.notify_all();
+    lock.unlock();
+    std::this_thread::sleep_for(std::chrono::milliseconds(30));
+    finished = 1;
+  });
+  CHECK_EQ(finished, 1);
 }
 
 // The caller must never wait for helpers that cannot start: all threads busy, or busy themselves
