@@ -87,11 +87,26 @@ export function nearest(distances, k, passes = undefined) {
 
 /** Exact truth of the first `queryCount` queries: queryCount x k rows, -1 where there are fewer. */
 export function exactTruth(set, queryCount, k, passes = undefined) {
-  const lengths = rowLengths(set)
-  const distances = new Float64Array(set.base.length / set.dimensions)
+  const { dimensions } = set
+  const rows = Uint32Array.from({ length: set.base.length / dimensions }, (_, row) => row)
+  const chosen = passes === undefined ? rows : rows.filter((row) => passes[row])
+  // Gathered first: a sample is scanned at its own size, not at the set's.
+  const base = passes === undefined ? set.base : new Float32Array(chosen.length * dimensions)
+  if (passes !== undefined) {
+    chosen.forEach((row, i) => {
+      base.set(set.base.subarray(row * dimensions, (row + 1) * dimensions), i * dimensions)
+    })
+  }
+  const sample = { ...set, base }
+  const lengths = rowLengths(sample)
+  const distances = new Float64Array(chosen.length)
   const truth = new Int32Array(queryCount * k).fill(-1)
   for (let q = 0; q < queryCount; ++q) {
-    truth.set(nearest(distancesTo(set, q, lengths, distances), k, passes), q * k)
+    const found = nearest(distancesTo(sample, q, lengths, distances), k)
+    truth.set(
+      Int32Array.from(found, (i) => chosen[i]),
+      q * k,
+    )
   }
   return truth
 }

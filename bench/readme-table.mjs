@@ -1,0 +1,137 @@
+// Writes the benchmark tables of README.md from bench/results/*.json: node bench/readme-table.mjs
+//
+// Why: a figure typed by hand grows old unseen. What stands between the two markers below is always
+// what the recorded runs say, with the machine and the commit they come from. `--check` writes
+// nothing and exits with 1 if the README says something else.
+
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { machineLine, ROOT } from './lib/machine.mjs'
+import { markdownTable, number, RESULTS, recall } from './lib/report.mjs'
+
+const START = '<!-- bench:start (node bench/readme-table.mjs) -->'
+const END = '<!-- bench:end -->'
+const README = join(ROOT, 'README.md')
+
+function result(name) {
+  const path = join(RESULTS, `${name}.json`)
+  return existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : undefined
+}
+
+/** Peers: build rate and speed at three recalls, through JavaScript. */
+function peersTable() {
+  const run = result('peers')
+  if (run === undefined) return []
+  const speed = (value) =>
+    value === undefined ? '-' : `${value.atLeast ? '≥ ' : ''}${number(value.qps)}`
+  const rows = run.results
+    .filter(({ sweep }) => sweep.length > 0)
+    .map(({ name, about, builds, at }) => {
+      const most = builds.at(-1)
+      return [
+        `${name} ${about.version}`,
+        `${number(most.rate)} (${most.threads})`,
+        speed(at['0.9']),
+        speed(at['0.95']),
+        speed(at['0.99']),
+        number(most.resident),
+      ]
+    })
+  const header = [
+    'engine',
+    'vectors/s built (threads)',
+    'queries/s @0.90',
+    '@0.95',
+    '@0.99',
+    'bytes/vector',
+  ]
+  return [
+    `SIFT, ${number(run.rows)} vectors of 128 dimensions, m ${run.m}, efConstruction ` +
+      `${run.efConstruction}; single queries on one thread at recall@10 of 0.90, 0.95 and 0.99, ` +
+      `alternating in one run. ${machineLine(run.machine)}.`,
+    markdownTable(header, rows),
+    '![Recall against queries per second](bench/results/peers.svg)',
+    'Parameters, compiler flags and the whole sweeps: [bench/results/peers.md](bench/results/peers.md). ' +
+      'Run it yourself: `npm run bench:peers`.',
+  ]
+}
+
+/** Recall and speed of each set with default options. */
+function buildTable() {
+  const run = result('build')
+  if (run === undefined) return []
+  const rows = run.results
+    .filter(({ order, batchRows, threads }) => order === 'shuffled' && !batchRows && !threads)
+    .map((one) => [
+      one.set,
+      one.variant,
+      one.quantization,
+      number(one.rows),
+      number(one.rate),
+      recall(one.byDefault.recall),
+      number(one.byDefault.qps),
+      number(one.bytes.total),
+    ])
+  const header = [
+    'set',
+    'floats',
+    'codec',
+    'rows',
+    'vectors/s',
+    'recall@10',
+    'queries/s',
+    'bytes/vector',
+  ]
+  return [
+    `Default options (ef 64), one query at a time, on all sets. ${machineLine(run.machine)}.`,
+    markdownTable(header, rows),
+  ]
+}
+
+/** The worst and the best of each filter's share, as users get it. */
+function filtersTable() {
+  const run = result('filters')
+  if (run === undefined) return []
+  const rows = run.results
+    .filter(({ quantization }) => quantization === 'sq8')
+    .flatMap(({ set, cases }) =>
+      cases.map(({ field, passing, plan, planned, exact }) => [
+        set,
+        field,
+        number(passing),
+        plan,
+        recall(planned.recall),
+        number(planned.qps),
+        number(exact.qps),
+      ]),
+    )
+  const header = [
+    'set',
+    'filter',
+    'records that pass',
+    'plan',
+    'recall@10',
+    'queries/s',
+    'exact scan queries/s',
+  ]
+  return [`Filtered search. ${machineLine(run.machine)}.`, markdownTable(header, rows)]
+}
+
+const parts = [...peersTable(), ...buildTable(), ...filtersTable()]
+if (parts.length === 0) {
+  console.error(`no results in ${RESULTS}: run "npm run bench" and "npm run bench:peers" first`)
+  process.exit(2)
+}
+const readme = readFileSync(README, 'utf8')
+const [start, end] = [readme.indexOf(START), readme.indexOf(END)]
+if (start < 0 || end < start) {
+  console.error(`README.md needs two lines to write between:\n${START}\n${END}`)
+  process.exit(2)
+}
+const updated = `${readme.slice(0, start)}${START}\n\n${parts.join('\n\n')}\n\n${readme.slice(end)}`
+if (process.argv.includes('--check')) {
+  if (updated !== readme) console.error('README.md is older than bench/results')
+  process.exitCode = updated === readme ? 0 : 1
+} else {
+  writeFileSync(README, updated)
+}
