@@ -106,7 +106,8 @@ interface Joined<M extends object> {
 
 /** Any field, any operand: for metadata without a type. */
 export type LooseCondition = Scalar | null | Operators<Scalar | null, Scalar | null>
-type LooseFilter<M extends object> = Joined<M> & {
+// One interface, not an intersection: the named keys go before the signature.
+interface LooseFilter<M extends object> extends Joined<M> {
   [field: string]: LooseCondition | Id | IdOperators | readonly Filter<M>[] | Filter<M> | undefined
 }
 
