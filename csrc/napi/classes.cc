@@ -7,14 +7,15 @@ namespace omen::napi {
 namespace {
 
 std::vector<napi_property_descriptor> descriptors(Environment& environment,
-                                                  std::span<const Member> members) {
+                                                  std::span<const Member> members,
+                                                  napi_property_attributes of_methods) {
   std::vector<napi_property_descriptor> out;
   for (const Member& member : members) {
     napi_property_descriptor descriptor{};
     descriptor.utf8name = member.name;
     descriptor.method = member.method;
     descriptor.getter = member.getter;
-    descriptor.attributes = member.method != nullptr ? napi_default_method : napi_configurable;
+    descriptor.attributes = member.method != nullptr ? of_methods : napi_configurable;
     descriptor.data = &environment;
     out.push_back(descriptor);
   }
@@ -25,7 +26,7 @@ std::vector<napi_property_descriptor> descriptors(Environment& environment,
 
 napi_value define_class(Environment& environment, const char* name, napi_callback constructor,
                         std::span<const Member> members) {
-  const auto properties = descriptors(environment, members);
+  const auto properties = descriptors(environment, members, napi_default_method);
   napi_value made = nullptr;
   napi_define_class(environment.env(), name, NAPI_AUTO_LENGTH, constructor, &environment,
                     properties.size(), properties.data(), &made);
@@ -34,7 +35,7 @@ napi_value define_class(Environment& environment, const char* name, napi_callbac
 
 bool define_functions(Environment& environment, napi_value object,
                       std::span<const Member> functions) {
-  const auto properties = descriptors(environment, functions);
+  const auto properties = descriptors(environment, functions, napi_default_jsproperty);
   return napi_define_properties(environment.env(), object, properties.size(), properties.data()) ==
          napi_ok;
 }
