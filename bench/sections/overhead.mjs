@@ -4,7 +4,7 @@
 
 import { Bench } from 'tinybench'
 import { build, DB, queryAt } from '../lib/collections.mjs'
-import { availableSets, K, openSet, selectRows } from '../lib/data.mjs'
+import { availableSets, K, openMetadata, openSet, selectRows } from '../lib/data.mjs'
 import { median } from '../lib/measure.mjs'
 import { number, writeSection } from '../lib/report.mjs'
 
@@ -17,7 +17,10 @@ export async function run({ sets, rows = ROWS }) {
   const set = openSet(sets?.[0] ?? availableSets()[0])
   const queryCount = Math.min(QUERIES, set.queryCount)
   const queries = Array.from({ length: queryCount }, (_, q) => queryAt(set, q).slice())
-  const { db, collection } = await build(set, selectRows(set, { rows }))
+  const selected = selectRows(set, { rows })
+  const all = openMetadata(set.name)
+  selected.metadata = Array.from(selected.ids, (id) => all[id])
+  const { db, collection } = await build(set, selected)
   const empty = await new DB().collection('empty', {
     dimensions: set.dimensions,
     metric: set.metric,
