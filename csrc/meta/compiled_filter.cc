@@ -1,3 +1,4 @@
+// The tree of a compiled filter: a row at a time, or a chunk of 256.
 #include "meta/compiled_filter.h"
 
 #include <algorithm>

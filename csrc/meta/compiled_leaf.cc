@@ -1,3 +1,4 @@
+// Operands become cells, and chunks are scanned for them.
 #include "meta/compiled_leaf.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// References, codes and their return after a grace period.
 #include "meta/dictionary.h"
 
 #include <cstring>

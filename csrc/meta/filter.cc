@@ -1,11 +1,11 @@
 // From JSON text to the tree: every fault is found here, with its path.
 #include "meta/filter.h"
 
-#include <algorithm>
 #include <new>
 #include <string>
 #include <utility>
 
+#include "meta/filter_tree.h"
 #include "meta/json_number.h"
 #include "meta/schema.h"
 
@@ -16,10 +16,6 @@ namespace {
 // Deep enough for kFilterDepthMax nested $and, an operator, a list and a date.
 constexpr uint32_t kJsonDepthMax = 2 * kFilterDepthMax + 16;
 constexpr size_t kShownKeyBytes = 256;  // Of a key in a message.
-
-Status no_memory() {
-  return Status::error(ErrorCode::kMemory, "cannot allocate memory for a filter");
-}
 
 }  // namespace
 
@@ -33,7 +29,8 @@ class FilterParser {
     OMEN_ASSIGN(const JsonNode* root,
                 parse_json(json, kJsonDepthMax, ErrorCode::kFilter, &tree));
     OMEN_TRY(parse_object(*root, 1, &filter_->root_));
-    return collect_fields();
+    return collect_filter_fields(*filter_->root_, bump_, &filter_->fields_,
+                                 &filter_->field_count_);
   }
 
  private:
@@ -63,65 +60,6 @@ class FilterParser {
     return Status::error(ErrorCode::kFilter, at + what).with_path(path_);
   }
 
-  FilterNode* make(FilterOp op) {
-    auto* node = bump_->make<FilterNode>();
-    if (node != nullptr) node->op = op;
-    return node;
-  }
-
-  // Constants vanish, so that matches_all() sees through {$and: [{}]}.
-  Status make_not(FilterNode* inner, FilterNode** out) {
-    if (inner->op == FilterOp::kTrue || inner->op == FilterOp::kFalse) {
-      inner->op = inner->op == FilterOp::kTrue ? FilterOp::kFalse : FilterOp::kTrue;
-      *out = inner;
-      return Status::ok();
-    }
-    if (inner->op == FilterOp::kNot) {
-      *out = inner->first;
-      return Status::ok();
-    }
-    *out = make(FilterOp::kNot);
-    if (*out == nullptr) return no_memory();
-    (*out)->first = inner;
-    return Status::ok();
-  }
-
-  // Gathers children under one And or Or.
-  class Joiner {
-   public:
-    Joiner(FilterParser* parser, FilterOp op) : parser_(parser), op_(op) {}
-    void add(FilterNode* node) {
-      const FilterOp neutral = op_ == FilterOp::kAnd ? FilterOp::kTrue : FilterOp::kFalse;
-      const FilterOp absorbing = op_ == FilterOp::kAnd ? FilterOp::kFalse : FilterOp::kTrue;
-      if (node->op == neutral) return;
-      is_decided_ |= node->op == absorbing;
-      *tail_ = node;
-      tail_ = &node->next;
-      ++count_;
-    }
-    Status finish(FilterNode** out) {
-      if (count_ == 1) {
-        *out = first_;
-        return Status::ok();
-      }
-      FilterOp op = op_;
-      if (count_ == 0) op = op_ == FilterOp::kAnd ? FilterOp::kTrue : FilterOp::kFalse;
-      if (is_decided_) op = op_ == FilterOp::kAnd ? FilterOp::kFalse : FilterOp::kTrue;
-      *out = parser_->make(op);
-      if (*out == nullptr) return no_memory();
-      if (op == op_) (*out)->first = first_;
-      return Status::ok();
-    }
-
-   private:
-    FilterParser* parser_;
-    FilterOp op_;
-    FilterNode* first_ = nullptr;
-    FilterNode** tail_ = &first_;
-    uint32_t count_ = 0;
-    bool is_decided_ = false;
-  };
-
   Status count_clause() {
     if (++clauses_ <= kFilterClausesMax) return Status::ok();
     return fault("more than " + std::to_string(kFilterClausesMax) +
@@ -137,7 +75,7 @@ class FilterParser {
                    json_kind_name(node.kind));
     }
     if (node.count == 0 && depth > 1) OMEN_TRY(count_clause());
-    Joiner all(this, FilterOp::kAnd);
+    FilterJoiner all(bump_, FilterOp::kAnd);
     for (const JsonNode* m = node.first; m != nullptr; m = m->next) {
       const Step step(&path_, m->key);
       FilterNode* entry = nullptr;
@@ -153,7 +91,7 @@ class FilterParser {
     if (m.key == "$not") {
       FilterNode* inner = nullptr;
       OMEN_TRY(parse_object(m, depth + 1, &inner));
-      return make_not(inner, out);
+      return negate_filter(inner, bump_, out);
     }
     is_id_ = m.key == "$id";
     if (is_id_) {
@@ -162,7 +100,7 @@ class FilterParser {
     } else {
       if (!m.key.empty() && m.key[0] == '$') return unknown_operator(m.key, true);
       OMEN_TRY(check_field(m.key));
-      if (!bump_->copy(m.key, &field_)) return no_memory();
+      if (!bump_->copy(m.key, &field_)) return filter_memory_error();
     }
     return parse_condition(m, depth, out);
   }
@@ -171,7 +109,7 @@ class FilterParser {
     if (list.kind != JsonKind::kArray || list.count == 0) {
       return fault("expected an array of at least one filter");
     }
-    Joiner joined(this, op);
+    FilterJoiner joined(bump_, op);
     uint32_t position = 0;
     for (const JsonNode* e = list.first; e != nullptr; e = e->next, ++position) {
       const Step step(&path_, position);
@@ -236,7 +174,7 @@ class FilterParser {
       return fault("an empty object is no condition; compare with a value, or use "
                    "{ $exists: true }");
     }
-    Joiner all(this, FilterOp::kAnd);
+    FilterJoiner all(bump_, FilterOp::kAnd);
     for (const JsonNode* m = node.first; m != nullptr; m = m->next) {
       if (m->key.empty() || m->key[0] != '$') return nested_object(*m);
       const Step step(&path_, m->key);
@@ -276,14 +214,15 @@ class FilterParser {
 
   Status complement(Status status, FilterNode** node) {
     if (!status.is_ok()) return status;
-    return make_not(*node, node);
+    return negate_filter(*node, bump_, node);
   }
 
   Status make_leaf(FilterOp op, uint32_t operand_count, FilterNode** out, Scalar** operands) {
     OMEN_TRY(count_clause());
-    FilterNode* node = make(op);
+    auto* node = bump_->make<FilterNode>();
     *operands = bump_->make_array<Scalar>(operand_count);
-    if (node == nullptr || *operands == nullptr) return no_memory();
+    if (node == nullptr || *operands == nullptr) return filter_memory_error();
+    node->op = op;
     node->is_id = is_id_;
     node->path = field_;
     node->operand_count = operand_count;
@@ -297,7 +236,7 @@ class FilterParser {
     if (is_id_) return read_id(node, out);
     if (read_scalar(node, out)) {
       if (out->kind == ScalarKind::kString && !bump_->copy(node.text, &out->text)) {
-        return no_memory();
+        return filter_memory_error();
       }
       return Status::ok();
     }
@@ -325,7 +264,7 @@ class FilterParser {
     if (node.kind == JsonKind::kString) {
       if (node.text.empty() || node.text.size() > kIdBytesMax) return fault(kWanted);
       out->kind = ScalarKind::kString;
-      return bump_->copy(node.text, &out->text) ? Status::ok() : no_memory();
+      return bump_->copy(node.text, &out->text) ? Status::ok() : filter_memory_error();
     }
     if (node.kind == JsonKind::kObject && node.count == 1 && node.first->key == "$int" &&
         node.first->kind == JsonKind::kString && read_uint64(node.first->text, &out->integer)) {
@@ -385,7 +324,7 @@ class FilterParser {
     Scalar* none = nullptr;
     OMEN_TRY(make_leaf(FilterOp::kExists, 0, out, &none));
     if (is_id_) (*out)->op = FilterOp::kTrue;  // Every record has an id.
-    return node.kind == JsonKind::kTrue ? Status::ok() : make_not(*out, out);
+    return node.kind == JsonKind::kTrue ? Status::ok() : negate_filter(*out, bump_, out);
   }
 
   Status parse_contains(const JsonNode& node, FilterNode** out) {
@@ -394,32 +333,6 @@ class FilterParser {
     Scalar* operand = nullptr;
     OMEN_TRY(make_leaf(FilterOp::kContains, 1, out, &operand));
     return read_operand(node, operand);
-  }
-
-  // Sorted and unique: what caches compare versions of.
-  Status collect_fields() {
-    uint32_t count = 0;
-    count_paths(filter_->root_, &count);
-    auto* fields = bump_->make_array<std::string_view>(count);
-    if (fields == nullptr) return no_memory();
-    std::string_view* end = fields;
-    list_paths(filter_->root_, &end);
-    std::sort(fields, end);
-    filter_->fields_ = fields;
-    filter_->field_count_ = static_cast<size_t>(std::unique(fields, end) - fields);
-    return Status::ok();
-  }
-
-  static bool reads_field(const FilterNode& node) {
-    return node.op >= FilterOp::kIn && !node.is_id;
-  }
-  static void count_paths(const FilterNode* node, uint32_t* count) {
-    *count += reads_field(*node);
-    for (const FilterNode* c = node->first; c != nullptr; c = c->next) count_paths(c, count);
-  }
-  static void list_paths(const FilterNode* node, std::string_view** end) {
-    if (reads_field(*node)) *(*end)++ = node->path;
-    for (const FilterNode* c = node->first; c != nullptr; c = c->next) list_paths(c, end);
   }
 
   Filter* filter_;
@@ -438,8 +351,8 @@ Result<std::shared_ptr<const Filter>> Filter::parse(std::string_view json, const
                                                  std::to_string(kFilterBytesMax));
   }
   std::shared_ptr<Filter> filter(new (std::nothrow) Filter());
-  if (filter == nullptr) return no_memory();
-  if (!filter->bump_.copy(json, &filter->text_)) return no_memory();
+  if (filter == nullptr) return filter_memory_error();
+  if (!filter->bump_.copy(json, &filter->text_)) return filter_memory_error();
   FilterParser parser(filter.get(), schema);
   OMEN_TRY(parser.parse(filter->text_));
   return std::shared_ptr<const Filter>(std::move(filter));

@@ -1,3 +1,4 @@
+// Works on the texts: values that the change does not touch keep their very bytes.
 #include "meta/merge.h"
 
 #include <algorithm>

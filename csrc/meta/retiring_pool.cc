@@ -1,3 +1,4 @@
+// Small blocks from the size classes, large ones on their own.
 #include "meta/retiring_pool.h"
 
 namespace omen {

@@ -1,3 +1,4 @@
+// Reads the schema option, strictly: a typing error in it would silently index nothing.
 #include "meta/schema.h"
 
 #include <algorithm>
