@@ -25,8 +25,9 @@ export async function run({ sets, rows }) {
   writeSection('churn', {
     title: 'Churn',
     notes: [
-      `Every record replaced once by a vector it has not held, ${BATCH_ROWS} records an upsert; fresh: a`,
-      `collection built from the new vectors alone. recall@${K} and queries/s of the forced graph at ef 64.`,
+      `Every record replaced once by a vector it has not held, ${BATCH_ROWS} records an upsert.`,
+      'fresh: a collection built from the new vectors alone.',
+      `recall@${K} and queries/s of the forced graph at ef 64.`,
     ],
     tables: [
       { caption: 'After replacing all records', header: HEADER, rows: results.flatMap(rowsOf) },

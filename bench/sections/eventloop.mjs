@@ -25,8 +25,9 @@ export async function run({ sets, rows }) {
   writeSection('eventloop', {
     title: 'Event loop',
     notes: [
-      '`monitorEventLoopDelay` (resolution 1 ms) during one `addBatch` with metadata; control: one spinning',
-      `worker per core for the same time. Each in its own process, alternating; medians of ${ROUNDS}.`,
+      '`monitorEventLoopDelay` (resolution 1 ms) during one `addBatch` with metadata.',
+      'control: one spinning worker per core for the same time, without OmenDB.',
+      `Each in its own process, alternating; medians of ${ROUNDS}.`,
       'longest slice: the longest single stay in native code on the JavaScript thread.',
     ],
     tables: [{ caption: 'Delay while adding', header: HEADER, rows: results.map(row) }],

@@ -36,9 +36,10 @@ export async function run({ sets, rows = ROWS }) {
     title: 'Filtered search',
     notes: [
       `recall@${K} against the exact truth of each filter; ties count as found. ef 64, one query at a time.`,
-      'planned: what a user gets; graph: `exact: false`; exact: `exact: true`. first: the first query, with',
-      'nothing about the filter cached. Correlated: the share nearest the query passes; anticorrelated:',
-      'the share farthest from it. Each query has its own filter there.',
+      'planned: what a user gets; graph: `exact: false`; exact: `exact: true`.',
+      'first: the first query, with nothing about the filter cached.',
+      'correlated: the share nearest the query passes; anticorrelated: the share farthest from it.',
+      'Each query has its own filter there.',
     ],
     tables: results.map((result) => ({
       caption: `${result.set}, ${result.quantization}, ${number(result.rows)} rows`,

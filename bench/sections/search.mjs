@@ -25,8 +25,8 @@ export async function run({ sets = availableSets(), rows }) {
   writeSection('search', {
     title: 'Search',
     notes: [
-      'One query at a time by `searchSync` (with `include: "none"`) on the JavaScript thread; batch:',
-      'all queries in one `searchBatch` on all threads. Medians of 3 rounds.',
+      'One query at a time by `searchSync` (with `include: "none"`) on the JavaScript thread.',
+      'batch: all queries in one `searchBatch` on all threads. Medians of 3 rounds.',
       `recall@${K} against exact truth; ties count as found. ef \`exact\`: the exact scan.`,
     ],
     tables: results.map((result) => ({
