@@ -21,6 +21,7 @@
       # Pinned at load: Node unloads an addon that only workers used while its threads still run.
       # The C++ runtime is inside, and exports.map keeps it from mixing with Node's own.
       ['OS=="linux"', {
+        'cflags_cc': ['-Wno-restrict'],  # Wrong in GCC 12: PR 105329.
         'ldflags': [
           '-static-libstdc++',
           '-static-libgcc',

@@ -60,7 +60,7 @@ slice_types() {
 }
 
 # The tests whose result depends on the instruction set.
-readonly simd_tests='^(simd|quant|graph|recall)_'
+readonly simd_tests='^(simd|quant|db_recall)'
 
 slice_instruction_sets() {
   local set sets="scalar avx2" features
@@ -70,7 +70,7 @@ slice_instruction_sets() {
   for set in $sets; do
     echo "--- OMENDB_SIMD=$set"
     OMENDB_SIMD=$set node .ci/native.mjs test-points -R "$simd_tests"
-    OMENDB_SIMD=$set node .ci/js-tests.mjs simd recall
+    OMENDB_SIMD=$set node .ci/js-tests.mjs simd search model
   done
 }
 
@@ -80,7 +80,7 @@ slice_asan() {
   local library
   library=$(g++ -print-file-name=libasan.so)
   LD_PRELOAD=$library ASAN_OPTIONS=detect_leaks=0 OMENDB_ADDON=out/asan/omendb.node \
-    node .ci/js-tests.mjs --no-compile collection bad-input
+    node .ci/js-tests.mjs --no-compile reads writes search bad-input native-
 }
 
 slice_tsan() {
