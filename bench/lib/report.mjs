@@ -23,9 +23,10 @@ export function markdownTable(header, rows) {
   return [line(cells[0]), `| ${rule.join(' | ')} |`, ...cells.slice(1).map(line)].join('\n')
 }
 
-/** 12345.6 -> "12,346"; small numbers keep three digits. */
+/** 12345.6 -> "12,346"; smaller fractions keep three digits. */
 export function number(value) {
   if (value === undefined || value === null || Number.isNaN(value)) return '-'
+  if (Number.isInteger(value)) return value.toLocaleString('en')
   if (Math.abs(value) >= 100) return Math.round(value).toLocaleString('en')
   return Math.abs(value) >= 10 ? value.toFixed(1) : value.toFixed(2)
 }
