@@ -114,7 +114,7 @@ Status Collection::Impl::apply(Commit* commit) {
 // All memory that linking `count` more slots will need: after it, linking cannot fail.
 Status Collection::Impl::reserve_links(Store& s, const uint32_t* slots, size_t count) {
   const uint32_t high = std::max(s.high_water(), count > 0 ? slots[count - 1] + 1 : 0u);
-  OMEN_TRY(s.graph.reserve(high, slots, count));
+  OMEN_TRY(s.graph.reserve(high, {slots, count}, {to_link_.data(), to_link_.size()}));
   if (CodeSet* codes = s.codes()) OMEN_TRY(codes->ensure(high));
   OMEN_TRY(to_link_.reserve(to_link_.size() + count));
   const Store::BuildSpace space(s);
@@ -148,7 +148,10 @@ void Collection::Impl::link_queued(Commit* first) {
       c->done.fetch_add(end - begin, std::memory_order_relaxed);
     }
   };
-  const uint64_t in_graph = s->live() + s->marked() - std::min<uint64_t>(count, s->live());
+  const uint64_t old_live = s->live() - std::min<uint64_t>(count, s->live());
+  // New nodes link to live ones alone: when marked ones are in the majority they go first.
+  if (s->marked() > old_live) (void)consolidate(*s).is_ok();
+  const uint64_t in_graph = old_live + s->marked();
   const size_t serial = in_graph >= kSerialLinks ? 0 : std::min(count, kSerialLinks);
   if (serial > 0) link(0, serial, 0);
   const size_t grain = std::clamp<size_t>(count / 64, 1, kLinksPerTask);
@@ -156,6 +159,7 @@ void Collection::Impl::link_queued(Commit* first) {
     link(serial + begin, serial + end, worker);
   });
   s->inserted_since_repair += count;
+  if (s->graph.take_isolated()) s->needs_repair = true;
   to_link_.clear();
 }
 

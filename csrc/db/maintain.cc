@@ -12,7 +12,7 @@ namespace {
 
 constexpr uint64_t kMarkedMin = 64;       // Consolidate at max(64, 1 % of live) marked slots,
 constexpr uint64_t kMarkedShare = 100;
-constexpr uint64_t kRepairMin = 1024;     // and look for unreachable nodes after max(1 024, 5 %) inserts.
+constexpr uint64_t kRepairMin = 256;      // and look for unreachable nodes after max(256, 5 %) inserts.
 constexpr uint64_t kRepairShare = 20;
 
 }  // namespace

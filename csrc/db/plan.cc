@@ -13,6 +13,9 @@ namespace {
 constexpr double kRowsPerHop = 14;     // Unvisited neighbours of an expanded node.
 constexpr double kDescentRows = 200;   // Upper layers.
 constexpr double kBridgeNs = 25;       // Reading the row of a neighbour that does not match.
+// Below this share, matching nodes two hops apart no longer form one connected graph (a node has some 300 nodes
+// within two hops): a walk among them stays where it began.
+constexpr double kBridgedShareMin = 0.03;
 
 double scan_row_ns(uint32_t dimensions) { return 4 + 0.11 * dimensions; }
 double walk_row_ns(uint32_t dimensions, bool has_codes) {
@@ -41,9 +44,10 @@ void Collection::Impl::choose_plan(const Store& s, Query& q) const {
   } else if (!filtered) {
     q.route = q.options->mode == Mode::kPlan && scan_cost <= plain_cost ? Query::Route::kScan
                                                                         : Query::Route::kGraph;
-  } else if (q.options->mode == Mode::kPlan && scan_cost <= std::min(plain_cost, filtered_cost)) {
+  } else if (q.options->mode == Mode::kPlan &&
+             scan_cost <= std::min(plain_cost, share < kBridgedShareMin ? 1e30 : filtered_cost)) {
     q.route = Query::Route::kScan;
-  } else if (plain_fits && plain_cost <= filtered_cost) {
+  } else if (plain_fits && (plain_cost <= filtered_cost || share < kBridgedShareMin)) {
     q.route = Query::Route::kGraph;
     q.ef = static_cast<uint32_t>(plain_ef);
   } else {

@@ -68,16 +68,18 @@ Status Collection::Impl::rerank(Store& s, Query& q) {
   OMEN_TRY(scratch.slots.reserve(g.pool_size));
   OMEN_TRY(scratch.distances.resize(g.pool_size));
   scratch.slots.clear();
+  bool followed = false;  // Once true, a slot may come a second time.
   for (size_t i = 0; i < g.pool_size && scratch.slots.size() < wanted; ++i) {
     uint32_t slot = g.pool_ids[i] & kNodeMask;
     if (!s.is_live(slot)) {
       slot = s.states.has(slot, SlotStates::kMarked) ? s.find(s.id_view(slot)) : kNoSlot;
       if (slot == kNoSlot || !s.is_live(slot)) continue;
-      if (std::find(scratch.slots.begin(), scratch.slots.end(), slot) != scratch.slots.end()) {
-        continue;
-      }
+      followed = true;
     }
-    if (q.accepts(slot)) scratch.slots.push_back_reserved(slot);
+    if (!q.accepts(slot)) continue;
+    const auto* end = scratch.slots.end();
+    if (followed && std::find(scratch.slots.begin(), scratch.slots.end(), slot) != end) continue;
+    scratch.slots.push_back_reserved(slot);
   }
   RowScorer<Float32Codec> exact(s.floats, s.float_views(), s.kernels, &scratch.floats);
   OMEN_TRY(exact.reserve(s.dimensions()));
@@ -121,7 +123,10 @@ Status Collection::Impl::walk(Store& s, Query& q) {
       const Graph::Accept accept{q.rows->rows.words(), q.rows->rows.size()};
       const bool done =
           s.graph.search_filtered(scorer, q.ef, accept, q.rows_limit, scratch.graph);
-      if (!done) scratch.graph.pool_size = 0;  // The scan is cheaper: fall back to it.
+      // Given up, or dried up: what matches lies too far apart to walk between. The scan answers.
+      if (!done || scratch.graph.pool_size < std::min<uint64_t>(q.ef, q.matches)) {
+        scratch.graph.pool_size = 0;
+      }
     } else {
       s.graph.search(scorer, q.ef, scratch.graph);
     }
@@ -147,7 +152,8 @@ bool Collection::Impl::confirm(Store& s, Query& q) {
   size_t kept = 0;
   for (size_t i = 0; i < scratch.slots.size(); ++i) {
     const uint32_t slot = scratch.slots[i];
-    if (!s.is_live(slot)) continue;
+    // A record being replaced has two live slots for a moment: the index names one.
+    if (!s.is_live(slot) || s.find(s.id_view(slot)) != slot) continue;
     if (filter != nullptr) {
       FilterId id;
       id.is_integer = s.id_of(slot, &id.integer, &id.string);

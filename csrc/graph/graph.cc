@@ -55,11 +55,14 @@ uint64_t Graph::bytes() const {
   return sum;
 }
 
-Status Graph::reserve(uint32_t high_water, const uint32_t* slots, size_t count) {
+Status Graph::reserve(uint32_t high_water, std::span<const uint32_t> slots,
+                      std::span<const uint32_t> waiting) {
   uint32_t more[kLayersMax] = {};
-  for (size_t i = 0; i < count; ++i) {
-    const uint32_t top = level_of(slots[i]);
-    for (uint32_t level = 1; level <= top; ++level) ++more[level];
+  for (const auto& some : {slots, waiting}) {
+    for (const uint32_t slot : some) {
+      const uint32_t top = level_of(slot);
+      for (uint32_t level = 1; level <= top; ++level) ++more[level];
+    }
   }
   OMEN_TRY(layers_[0]->rows.ensure(high_water));
   const std::lock_guard<std::mutex> guard(upper_mutex_);

@@ -20,6 +20,7 @@
 #include <atomic>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
 
 #include "exec/executor.h"
@@ -44,9 +45,10 @@ class Graph {
         const simd::Kernels& kernels);
   ~Graph();
 
-  // Rows for slots below `high_water`, and numbers in the upper layers for `count` new nodes: after it,
-  // inserting them cannot fail. ERR_MEMORY.
-  Status reserve(uint32_t high_water, const uint32_t* slots, size_t count);
+  // Rows for slots below `high_water`, and numbers in the upper layers for the new nodes: after it, inserting
+  // all of `slots` cannot fail. Slots of earlier calls that are not inserted yet must be among them. ERR_MEMORY.
+  Status reserve(uint32_t high_water, std::span<const uint32_t> slots,
+                 std::span<const uint32_t> waiting = {});
   uint32_t level_of(uint32_t slot) const;
   bool is_empty() const { return entry_.load(std::memory_order_acquire) == 0; }
   uint32_t levels() const;
@@ -57,6 +59,8 @@ class Graph {
 
   // Fills scratch.pool with the nearest `ef` slots found, marked ones included.
   void search(const Scorer& scorer, uint32_t ef, SearchScratch& scratch) const;
+  // Whether some insert since the last call found nobody to link to: repair() is due.
+  bool take_isolated() { return isolated_.exchange(false, std::memory_order_relaxed); }
   // Only slots whose bit is set in `accept` enter the pool; others are bridges to their neighbours (after
   // ACORN, arXiv:2403.04871). Gives up after `rows_limit` scored rows or bridge hops: returns false.
   struct Accept {
@@ -101,6 +105,9 @@ class Graph {
   void drop_unknown(const SearchScratch& s, uint32_t* row, uint32_t capacity) const;
   uint32_t read_known(uint32_t level, uint32_t node, const SearchScratch& s, uint32_t* row) const;
   Entry descend(const Scorer& scorer, Entry from, uint32_t to_level, SearchCounters& counters) const;
+  // The pool a bottom search starts with: where the descent ended, and the entry's own slot, from which
+  // repair() keeps every node reachable. False if there is no entry.
+  bool start_bottom(const Scorer& scorer, SearchScratch& s) const;
   void start_pool(uint32_t level, uint32_t node, const Scorer& scorer, SearchScratch& s) const;
   void search_layer(uint32_t level, const Scorer& scorer, uint32_t ef, SearchScratch& s) const;
   uint32_t score_nodes(uint32_t level, const Scorer& scorer, const uint32_t* nodes, size_t n,
@@ -113,14 +120,15 @@ class Graph {
   size_t select(uint32_t level, Candidates& c, size_t limit, SlotScorer& pair) const;
   void link_level(uint32_t level, uint32_t node, const Candidates& chosen, size_t count,
                   BuildScratch& scratch);
-  void connect(uint32_t level, uint32_t from, uint32_t to, BuildScratch& scratch);
+  bool connect(uint32_t level, uint32_t from, uint32_t to, BuildScratch& scratch);
+  void force_edge(uint32_t via, uint32_t node, const Array<uint64_t>* reached);
   void gather_live(uint32_t level, uint32_t self, SearchScratch& s, Candidates* out) const;
 
   void repair_row(uint32_t level, uint32_t node, const Accept& doomed, BuildScratch& scratch);
   void move_entry(const Accept& doomed, uint32_t high_water);
   Status walk(uint32_t high_water, Array<uint64_t>* reached, Array<uint32_t>* stack) const;
   void spread(Array<uint64_t>* reached, Array<uint32_t>* stack) const;
-  void attach(uint32_t slot, BuildScratch& scratch);
+  void attach(uint32_t slot, const Array<uint64_t>& reached, BuildScratch& scratch);
   Result<bool> repair_round(uint32_t high_water, BuildScratch& scratch, uint64_t* found);
   Status validate_row(uint32_t level, uint32_t node, uint32_t nodes) const;
 
@@ -132,6 +140,7 @@ class Graph {
   std::unique_ptr<Layer> layers_[kLayersMax];
   std::atomic<uint32_t> nodes_{0};  // Slots that reserve() covers.
   std::atomic<uint64_t> entry_{0};  // (level + 1) << 32 | node; 0: empty.
+  std::atomic<bool> isolated_{false};
   std::mutex entry_mutex_;
   std::mutex upper_mutex_;
 };

@@ -50,20 +50,21 @@ void Graph::gather_live(uint32_t level, uint32_t self, SearchScratch& s, Candida
   }
 }
 
-// Adds the edge from -> to. A full row is pruned by the diversity rule, which leaves room for later ones.
-void Graph::connect(uint32_t level, uint32_t from, uint32_t to, BuildScratch& scratch) {
+// Adds the edge from -> to. A full row is pruned by the diversity rule, which leaves room for later ones, and
+// may drop the new edge at once: returns whether it stands.
+bool Graph::connect(uint32_t level, uint32_t from, uint32_t to, BuildScratch& scratch) {
   EdgeRows& rows = layers_[level]->rows;
   const uint32_t from_slot = slot_of(level, from);
   uint32_t row[kRowIdsMax + 1];
   const SlotLock lock(*states_, from_slot);
   const uint32_t n = rows.read_counted(from, row);
   for (uint32_t i = 0; i < n; ++i) {
-    if (row[i] == to) return;
+    if (row[i] == to) return true;
   }
   row[n] = to;
   if (n < rows.capacity()) {
     rows.write(from, row, n + 1);
-    return;
+    return true;
   }
   Candidates c;
   SlotScorer& pair = *scratch.pair;
@@ -80,6 +81,36 @@ void Graph::connect(uint32_t level, uint32_t from, uint32_t to, BuildScratch& sc
   c.sort();
   const size_t kept = select(level, c, rows.capacity(), pair);
   rows.write(from, c.nodes, kept);
+  return std::find(c.nodes, c.nodes + kept, to) != c.nodes + kept;
+}
+
+// Makes `via` lead to `node` even if its row is full: the last edge is displaced, and `node` takes it over, so
+// that what it led to is still reached. An edge of `node` to something in `reached` may go for it.
+void Graph::force_edge(uint32_t via, uint32_t node, const Array<uint64_t>* reached) {
+  EdgeRows& rows = layers_[0]->rows;
+  uint32_t row[kRowIdsMax];
+  uint32_t displaced = kNoSlot;
+  {
+    const SlotLock lock(*states_, via);
+    uint32_t n = rows.read_counted(via, row);
+    if (std::find(row, row + n, node) != row + n) return;
+    if (n == rows.capacity()) displaced = row[--n];
+    row[n] = node;
+    rows.write(via, row, n + 1);
+  }
+  if (displaced == kNoSlot) return;
+  const SlotLock lock(*states_, node);
+  uint32_t n = rows.read_counted(node, row);
+  if (std::find(row, row + n, displaced) != row + n) return;
+  uint32_t at = n;
+  if (n == rows.capacity()) {
+    at = n - 1;
+    for (uint32_t i = 0; reached != nullptr && i < n; ++i) {
+      if (row[i] < reached->size() * 64 && ((*reached)[row[i] >> 6] >> (row[i] & 63) & 1) != 0) at = i;
+    }
+  }
+  row[at] = displaced;
+  rows.write(node, row, std::max(n, at + 1));
 }
 
 // Writes the node's own row, keeping edges that others gave it meanwhile, then the edges back.
@@ -98,7 +129,12 @@ void Graph::link_level(uint32_t level, uint32_t node, const Candidates& chosen, 
     }
     rows.write(node, ids, n);
   }
-  for (size_t i = 0; i < count; ++i) connect(level, chosen.nodes[i], node, scratch);
+  bool stands = false;
+  for (size_t i = 0; i < count; ++i) stands |= connect(level, chosen.nodes[i], node, scratch);
+  if (stands || level > 0) return;
+  // No neighbour kept the edge back: without one nobody would ever find the node.
+  if (count > 0) force_edge(chosen.nodes[0], node, nullptr);
+  else isolated_.store(true, std::memory_order_relaxed);
 }
 
 void Graph::insert(uint32_t slot, BuildScratch& scratch) {

@@ -62,39 +62,39 @@ Result<uint64_t> Graph::count_unreachable(uint32_t high_water) const {
   return lost;
 }
 
-// Gives the node edges to what a search for it finds, and one edge back: where there is room, nearest first,
-// else in place of the nearest's last edge (whose target the next round checks).
-void Graph::attach(uint32_t slot, BuildScratch& scratch) {
-  SearchScratch& s = scratch.search;
+// Gives the node edges to what a search for it finds, and makes one reached node lead to it: the nearest with
+// room, else the nearest by force.
+void Graph::attach(uint32_t slot, const Array<uint64_t>& reached, BuildScratch& scratch) {
   scratch.node->bind(slot);
-  search(*scratch.node, kAttachEf, s);
+  search(*scratch.node, kAttachEf, scratch.search);
   Candidates found;
-  gather_live(0, slot, s, &found);
-  if (found.size == 0) return;
-  Candidates chosen = found;
-  const size_t count = select(0, chosen, options_.m, *scratch.pair);
+  gather_live(0, slot, scratch.search, &found);
+  size_t kept = 0;
+  for (size_t i = 0; i < found.size; ++i) {
+    if (!test(reached, found.nodes[i])) continue;
+    found.nodes[kept] = found.nodes[i];
+    found.distances[kept++] = found.distances[i];
+  }
+  found.size = kept;
+  if (kept == 0) return;
   EdgeRows& rows = layers_[0]->rows;
   uint32_t row[kRowIdsMax];
+  uint32_t to = kNoSlot;
+  uint32_t displaced = kNoSlot;
+  for (size_t i = 0; i < found.size && to == kNoSlot; ++i) {
+    if (rows.read_counted(found.nodes[i], row) < rows.capacity()) to = found.nodes[i];
+  }
+  if (to == kNoSlot) to = found.nodes[0];
+  const size_t count = select(0, found, options_.m, *scratch.pair);
   {
     const SlotLock lock(*states_, slot);
     uint32_t n = rows.read_counted(slot, row);
     for (size_t i = 0; i < count && n < rows.capacity(); ++i) {
-      if (std::find(row, row + n, chosen.nodes[i]) == row + n) row[n++] = chosen.nodes[i];
+      if (std::find(row, row + n, found.nodes[i]) == row + n) row[n++] = found.nodes[i];
     }
     rows.write(slot, row, n);
   }
-  for (int forced = 0; forced < 2; ++forced) {
-    for (size_t i = 0; i < (forced != 0 ? 1 : found.size); ++i) {
-      const uint32_t to = found.nodes[i];
-      const SlotLock lock(*states_, to);
-      uint32_t n = rows.read_counted(to, row);
-      if (n == rows.capacity() && forced == 0) continue;
-      if (n == rows.capacity()) --n;
-      row[n] = slot;
-      rows.write(to, row, n + 1);
-      return;
-    }
-  }
+  force_edge(to, slot, &reached);
 }
 
 Result<bool> Graph::repair_round(uint32_t high_water, BuildScratch& scratch, uint64_t* found) {
@@ -106,7 +106,7 @@ Result<bool> Graph::repair_round(uint32_t high_water, BuildScratch& scratch, uin
     const uint8_t state = states_->load(slot);
     if ((state & SlotStates::kLinked) == 0 || (state & SlotStates::kMarked) != 0) continue;
     if (test(reached, slot)) continue;
-    attach(slot, scratch);
+    attach(slot, reached, scratch);
     ++*found;
     any = true;
     set(&reached, slot);

@@ -143,13 +143,23 @@ void Graph::search_layer(uint32_t level, const Scorer& scorer, uint32_t ef,
   }
 }
 
-void Graph::search(const Scorer& scorer, uint32_t ef, SearchScratch& s) const {
+bool Graph::start_bottom(const Scorer& scorer, SearchScratch& s) const {
   s.pool_size = 0;
   Entry entry;
-  if (!load_entry(&entry)) return;
-  entry = descend(scorer, entry, 0, s.counters);
-  if (entry.node >= s.visited.size() * 64) return;
-  start_pool(0, entry.node, scorer, s);
+  if (!load_entry(&entry)) return false;
+  const uint32_t limit = static_cast<uint32_t>(std::min<size_t>(s.visited.size() * 64, kSlotLimit));
+  const uint32_t root = slot_of(entry.level, entry.node);
+  const uint32_t near = descend(scorer, entry, 0, s.counters).node;
+  if (near < limit) start_pool(0, near, scorer, s);
+  if (root >= limit || root == near) return s.pool_size > 0;
+  s.visit(root);
+  offer(0, scorer, &root, 1, 2, s);
+  return true;
+}
+
+void Graph::search(const Scorer& scorer, uint32_t ef, SearchScratch& s) const {
+  if (!start_bottom(scorer, s)) return;
+  s.pool_size = std::min<size_t>(s.pool_size, ef);
   search_layer(0, scorer, ef, s);
   s.clear_visited();
 }
@@ -186,12 +196,8 @@ void Graph::seed_filtered(const Scorer& scorer, uint32_t ef, const Accept& accep
 
 bool Graph::search_filtered(const Scorer& scorer, uint32_t ef, const Accept& accept,
                             uint64_t rows_limit, SearchScratch& s) const {
-  s.pool_size = 0;
-  Entry entry;
-  if (!load_entry(&entry)) return true;
-  entry = descend(scorer, entry, 0, s.counters);
-  if (entry.node >= s.visited.size() * 64) return true;
-  start_pool(0, entry.node, scorer, s);
+  if (!start_bottom(scorer, s)) return true;
+  s.pool_size = std::min<size_t>(s.pool_size, ef);
   seed_filtered(scorer, ef, accept, s);
   const EdgeRows& rows = layer(0).rows;
   uint32_t row[kRowIdsMax];

@@ -1,0 +1,148 @@
+// Recall floors: metric x codec x state, always on the graph, against the exact scan.
+#include "db_support.h"
+
+using namespace omen;
+using namespace omen::test;
+
+namespace {
+
+constexpr uint32_t kDimensions = 32;
+constexpr size_t kRows = 6000;
+
+std::vector<std::string> groups_of(size_t rows) {
+  std::vector<std::string> metadata;
+  for (size_t i = 0; i < rows; ++i) {
+    metadata.push_back("{\"half\":" + std::to_string(i % 2) + ",\"tenth\":" + std::to_string(i % 10) +
+                       ",\"hundredth\":" + std::to_string(i % 100) + "}");
+  }
+  return metadata;
+}
+
+void check_floor(Collection& c, const std::vector<float>& queries, const char* state) {
+  const double r = recall(c, queries, kDimensions, 10, 64);
+  if (!CHECK(r >= 0.95)) std::printf("  %s: recall@10 %.4f\n", state, r);
+  const CheckReport report = c.check();
+  CHECK_EQ(report.problem, std::string());
+  // Upkeep looks for unreachable records after every 5 % of inserts: a few may wait for it.
+  CHECK(report.unreachable * 1000 <= report.records);
+}
+
+void run(Metric metric, Quantization codec, uint64_t seed) {
+  InlineExecutor executor;
+  Fixture fixture(&executor);
+  const auto c = fixture.make(options_of(kDimensions, metric, codec));
+  Clusters clusters(kDimensions, 40, seed);
+  const auto base = clusters.draw_many(kRows);
+  const auto queries = clusters.draw_many(40);
+  CHECK_OK(write(*c, kAdd, base.data(), kRows - 1000, kDimensions, {}, groups_of(kRows - 1000)));
+  check_floor(*c, queries, "built");
+  for (size_t i = kRows - 1000; i < kRows; i += 10) {
+    CHECK_OK(write(*c, kAdd, &base[i * kDimensions], 10, kDimensions, {}, groups_of(10)));
+  }
+  check_floor(*c, queries, "after inserts");
+  for (const char* filter : {"{\"half\":1}", "{\"tenth\":3}", "{\"hundredth\":7}"}) {
+    const double r =
+        recall(*c, queries, kDimensions, 10, 64, Filter::parse(filter, nullptr).take());
+    if (!CHECK(r >= 0.95)) std::printf("  filtered by %s: recall@10 %.4f\n", filter, r);
+  }
+  std::vector<uint64_t> gone;
+  for (uint64_t id = 0; id < kRows; id += 3) gone.push_back(id);
+  CHECK_EQ(remove(*c, gone), gone.size());
+  check_floor(*c, queries, "after deletes");
+  // Replace everything that is left, once, in batches.
+  std::vector<uint64_t> ids;
+  for (uint64_t id = 0; id < kRows; ++id) {
+    if (id % 3 != 0) ids.push_back(id);
+  }
+  const auto fresh = clusters.draw_many(ids.size());
+  for (size_t i = 0; i < ids.size(); i += 200) {
+    const std::vector<uint64_t> some(ids.begin() + static_cast<ptrdiff_t>(i),
+                                     ids.begin() + static_cast<ptrdiff_t>(std::min(i + 200, ids.size())));
+    CHECK_OK(write(*c, kUpsert, &fresh[i * kDimensions], some.size(), kDimensions, some));
+  }
+  check_floor(*c, queries, "after replacing all");
+  CHECK_OK(optimize(*c));
+  CHECK_EQ(c->check().unreachable, 0u);
+}
+
+}  // namespace
+
+TEST(l2_sq8_keeps_its_recall) { run(Metric::kL2, Quantization::kSq8, test_seed()); }
+TEST(l2_none_keeps_its_recall) { run(Metric::kL2, Quantization::kNone, test_seed()); }
+TEST(cosine_sq8_keeps_its_recall) { run(Metric::kCosine, Quantization::kSq8, test_seed()); }
+TEST(cosine_none_keeps_its_recall) { run(Metric::kCosine, Quantization::kNone, test_seed()); }
+TEST(dot_sq8_keeps_its_recall) { run(Metric::kDot, Quantization::kSq8, test_seed()); }
+TEST(dot_none_keeps_its_recall) { run(Metric::kDot, Quantization::kNone, test_seed()); }
+
+// 99 % deleted still gives min(k, live), and a collection emptied by deletes works on.
+TEST(deletes_do_not_starve_searches) {
+  InlineExecutor executor;
+  Fixture fixture(&executor);
+  const auto c = fixture.make(options_of(kDimensions, Metric::kL2, Quantization::kSq8));
+  Clusters clusters(kDimensions, 10, test_seed());
+  const auto base = clusters.draw_many(2000);
+  CHECK_OK(write(*c, kAdd, base.data(), 2000, kDimensions, {}));
+  std::vector<uint64_t> gone;
+  for (uint64_t id = 20; id < 2000; ++id) gone.push_back(id);
+  CHECK_EQ(remove(*c, gone), gone.size());
+  SearchOptions o;
+  o.k = 50;
+  Rows rows;
+  for (const Mode mode : {Mode::kPlan, Mode::kExact, Mode::kGraph}) {
+    o.mode = mode;
+    CHECK_OK(c->search(base.data(), kDimensions, o, &rows));
+    CHECK_EQ(rows.ids.size(), 20u);
+  }
+  gone.clear();
+  for (uint64_t id = 0; id < 20; ++id) gone.push_back(id);
+  CHECK_EQ(remove(*c, gone), 20u);
+  CHECK_OK(c->search(base.data(), kDimensions, o, &rows));
+  CHECK_EQ(rows.ids.size(), 0u);
+  CHECK_OK(write(*c, kAdd, base.data(), 500, kDimensions, {}));
+  CHECK_EQ(c->check().problem, std::string());
+  CHECK_EQ(c->check().unreachable, 0u);
+  CHECK_EQ(recall(*c, clusters.draw_many(20), kDimensions, 10, 64), 1.0);
+}
+
+// A dimension a hundred times larger than the others keeps sq8 as good as floats.
+TEST(sq8_bears_one_large_dimension) {
+  InlineExecutor executor;
+  Fixture fixture(&executor);
+  const auto c = fixture.make(options_of(kDimensions, Metric::kL2, Quantization::kSq8));
+  Clusters clusters(kDimensions, 40, test_seed());
+  auto base = clusters.draw_many(kRows);
+  auto queries = clusters.draw_many(40);
+  for (size_t i = 5; i < base.size(); i += kDimensions) base[i] *= 100;
+  for (size_t i = 5; i < queries.size(); i += kDimensions) queries[i] *= 100;
+  CHECK_OK(write(*c, kAdd, base.data(), kRows, kDimensions, {}));
+  check_floor(*c, queries, "one dimension times 100");
+}
+
+// Rows in the order of their content, and data that drift out of the trained range.
+TEST(ordered_and_drifting_data_keep_their_recall) {
+  InlineExecutor executor;
+  Fixture fixture(&executor);
+  const auto c = fixture.make(options_of(kDimensions, Metric::kL2, Quantization::kSq8));
+  Clusters clusters(kDimensions, 20, test_seed());
+  auto base = clusters.draw_many(2 * kRows);
+  std::vector<size_t> order(2 * kRows);
+  for (size_t i = 0; i < order.size(); ++i) order[i] = i;
+  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) {
+    return base[a * kDimensions] < base[b * kDimensions];
+  });
+  std::vector<float> sorted;
+  for (size_t i = 0; i < order.size(); ++i) {
+    const float drift = static_cast<float>(i) * 0.002f;
+    for (uint32_t d = 0; d < kDimensions; ++d) {
+      sorted.push_back(base[order[i] * kDimensions + d] + drift);
+    }
+  }
+  for (size_t i = 0; i < order.size(); i += 500) {
+    CHECK_OK(write(*c, kAdd, &sorted[i * kDimensions], 500, kDimensions, {}));
+  }
+  std::vector<float> queries;
+  for (size_t i = 0; i < order.size(); i += 300) {
+    for (uint32_t d = 0; d < kDimensions; ++d) queries.push_back(sorted[i * kDimensions + d] + 0.05f);
+  }
+  check_floor(*c, queries, "ordered and drifting");
+}
