@@ -196,12 +196,7 @@ export interface NativeWriteBatch {
   stageVectorList(row: number, list: readonly unknown[], from: number, to: number): void
   stageIds(row: number, ids: NativeIds, from: number, to: number): void
   /** JSON object texts; undefined means {}. */
-  stageMetadata(
-    row: number,
-    texts: readonly (string | undefined)[],
-    from: number,
-    to: number
-  ): void
+  stageMetadata(row: number, texts: readonly (string | undefined)[], from: number, to: number): void
   /** Both commits use the batch up, whatever comes of it. */
   commitSync(): NativeCommitResult
   commit(operation?: NativeOperation): Promise<NativeCommitResult>
@@ -226,7 +221,7 @@ export interface NativeCollection {
     mode: NativeMode,
     maxDistance: number,
     filter: string | undefined,
-    include: 0 | 1
+    include: 0 | 1,
   ): string | undefined
   /** Arguments as above; any include. */
   searchRowsSync(
@@ -236,7 +231,7 @@ export interface NativeCollection {
     mode: NativeMode,
     maxDistance: number,
     filter: string | undefined,
-    include: NativeInclude
+    include: NativeInclude,
   ): NativeRows
   search(
     query: Float32Array,
@@ -246,7 +241,7 @@ export interface NativeCollection {
     maxDistance: number,
     filter: string | undefined,
     include: NativeInclude,
-    operation?: NativeOperation
+    operation?: NativeOperation,
   ): Promise<NativeRows>
   /** Allocates nothing without a filter. ids and distances need room for k. Returns the count. */
   searchIntoSync(
@@ -257,7 +252,7 @@ export interface NativeCollection {
     ef: number,
     mode: NativeMode,
     maxDistance: number,
-    filter: string | undefined
+    filter: string | undefined,
   ): number
   /** `queries` holds count * dimensions floats. */
   searchBatchSync(
@@ -268,7 +263,7 @@ export interface NativeCollection {
     ef: number,
     mode: NativeMode,
     maxDistance: number,
-    filter: string | undefined
+    filter: string | undefined,
   ): NativeBatch
   searchBatch(
     queries: Float32Array,
@@ -279,7 +274,7 @@ export interface NativeCollection {
     mode: NativeMode,
     maxDistance: number,
     filter: string | undefined,
-    operation?: NativeOperation
+    operation?: NativeOperation,
   ): Promise<NativeBatch>
   explainSync(
     query: Float32Array,
@@ -287,7 +282,7 @@ export interface NativeCollection {
     ef: number,
     mode: NativeMode,
     maxDistance: number,
-    filter: string | undefined
+    filter: string | undefined,
   ): NativePlan
   explain(
     query: Float32Array,
@@ -296,14 +291,14 @@ export interface NativeCollection {
     mode: NativeMode,
     maxDistance: number,
     filter: string | undefined,
-    operation?: NativeOperation
+    operation?: NativeOperation,
   ): Promise<NativePlan>
 
   getSync(ids: NativeIds | NativeIdList, include: NativeInclude): NativeRows
   get(
     ids: NativeIds | NativeIdList,
     include: NativeInclude,
-    operation?: NativeOperation
+    operation?: NativeOperation,
   ): Promise<NativeRows>
   hasSync(id: NativeId): boolean
   has(id: NativeId): Promise<boolean>
@@ -314,14 +309,14 @@ export interface NativeCollection {
     cursor: string | undefined,
     limit: number,
     filter: string | undefined,
-    include: NativeInclude
+    include: NativeInclude,
   ): NativeScroll
   scroll(
     cursor: string | undefined,
     limit: number,
     filter: string | undefined,
     include: NativeInclude,
-    operation?: NativeOperation
+    operation?: NativeOperation,
   ): Promise<NativeScroll>
 
   /** Reserves slots and memory: ERR_DIMENSIONS, ERR_MEMORY. rows may be 0. */
@@ -331,14 +326,14 @@ export interface NativeCollection {
     id: NativeId,
     vector: Float32Array | undefined,
     metadata: string | undefined,
-    unset: readonly string[] | undefined
+    unset: readonly string[] | undefined,
   ): void
   update(
     id: NativeId,
     vector: Float32Array | undefined,
     metadata: string | undefined,
     unset: readonly string[] | undefined,
-    operation?: NativeOperation
+    operation?: NativeOperation,
   ): Promise<void>
   /** Resolve to the number of records deleted. */
   deleteIdsSync(ids: NativeIds | NativeIdList): number
@@ -358,11 +353,7 @@ export interface NativeCollection {
 
 /** One handle. Its collections live as long as it is open: afterwards every call is ERR_CLOSED. */
 export interface NativeDatabase {
-  collection(
-    name: string,
-    options: NativeCollectionOptions,
-    mode: NativeOpenMode
-  ): NativeCollection
+  collection(name: string, options: NativeCollectionOptions, mode: NativeOpenMode): NativeCollection
   listCollections(): string[]
   /** Whether it existed. */
   dropCollection(name: string): boolean
@@ -385,13 +376,15 @@ export type NativeErrorFactory = (
   row: number | undefined,
   path: string | undefined,
   /** JSON text of the id concerned. */
-  id: string | undefined
+  id: string | undefined,
 ) => Error
 
 export interface NativeAddon {
   Database: new (options?: NativeDatabaseOptions) => NativeDatabase
   /** timeoutMs: from 0 on, fractions allowed; left out: none. */
-  Operation: new (timeoutMs?: number) => NativeOperation
+  Operation: new (
+    timeoutMs?: number,
+  ) => NativeOperation
   IdList: new () => NativeIdList
   setErrorFactory(factory: NativeErrorFactory): void
   /**

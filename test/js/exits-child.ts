@@ -1,0 +1,127 @@
+// What exits.test.ts runs: one operation is held at its pause point, then the environment ends.
+//
+//   node exits-child.js OPERATION ENDING PLACE
+// PLACE: `main`; `worker`, whose main thread uses the same database; `alone`, a worker that is the
+// only one to load the addon. Prints "in flight" when the operation is known to be, and "survived"
+// when the main thread went on working after its worker's end.
+import assert from 'node:assert/strict'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
+import type { NativeAddon, NativeCollection, NativeDatabase } from '../../dist/types/native.js'
+import { loadAddon } from './native-support.js'
+
+interface Case {
+  operation: string
+  ending: string
+  place: string
+}
+
+const DIMENSIONS = 8
+const ROWS = 64
+const ADDON = process.env.OMENDB_ADDON as string
+const vector = new Float32Array(DIMENSIONS).fill(0.5)
+const search = [vector, 5, 0, 0, Infinity, undefined] as const
+
+function open(addon: NativeAddon): { database: NativeDatabase; collection: NativeCollection } {
+  const database = new addon.Database({ name: 'exits' })
+  return { database, collection: database.collection('c', { metric: 'l2' }, 0) }
+}
+
+function write(collection: NativeCollection, kind: 0 | 1, first: number) {
+  const batch = collection.beginWrite(kind, ROWS, DIMENSIONS)
+  const floats = Float32Array.from({ length: ROWS * DIMENSIONS }, (_, i) => Math.sin(i + first))
+  batch.stageVectors(0, ROWS, floats, 0)
+  const ids = Float64Array.from({ length: ROWS }, (_, i) => first + i)
+  batch.stageIds(0, ids, 0, ROWS)
+  batch.stageMetadata(
+    0,
+    Array.from({ length: ROWS }, (_, i) => `{"i":${i}}`),
+    0,
+    ROWS,
+  )
+  return batch
+}
+
+/** Each operation with the point where it is held. */
+const OPERATIONS: Record<string, [point: string, (c: NativeCollection) => Promise<unknown>]> = {
+  search: ['search', (c) => c.search(...search, 3)],
+  searchBatch: [
+    'search-batch',
+    (c) => c.searchBatch(vector, 1, DIMENSIONS, 5, 0, 0, 1e9, undefined),
+  ],
+  explain: ['search', (c) => c.explain(...search)],
+  get: ['get', (c) => c.get([1, 2, 'x'], 3)],
+  count: ['count', (c) => c.count('{"i":{"$gt":3}}')],
+  scroll: ['scroll', (c) => c.scroll(undefined, 10, undefined, 1)],
+  add: ['commit', (c) => write(c, 0, 1000).commit()],
+  link: ['graph-insert', (c) => write(c, 0, 1000).commit()],
+  upsert: ['commit', (c) => write(c, 1, 0).commit()],
+  update: ['commit', (c) => c.update(3, vector, '{"u":1}', ['i'])],
+  delete: ['commit', (c) => c.deleteIds([1, 2, 3])],
+  clear: ['commit', (c) => c.clear()],
+  optimize: ['commit', (c) => c.optimize()],
+}
+
+/** Starts the operation and returns when a thread is known to be held in it. */
+async function hold(addon: NativeAddon, collection: NativeCollection, operation: string) {
+  const [point, start] = OPERATIONS[operation] as (typeof OPERATIONS)[string]
+  addon.testArm?.(point)
+  void start(collection).catch(() => undefined)
+  for (let waited = 0; !addon.testPaused?.(point); waited += 1) {
+    assert.ok(waited < 4000, `${operation} did not come to ${point}`)
+    await sleep(1)
+  }
+}
+
+function end(ending: string) {
+  if (ending === 'exit') process.exit(7)
+  if (ending === 'error')
+    setImmediate(() => {
+      throw new Error('uncaught on purpose')
+    })
+}
+
+/** The environment that ends in the middle of the operation. */
+async function victim({ operation, ending }: Case) {
+  const addon = loadAddon(ADDON)
+  const { collection } = open(addon)
+  if (collection.countSync(undefined) === 0) write(collection, 0, 0).commitSync()
+  await hold(addon, collection, operation)
+  if (parentPort) parentPort.postMessage('in flight')
+  else console.log('in flight')
+  end(ending)
+}
+
+/** The main thread of a worker that ends. */
+async function host(given: Case) {
+  const shared = given.place === 'worker' ? open(loadAddon(ADDON)) : undefined
+  if (shared) write(shared.collection, 0, 0).commitSync()
+  const worker = new Worker(__filename, { workerData: given })
+  const exited = new Promise<number>((resolve) => worker.once('exit', resolve))
+  const failed = new Promise<Error>((resolve) => worker.once('error', resolve))
+  const message = await new Promise((resolve) => worker.once('message', resolve))
+  console.log(message)
+  if (given.ending === 'terminate') await worker.terminate()
+  if (given.ending === 'exit') assert.equal(await exited, 7)
+  if (given.ending === 'error') assert.match((await failed).message, /uncaught on purpose/)
+  await exited
+  // Held threads run library code now; it must still be there, and end in the void when let go.
+  await sleep(50)
+  const addon = loadAddon(ADDON)
+  const [point] = OPERATIONS[given.operation] as (typeof OPERATIONS)[string]
+  assert.ok(addon.testPaused?.(point), `${given.operation} is still in flight`)
+  addon.testRelease?.(point)
+  const { database, collection } = shared ?? open(addon)
+  if (collection.countSync(undefined) === 0) write(collection, 1, 5000).commitSync()
+  assert.ok((await collection.search(...search, 1)).count > 0)
+  assert.equal((await collection.check()).problem, '')
+  await database.close()
+  for (let i = 0; addon.processMemoryBytes() > 0 && i < 2000; i += 1) await sleep(1)
+  assert.equal(addon.processMemoryBytes(), 0, 'what the dead environment held is given back')
+  console.log('survived')
+}
+
+const [operation = '', ending = '', place = ''] = process.argv.slice(2)
+if (!isMainThread) void victim(workerData as Case)
+else if (place === 'main') void victim({ operation, ending, place })
+else void host({ operation, ending, place })
