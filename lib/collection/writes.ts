@@ -60,9 +60,20 @@ function sourceOf(kind: WriteKind, input: unknown, collection: NativeCollection)
   return kind === 'addBatch' ? vectorsSource(input, collection) : recordsSource(input, collection)
 }
 
+// To the caller of add(record) there are no rows.
+function withoutRow(error: unknown): unknown {
+  if (!(error instanceof OmenError) || error.details.row !== 0) return error
+  const { row: _, ...details } = error.details
+  return new OmenError(error.code, error.message.replace(/^row 0: /, ''), { details })
+}
+
 /** What add and upsert return: one id for one record, ids for many. */
-function outcome(kind: WriteKind, input: unknown, ids: Id[]): Id | Id[] {
-  return kind !== 'addBatch' && isOneRecord(input) ? (ids[0] as Id) : ids
+function outcome(isOne: boolean, ids: Id[]): Id | Id[] {
+  return isOne ? (ids[0] as Id) : ids
+}
+
+function isOne(kind: WriteKind, input: unknown): boolean {
+  return kind !== 'addBatch' && isOneRecord(input)
 }
 
 /** add, upsert and addBatch, in slices. */
@@ -70,6 +81,7 @@ export class RowsWrite implements StagedWrite<Id | Id[]> {
   readonly #collection: NativeCollection
   readonly #kind: WriteKind
   readonly #input: unknown
+  readonly #isOne: boolean
   #source: RowSource | undefined
   #batch: NativeWriteBatch | undefined
   #pace: Pace | undefined
@@ -79,6 +91,7 @@ export class RowsWrite implements StagedWrite<Id | Id[]> {
     this.#collection = collection
     this.#kind = kind
     this.#input = input
+    this.#isOne = isOne(kind, input)
   }
 
   get rows(): number {
@@ -94,9 +107,13 @@ export class RowsWrite implements StagedWrite<Id | Id[]> {
       this.#pace = new Pace(Math.min(FIRST_SLICE_ROWS, fit))
     }
     const { rows } = this.#source
-    this.#row = (this.#pace as Pace).run(this.#row, rows, until, (from, to) => {
-      this.#source?.stage(this.#batch as NativeWriteBatch, from, to)
-    })
+    try {
+      this.#row = (this.#pace as Pace).run(this.#row, rows, until, (from, to) => {
+        this.#source?.stage(this.#batch as NativeWriteBatch, from, to)
+      })
+    } catch (error) {
+      throw this.#isOne ? withoutRow(error) : error
+    }
     if (rows > 0) call?.staged(this.#row, rows)
     return this.#row === rows
   }
@@ -104,8 +121,12 @@ export class RowsWrite implements StagedWrite<Id | Id[]> {
   async submit(call: Call | undefined): Promise<Id | Id[]> {
     const source = this.#source as RowSource
     if (this.#batch === undefined) return []
-    const { firstGeneratedId } = await this.#batch.commit(call?.operation)
-    return outcome(this.#kind, this.#input, source.result(firstGeneratedId))
+    try {
+      const { firstGeneratedId } = await this.#batch.commit(call?.operation)
+      return outcome(this.#isOne, source.result(firstGeneratedId))
+    } catch (error) {
+      throw this.#isOne ? withoutRow(error) : error
+    }
   }
 
   abort(): void {
@@ -129,10 +150,10 @@ export function writeRowsSync(
   try {
     source.stage(batch, 0, source.rows)
     const { firstGeneratedId } = batch.commitSync()
-    return outcome(kind, input, source.result(firstGeneratedId))
+    return outcome(isOne(kind, input), source.result(firstGeneratedId))
   } catch (error) {
     batch.abort()
-    throw error
+    throw isOne(kind, input) ? withoutRow(error) : error
   }
 }
 

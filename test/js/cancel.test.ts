@@ -58,7 +58,10 @@ test('an abort of a write that waits for its turn', async () => {
   const db = new DB()
   const controller = new AbortController()
   const big = db.addBatch({ vectors: flatVectors(30_000, dimensions), dimensions })
-  const waiting = db.add({ id: 'x', vector: new Float32Array(dimensions).fill(1) }, controller)
+  const waiting = db.add(
+    { id: 'x', vector: new Float32Array(dimensions).fill(1) },
+    { signal: controller.signal },
+  )
   const after = db.add({ id: 'y', vector: new Float32Array(dimensions).fill(1) })
   controller.abort()
   const error = await rejected(() => waiting, 'ERR_ABORTED')

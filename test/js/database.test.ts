@@ -295,7 +295,7 @@ test('stats and check tell what is there', async () => {
   const [c] = stats.collections
   assert.ok(c)
   assert.equal(c.count, 500)
-  assert.equal(c.indexedFields, 2)
+  assert.equal(c.indexedFields, 3) // a, b, b.c
   const { total, ...parts } = c.bytes
   assert.equal(
     Object.values(parts).reduce((a, b) => a + b),

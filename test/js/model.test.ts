@@ -27,8 +27,8 @@ const value = fc.oneof(
   { weight: 1, arbitrary: fc.array(scalar, { maxLength: 3 }) },
 )
 const metadata: fc.Arbitrary<Metadata> = fc.record(
-  { a: value, b: value, n: fc.record({ c: value }, { requiredKeys: [] }) },
-  { requiredKeys: [] },
+  { a: value, b: value, n: fc.record({ c: value }, { requiredKeys: [], noNullPrototype: true }) },
+  { requiredKeys: [], noNullPrototype: true },
 )
 const ordered = fc.oneof(fc.integer({ min: 0, max: 4 }), fc.constantFrom('x', 'y'), day)
 const condition = fc.oneof(
@@ -68,8 +68,23 @@ interface Pair {
   db: DB
   model: Model
 }
-/** One step: applied to both, which must answer the same. */
-type Step = (pair: Pair) => Promise<void>
+/** One step: applied to both, which must answer the same. Prints itself when it fails. */
+interface Step {
+  run(pair: Pair): Promise<void>
+  [fc.toStringMethod](): string
+}
+
+/** A step of this name, whose arguments are `args`. */
+function step<T>(
+  name: string,
+  args: fc.Arbitrary<T>,
+  run: (pair: Pair, args: T) => Promise<void>,
+): fc.Arbitrary<Step> {
+  return args.map((given) => ({
+    run: (pair) => run(pair, given),
+    [fc.toStringMethod]: () => `${name} ${fc.stringify(given)}`,
+  }))
+}
 
 async function add({ db, model }: Pair, rows: Row[], isSync: boolean): Promise<void> {
   const known = rows.find((r) => model.records.has(r.id))
@@ -99,7 +114,7 @@ async function generate({ db, model }: Pair, list: number[][]): Promise<void> {
   const ids = await db.addBatch(list)
   const first = ids.length === 0 ? 0 : (ids[0] as number)
   assert.ok(first >= model.nextId || ids.length === 0, 'a generated id came again')
-  for (const [i, v] of list.entries()) model.put(first + i, v, {})
+  for (const [i, v] of list.entries()) model.put(first + i, v, {}) // New ids, no metadata.
   assert.deepEqual(
     ids,
     list.map((_, i) => first + i),
@@ -146,110 +161,64 @@ async function compareSearch(
 
 const recall = { wanted: 0, found: 0 }
 
-const step: fc.Arbitrary<Step> = fc.oneof(
-  {
-    weight: 3,
-    arbitrary: fc.tuple(fc.array(row, { maxLength: 12 }).map(unique), fc.boolean()).map(
-      ([r, s]): Step =>
-        (p) =>
-          add(p, r, s),
-    ),
-  },
-  {
-    weight: 4,
-    arbitrary: fc.tuple(fc.array(row, { maxLength: 12 }).map(unique), fc.boolean()).map(
-      ([r, s]): Step =>
-        (p) =>
-          upsert(p, r, s),
-    ),
-  },
-  {
-    weight: 3,
-    arbitrary: fc.array(vector, { maxLength: 20 }).map(
-      (list): Step =>
-        (p) =>
-          generate(p, list),
-    ),
-  },
-  {
-    weight: 4,
-    arbitrary: fc
-      .tuple(id, fc.option(vector, { nil: undefined }), metadata, fc.subarray(['a', 'b', 'n']))
-      .map(
-        ([key, v, m, unset]): Step =>
-          (p) =>
-            update(p, key, v, m, unset),
-      ),
-  },
-  {
-    weight: 3,
-    arbitrary: fc.array(id, { maxLength: 6 }).map(
-      (ids): Step =>
-        async ({ db, model }) => {
-          const there = new Set(ids.filter((key) => model.records.has(key)))
-          assert.equal(await db.delete(ids), there.size)
-          for (const key of there) model.records.delete(key)
-        },
-    ),
-  },
-  {
-    weight: 1,
-    arbitrary: filter.map(
-      (f): Step =>
-        async ({ db, model }) => {
-          const gone = model.select(f)
-          assert.equal(await db.delete({ filter: f }), gone.length)
-          for (const record of gone) model.records.delete(record.id)
-        },
-    ),
-  },
-  {
-    weight: 8,
-    arbitrary: fc
-      .tuple(vector, fc.option(filter, { nil: undefined }), fc.constantFrom(1, 3, 10, 100))
-      .map(
-        ([q, f, k]): Step =>
-          (p) =>
-            compareSearch(p, q, f, k),
-      ),
-  },
-  {
-    weight: 2,
-    arbitrary: fc.array(id, { maxLength: 6 }).map(
-      (ids): Step =>
-        async ({ db, model }) => {
-          const rows = await db.get(ids, { include: ['metadata', 'vector'] })
-          const expected = ids.map((key) => {
-            const record = model.records.get(key)
-            if (record === undefined) return undefined
-            return { id: key, metadata: record.metadata, vector: new Float32Array(record.vector) }
-          })
-          assert.deepEqual(rows, expected)
-        },
-    ),
-  },
-  {
-    weight: 2,
-    arbitrary: filter.map(
-      (f): Step =>
-        async ({ db, model }) => {
-          const expected = model.select(f).map((record) => record.id)
-          assert.equal(await db.count(f), expected.length)
-          const seen: Id[] = []
-          for await (const { id: key } of db.records({ filter: f, batchSize: 7 })) seen.push(key)
-          assert.equal(seen.length, expected.length)
-          assert.deepEqual(new Set(seen), new Set(expected))
-        },
-    ),
-  },
-  { weight: 1, arbitrary: fc.constant<Step>(async ({ db }) => db.optimize()) },
-  {
-    weight: 1,
-    arbitrary: fc.constant<Step>(async ({ db, model }) => {
-      await db.clear()
-      model.records.clear()
-    }),
-  },
+async function remove({ db, model }: Pair, ids: Id[]): Promise<void> {
+  const there = new Set(ids.filter((key) => model.records.has(key)))
+  assert.equal(await db.delete(ids), there.size)
+  for (const key of there) model.records.delete(key)
+}
+
+async function removeMatching({ db, model }: Pair, f: Filter<Metadata>): Promise<void> {
+  const gone = model.select(f)
+  assert.equal(await db.delete({ filter: f }), gone.length)
+  for (const record of gone) model.records.delete(record.id)
+}
+
+async function compareGet({ db, model }: Pair, ids: Id[]): Promise<void> {
+  const rows = await db.get(ids, { include: ['metadata', 'vector'] })
+  const expected = ids.map((key) => {
+    const record = model.records.get(key)
+    if (record === undefined) return undefined
+    return { id: key, metadata: record.metadata, vector: new Float32Array(record.vector) }
+  })
+  assert.deepEqual(rows, expected)
+}
+
+async function compareMatches({ db, model }: Pair, f: Filter<Metadata>): Promise<void> {
+  const expected = model.select(f).map((record) => record.id)
+  assert.equal(await db.count(f), expected.length)
+  const seen: Id[] = []
+  for await (const { id: key } of db.records({ filter: f, batchSize: 7 })) seen.push(key)
+  assert.equal(seen.length, expected.length)
+  assert.deepEqual(new Set(seen), new Set(expected))
+}
+
+async function clear({ db, model }: Pair): Promise<void> {
+  await db.clear()
+  model.records.clear()
+}
+
+const rows = fc.array(row, { maxLength: 12 }).map(unique)
+const nothing = fc.constant(undefined)
+const maybeVector = fc.option(vector, { nil: undefined })
+const maybeFilter = fc.option(filter, { nil: undefined })
+const some = fc.array(id, { maxLength: 6 })
+const changes = fc.tuple(id, maybeVector, metadata, fc.subarray(['a', 'b', 'n']))
+const questions = fc.tuple(vector, maybeFilter, fc.constantFrom(1, 3, 10, 100))
+
+const anyStep = fc.oneof(
+  { weight: 2, arbitrary: step('add', rows, (p, r) => add(p, r, false)) },
+  { weight: 1, arbitrary: step('addSync', rows, (p, r) => add(p, r, true)) },
+  { weight: 3, arbitrary: step('upsert', rows, (p, r) => upsert(p, r, false)) },
+  { weight: 2, arbitrary: step('upsertSync', rows, (p, r) => upsert(p, r, true)) },
+  { weight: 3, arbitrary: step('addBatch', fc.array(vector, { maxLength: 20 }), generate) },
+  { weight: 4, arbitrary: step('update', changes, (p, change) => update(p, ...change)) },
+  { weight: 3, arbitrary: step('delete', some, remove) },
+  { weight: 1, arbitrary: step('deleteMatching', filter, removeMatching) },
+  { weight: 8, arbitrary: step('search', questions, (p, q) => compareSearch(p, ...q)) },
+  { weight: 2, arbitrary: step('get', some, compareGet) },
+  { weight: 2, arbitrary: step('count', filter, compareMatches) },
+  { weight: 1, arbitrary: step('optimize', nothing, ({ db }) => db.optimize()) },
+  { weight: 1, arbitrary: step('clear', nothing, clear) },
 )
 
 test('the engine answers as the plain model does', { timeout: 300_000 }, async () => {
@@ -258,11 +227,11 @@ test('the engine answers as the plain model does', { timeout: 300_000 }, async (
   await fc.assert(
     fc.asyncProperty(
       fc.constantFrom<'sq8' | 'none'>('sq8', 'none'),
-      fc.array(step, { minLength: 5, maxLength: 60 }),
+      fc.array(anyStep, { minLength: 5, maxLength: 60 }),
       async (quantization, steps) => {
         const pair = { db: new DB({ metric: 'l2', dimensions, quantization }), model: new Model() }
         try {
-          for (const run of steps) await run(pair)
+          for (const one of steps) await one.run(pair)
           assert.equal(await pair.db.count(), pair.model.records.size)
           for (const report of await pair.db.check())
             assert.deepEqual([report.problem, report.unreachable], ['', 0])
@@ -271,7 +240,7 @@ test('the engine answers as the plain model does', { timeout: 300_000 }, async (
         }
       },
     ),
-    { seed, numRuns, endOnFailure: process.env.CI === 'true' },
+    { seed, numRuns, endOnFailure: process.env.CI === 'true', includeErrorInReport: true },
   )
   assert.ok(recall.wanted > 1000)
   assert.ok(

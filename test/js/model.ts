@@ -6,7 +6,7 @@ export interface ModelRecord {
   id: Id
   vector: number[]
   metadata: Metadata
-  /** Ties of distance go by it: a new vector is a new insertion. */
+  /** Ties of distance go by it: the record's first insertion. */
   order: number
 }
 
@@ -81,7 +81,8 @@ export class Model {
   put(id: Id | undefined, vector: number[], metadata: Metadata): Id {
     const key = id ?? this.nextId
     if (typeof key === 'number') this.nextId = Math.max(this.nextId, key + 1)
-    this.records.set(key, { id: key, vector, metadata, order: this.#order++ })
+    const order = this.records.get(key)?.order ?? this.#order++
+    this.records.set(key, { id: key, vector, metadata, order })
     return key
   }
 
@@ -91,10 +92,7 @@ export class Model {
     const merged = { ...old.metadata, ...metadata }
     for (const key of unset) delete merged[key]
     old.metadata = merged
-    if (vector !== undefined) {
-      old.vector = vector
-      old.order = this.#order++
-    }
+    if (vector !== undefined) old.vector = vector
     return true
   }
 

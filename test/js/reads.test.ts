@@ -70,7 +70,7 @@ test('scroll beside writes', async () => {
     seen.push(id)
     i += 1
     if (i % 10 === 0) {
-      await db.delete(ids[i] as Id)
+      if (i < ids.length) await db.delete(ids[i] as Id)
       await db.add({ vector: [i, 2] })
     }
   }

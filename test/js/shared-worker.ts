@@ -10,7 +10,7 @@ interface Order {
 }
 
 async function run({ name, first, rows, dimensions }: Order): Promise<void> {
-  const db = new DB({ name })
+  const db = new DB({ name, metric: 'l2' })
   const vectors = Array.from({ length: rows }, (_, i) => {
     const vector = new Float32Array(dimensions).fill(1)
     vector[0] = first + i
