@@ -35,6 +35,8 @@ const ENGINES = [
   { name: 'sqlite-vec', module: 'sqlite-vec', options: {} },
 ]
 
+// A lockfile names the binaries of every platform, and not every registry carries all of zvec's.
+const UNLOCKED = ['@zvec/zvec@0.7.0']
 const ONE_THREAD = new Set(['hnswlib', 'sqlite-vec']) // Their interfaces build on one thread only.
 const EXACT = new Set(['sqlite-vec']) // No ef to sweep, and slow: fewer queries.
 
@@ -53,11 +55,13 @@ const { values } = parseArgs({
 function install() {
   if (existsSync(join(HERE, 'node_modules'))) return
   console.log('installing the peers (once; some are compiled)')
-  const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm'
-  const options = { cwd: HERE, stdio: ['ignore', 'ignore', 'inherit'] }
-  if (spawnSync(npm, ['ci'], options).status === 0) return
+  const npm = (...args) => {
+    const options = { cwd: HERE, stdio: ['ignore', 'ignore', 'inherit'] }
+    return spawnSync(process.platform === 'win32' ? 'npm.cmd' : 'npm', args, options).status === 0
+  }
   // One install script that fails ends npm; without scripts the prebuilt peers are still there.
-  spawnSync(npm, ['ci', '--ignore-scripts'], options)
+  if (!npm('ci')) npm('ci', '--ignore-scripts')
+  npm('install', '--no-save', '--no-package-lock', ...UNLOCKED)
 }
 
 /** Builds one engine in a fresh process; keeps the process when `keep` says so. */
