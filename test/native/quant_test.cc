@@ -1,0 +1,201 @@
+// Codecs: what a code says of a distance, against the distance itself.
+#include <cmath>
+#include <memory>
+
+#include "db_support.h"
+#include "quant/float32.h"
+#include "quant/sq8.h"
+
+using namespace omen;
+using namespace omen::test;
+
+namespace {
+
+struct Rows8 {
+  std::vector<float> values;
+  std::vector<const float*> rows;
+  std::vector<float> scales;
+  uint32_t dimensions = 0;
+
+  Rows8(std::vector<float> v, uint32_t d, Distance distance) : values(std::move(v)), dimensions(d) {
+    for (size_t i = 0; i < values.size(); i += d) {
+      rows.push_back(&values[i]);
+      double squares = 0;
+      for (uint32_t j = 0; j < d; ++j) squares += static_cast<double>(values[i + j]) * values[i + j];
+      scales.push_back(distance == Distance::kCosine ? static_cast<float>(1 / std::sqrt(squares)) : 1);
+    }
+  }
+};
+
+double exact(Distance distance, const float* a, float sa, const float* b, float sb, uint32_t d) {
+  double squares = 0;
+  double dot = 0;
+  for (uint32_t i = 0; i < d; ++i) {
+    squares += (static_cast<double>(a[i]) - b[i]) * (static_cast<double>(a[i]) - b[i]);
+    dot += static_cast<double>(a[i]) * b[i];
+  }
+  if (distance == Distance::kL2) return squares;
+  return distance == Distance::kDot ? -dot : 1 - dot * sa * sb;
+}
+
+const simd::Kernels& kernels() { return *simd::choose_kernels().value(); }
+
+struct Encoded {
+  std::vector<uint8_t> code;
+  float factor;
+};
+Encoded encode(const Codec& codec, const float* x, float scale) {
+  Encoded e{std::vector<uint8_t>(codec.code_bytes()), 0};
+  e.factor = codec.encode(x, scale, e.code.data());
+  return e;
+}
+float score(const Codec& codec, const PreparedQuery& query, const Encoded& row) {
+  const uint8_t* rows[1] = {row.code.data()};
+  float d;
+  codec.score(query, rows, &row.factor, 1, &d);
+  return d;
+}
+
+constexpr Distance kAll[] = {Distance::kL2, Distance::kCosine, Distance::kDot};
+
+}  // namespace
+
+// float32 scores are the exact distances, for a query and for a row in its place.
+TEST(float32_is_exact) {
+  Clusters clusters(33, 5, test_seed());
+  for (const Distance distance : kAll) {
+    const Rows8 data(clusters.draw_many(40), 33, distance);
+    const Float32Codec codec(distance, 33, kernels());
+    PreparedQuery query;
+    CHECK_OK(query.reserve(33));
+    for (size_t i = 0; i < 40; ++i) {
+      const Encoded row = encode(codec, data.rows[i], data.scales[i]);
+      const double truth = exact(distance, data.rows[0], data.scales[0], data.rows[i], data.scales[i], 33);
+      codec.prepare(data.rows[0], data.scales[0], &query);
+      CHECK_NEAR(score(codec, query, row), truth, 1e-4 * (1 + std::fabs(truth)));
+      const Encoded first = encode(codec, data.rows[0], data.scales[0]);
+      codec.prepare_row(first.code.data(), first.factor, &query);
+      CHECK_NEAR(score(codec, query, row), truth, 1e-4 * (1 + std::fabs(truth)));
+    }
+  }
+}
+
+// sq8 stays within its own error bound (L2, cosine) of the exact distance for rows of the training range.
+TEST(sq8_keeps_its_error_bound) {
+  for (const uint32_t d : {1u, 7u, 64u, 128u, 300u}) {
+    Clusters clusters(d, 8, test_seed() + d);
+    for (const Distance distance : kAll) {
+      const Rows8 data(clusters.draw_many(300), d, distance);
+      auto trained = Sq8Codec::train(distance, d, kernels(), data.rows.data(), data.scales.data(), 300);
+      CHECK_OK(trained);
+      const Sq8Codec& codec = *trained.value();
+      PreparedQuery query;
+      CHECK_OK(query.reserve(d));
+      double sum = 0;
+      for (size_t i = 0; i < 300; ++i) {
+        const size_t q = (i * 7) % 300;
+        codec.prepare(data.rows[q], data.scales[q], &query);
+        const double truth = exact(distance, data.rows[q], data.scales[q], data.rows[i], data.scales[i], d);
+        const double got = score(codec, query, encode(codec, data.rows[i], data.scales[i]));
+        if (distance != Distance::kDot) {
+          CHECK(std::fabs(got - truth) <= static_cast<double>(codec.error_bound(static_cast<float>(truth))) + 1e-5);
+        }
+        sum += std::fabs(got - truth) / (1 + std::fabs(truth));
+      }
+      CHECK(sum / 300 < 0.05);  // And far nearer on average.
+    }
+  }
+}
+
+// Integers in a range of 255 are encoded and scored without any error, also those that the sample missed.
+TEST(sq8_is_exact_on_small_integers) {
+  Random random(test_seed());
+  for (const int low : {0, -128}) {
+    std::vector<float> v(200 * 100);
+    for (float& x : v) x = static_cast<float>(low + 20 + static_cast<int>(random.below(200)));
+    const Rows8 sample(v, 100, Distance::kL2);
+    auto trained = Sq8Codec::train(Distance::kL2, 100, kernels(), sample.rows.data(), sample.scales.data(), 200);
+    CHECK_OK(trained);
+    const Sq8Codec& codec = *trained.value();
+    CHECK(codec.is_integer());
+    PreparedQuery query;
+    CHECK_OK(query.reserve(100));
+    for (int i = 0; i < 200; ++i) {
+      float a[100];
+      float b[100];
+      for (int j = 0; j < 100; ++j) {
+        a[j] = static_cast<float>(low + static_cast<int>(random.below(256)));
+        b[j] = static_cast<float>(low + static_cast<int>(random.below(256)));
+      }
+      codec.prepare(a, 1, &query);
+      CHECK_EQ(static_cast<double>(score(codec, query, encode(codec, b, 1))),
+               exact(Distance::kL2, a, 1, b, 1, 100));
+    }
+  }
+}
+
+// Distances between codes (a row as the query) agree with the distances of what the codes stand for.
+TEST(sq8_scores_codes_against_codes) {
+  Clusters clusters(48, 8, test_seed());
+  for (const Distance distance : kAll) {
+    const Rows8 data(clusters.draw_many(200), 48, distance);
+    auto trained = Sq8Codec::train(distance, 48, kernels(), data.rows.data(), data.scales.data(), 200);
+    CHECK_OK(trained);
+    const Sq8Codec& codec = *trained.value();
+    PreparedQuery query;
+    CHECK_OK(query.reserve(48));
+    const auto decoded = [&](const Encoded& e) {
+      std::vector<float> x(48);
+      for (uint32_t i = 0; i < 48; ++i) x[i] = codec.low(i) + codec.step(i) * e.code[i];
+      return x;
+    };
+    for (size_t i = 1; i < 200; ++i) {
+      const Encoded a = encode(codec, data.rows[i - 1], data.scales[i - 1]);
+      const Encoded b = encode(codec, data.rows[i], data.scales[i]);
+      codec.prepare_row(a.code.data(), a.factor, &query);
+      const auto x = decoded(a);
+      const auto y = decoded(b);
+      double truth = exact(distance == Distance::kCosine ? Distance::kL2 : distance, x.data(), 1, y.data(), 1, 48);
+      if (distance == Distance::kCosine) truth /= 2;
+      // The weights' rounding is relative to the vectors, not to their distance.
+      const double size = std::sqrt(exact(Distance::kDot, x.data(), 1, x.data(), 1, 48) *
+                                    exact(Distance::kDot, y.data(), 1, y.data(), 1, 48));
+      CHECK_NEAR(score(codec, query, b), truth, 1e-3 * (1 + size));
+    }
+  }
+}
+
+// Constant dimensions, one vast dimension and tiny values train to something that still orders neighbours.
+TEST(sq8_bears_odd_data) {
+  Random random(test_seed());
+  for (const float large : {0.0f, 1.0f, 100.0f, 1e6f, 1e-20f}) {
+    std::vector<float> v(300 * 16);
+    for (size_t i = 0; i < v.size(); ++i) {
+      const float x = static_cast<float>(random.unit());
+      v[i] = i % 16 == 3 ? large * std::floor(4 * x) : i % 16 == 5 ? 2.5f : x;
+    }
+    const Rows8 data(v, 16, Distance::kL2);
+    auto trained = Sq8Codec::train(Distance::kL2, 16, kernels(), data.rows.data(), data.scales.data(), 300);
+    CHECK_OK(trained);
+    PreparedQuery query;
+    CHECK_OK(query.reserve(16));
+    int right = 0;
+    for (size_t q = 0; q < 300; ++q) {
+      trained.value()->prepare(data.rows[q], 1, &query);
+      size_t best = 300;
+      size_t best_exact = 300;
+      double best_d = INFINITY;
+      double best_exact_d = INFINITY;
+      for (size_t i = 0; i < 300; ++i) {
+        if (i == q) continue;
+        const double d = score(*trained.value(), query, encode(*trained.value(), data.rows[i], 1));
+        const double e = exact(Distance::kL2, data.rows[q], 1, data.rows[i], 1, 16);
+        CHECK(std::isfinite(d));
+        if (d < best_d) best_d = d, best = i;
+        if (e < best_exact_d) best_exact_d = e, best_exact = i;
+      }
+      right += best == best_exact;
+    }
+    CHECK(right >= 240);
+  }
+}
