@@ -2,15 +2,15 @@
 //
 //   engine_bench DIR [metric=l2|cosine|dot] [codec=sq8|none] [n=ROWS] [batch=ROWS] [m=16] [efc=128]
 //
-// DIR holds base.f32, query.f32 (row-major) and gt.i32 (100 ids a query). Prints the build rate, then for each ef
-// recall@10, queries per second of thread CPU time, rows scored and hops; last, bytes per vector.
-#include <ctime>
-
+// DIR holds base.f32, query.f32 (row-major) and gt.i32 (100 ids a query). Prints the build rate,
+// then for each ef recall@10, queries per second of thread CPU time, rows scored and hops; last,
+// bytes per vector.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <string>
 #include <vector>
 
@@ -63,7 +63,8 @@ void check(const omen::Status& status) {
 
 int main(int argc, char** argv) {
   if (argc < 2) {
-    std::fprintf(stderr, "usage: engine_bench DIR [metric=l2] [codec=sq8] [n=] [batch=] [m=] [efc=]\n");
+    std::fprintf(stderr,
+                 "usage: engine_bench DIR [metric=l2] [codec=sq8] [n=] [batch=] [m=] [efc=]\n");
     return 2;
   }
   const std::string dir = argv[1];
@@ -87,7 +88,7 @@ int main(int argc, char** argv) {
                    : metric == "dot"  ? omen::Metric::kDot
                                       : omen::Metric::kL2;
   options.quantization = argument(argc, argv, "codec", "sq8") == "none" ? omen::Quantization::kNone
-                                                                         : omen::Quantization::kSq8;
+                                                                        : omen::Quantization::kSq8;
   options.m = static_cast<uint32_t>(std::stoul(argument(argc, argv, "m", "16")));
   options.ef_construction = static_cast<uint32_t>(std::stoul(argument(argc, argv, "efc", "128")));
   auto opened = database.value()->collection("bench", options, omen::OpenMode::kCreate);
@@ -108,7 +109,8 @@ int main(int argc, char** argv) {
   const double built = wall_seconds() - start;
   const omen::CheckReport report = collection.check();
   std::printf("build: %zu x %u in %.2f s, %.0f vectors/s; %s, %llu unreachable\n", rows, dimensions,
-              built, static_cast<double>(rows) / built, report.ok ? "valid" : report.problem.c_str(),
+              built, static_cast<double>(rows) / built,
+              report.ok ? "valid" : report.problem.c_str(),
               static_cast<unsigned long long>(report.unreachable));
   std::printf("%6s %9s %10s %10s %8s\n", "ef", "recall@10", "QPS", "rows", "hops");
   for (const uint32_t ef : {10u, 16u, 24u, 32u, 48u, 64u, 96u, 128u, 200u, 300u}) {
@@ -145,10 +147,11 @@ int main(int argc, char** argv) {
   const omen::CollectionStats stats = collection.stats();
   const double n = static_cast<double>(rows);
   const auto& b = stats.bytes;
-  std::printf("bytes/vector: vectors %.1f, codes %.1f, graph %.1f, ids %.1f, scratch %.1f, all but vectors %.1f\n",
-              static_cast<double>(b.vectors) / n, static_cast<double>(b.codes) / n,
-              static_cast<double>(b.graph) / n, static_cast<double>(b.ids) / n,
-              static_cast<double>(b.scratch) / n,
-              static_cast<double>(b.total - b.vectors) / n);
+  std::printf(
+      "bytes/vector: vectors %.1f, codes %.1f, graph %.1f, ids %.1f, scratch %.1f, all but vectors "
+      "%.1f\n",
+      static_cast<double>(b.vectors) / n, static_cast<double>(b.codes) / n,
+      static_cast<double>(b.graph) / n, static_cast<double>(b.ids) / n,
+      static_cast<double>(b.scratch) / n, static_cast<double>(b.total - b.vectors) / n);
   return report.ok ? 0 : 1;
 }

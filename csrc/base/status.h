@@ -62,9 +62,18 @@ class [[nodiscard]] Status {
   // The id concerned, as JSON text (5, "a", {"$int":"..."}); empty if none.
   std::string id() const { return rep_ ? rep_->id : std::string(); }
 
-  Status&& with_row(int64_t row) && { if (rep_) rep_->row = row; return std::move(*this); }
-  Status&& with_path(std::string p) && { if (rep_) rep_->path = std::move(p); return std::move(*this); }
-  Status&& with_id(std::string id) && { if (rep_) rep_->id = std::move(id); return std::move(*this); }
+  Status&& with_row(int64_t row) && {
+    if (rep_) rep_->row = row;
+    return std::move(*this);
+  }
+  Status&& with_path(std::string p) && {
+    if (rep_) rep_->path = std::move(p);
+    return std::move(*this);
+  }
+  Status&& with_id(std::string id) && {
+    if (rep_) rep_->id = std::move(id);
+    return std::move(*this);
+  }
 
  private:
   struct Rep {
@@ -80,13 +89,22 @@ class [[nodiscard]] Status {
 template <class T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : value_(std::move(value)) {}                       // NOLINT: implicit by design
+  Result(T value) : value_(std::move(value)) {}  // NOLINT: implicit by design
   Result(Status status) : status_(std::move(status)) { OMEN_ASSERT(!status_.is_ok()); }
   bool is_ok() const { return value_.has_value(); }
   const Status& status() const { return status_; }
-  T& value() { OMEN_ASSERT(value_.has_value()); return *value_; }
-  const T& value() const { OMEN_ASSERT(value_.has_value()); return *value_; }
-  T take() { OMEN_ASSERT(value_.has_value()); return std::move(*value_); }
+  T& value() {
+    OMEN_ASSERT(value_.has_value());
+    return *value_;
+  }
+  const T& value() const {
+    OMEN_ASSERT(value_.has_value());
+    return *value_;
+  }
+  T take() {
+    OMEN_ASSERT(value_.has_value());
+    return std::move(*value_);
+  }
 
  private:
   std::optional<T> value_;
@@ -96,10 +114,9 @@ class [[nodiscard]] Result {
 }  // namespace omen
 
 // Returns the status to the caller unless it is OK.
-#define OMEN_TRY(expression)                                   \
-  do {                                                         \
-    if (::omen::Status omen_s = (expression); !omen_s.is_ok()) \
-      return omen_s;                                           \
+#define OMEN_TRY(expression)                                                  \
+  do {                                                                        \
+    if (::omen::Status omen_s = (expression); !omen_s.is_ok()) return omen_s; \
   } while (0)
 
 // OMEN_ASSIGN(auto x, f()): unpacks a Result or returns its status.

@@ -26,8 +26,10 @@ Status no_memory() {
 IdView view_of(const IdOut& id, const std::string& text) {
   IdView v;
   v.is_string = id.is_string;
-  if (id.is_string) v.text = std::string_view(text).substr(id.value, id.length);
-  else v.integer = id.value;
+  if (id.is_string)
+    v.text = std::string_view(text).substr(id.value, id.length);
+  else
+    v.integer = id.value;
   return v;
 }
 
@@ -76,7 +78,8 @@ Status Collection::Impl::restage(WriteBatch::Rep& batch) {
   WriteBatch::Rep leftover;
   leftover.rows = batch.rows;
   leftover.store = status.is_ok() ? batch.store : fresh;
-  leftover.slots = static_cast<uint32_t*>(::operator new(batch.rows * sizeof(uint32_t), std::nothrow));
+  leftover.slots =
+      static_cast<uint32_t*>(::operator new(batch.rows * sizeof(uint32_t), std::nothrow));
   if (leftover.slots == nullptr) return no_memory();
   std::copy_n(status.is_ok() ? batch.slots : slots.data, batch.rows, leftover.slots);
   if (!status.is_ok()) return status;
@@ -86,14 +89,16 @@ Status Collection::Impl::restage(WriteBatch::Rep& batch) {
   return Status::ok();
 }
 
-// Fills old_slots with what each row replaces (kNoSlot: nothing). Refuses repeats, and for add() what exists.
+// Fills old_slots with what each row replaces (kNoSlot: nothing). Refuses repeats, and for add()
+// what exists.
 Status Collection::Impl::check_ids(Store& s, Commit* commit, uint32_t* old_slots) {
   WriteBatch::Rep& b = *commit->batch->rep_;
   std::fill(old_slots, old_slots + b.rows, kNoSlot);
   if (b.ids_staged == 0) {
     const uint64_t next = next_id_.load(std::memory_order_relaxed);
     if (b.rows > std::numeric_limits<uint64_t>::max() - next) {
-      return Status::error(ErrorCode::kId, "no integer ids are left to generate; give ids yourself");
+      return Status::error(ErrorCode::kId,
+                           "no integer ids are left to generate; give ids yourself");
     }
     return Status::ok();
   }
@@ -160,7 +165,8 @@ Status Collection::Impl::reserve_batch(Store& s, WriteBatch::Rep& b,
           .with_path(first_fault.path());
     }
   }
-  OMEN_TRY(s.index.reserve(static_cast<uint32_t>(b.rows), [&](uint32_t x) { return s.hash_of(x); }));
+  OMEN_TRY(
+      s.index.reserve(static_cast<uint32_t>(b.rows), [&](uint32_t x) { return s.hash_of(x); }));
   OMEN_TRY(reserve_links(s, b.slots, b.rows));
   if (records.empty()) return Status::ok();
   return s.columns.reserve({b.slots, b.rows}, records);
@@ -250,8 +256,8 @@ void Collection::Impl::remove_slot(Store& s, uint32_t slot) {
   s.columns.clear(slot);
 }
 
-// On the submitter's thread: a new vector takes a new slot, staged like any row. A fault waits in the status
-// for the commit's turn.
+// On the submitter's thread: a new vector takes a new slot, staged like any row. A fault waits in
+// the status for the commit's turn.
 void Collection::prepare_update(Commit* commit) {
   if (commit->kind != Commit::Kind::kUpdate || commit->vector.empty()) return;
   const IdView id = view_of(commit->ids[0], commit->id_text);
@@ -273,8 +279,8 @@ Status Collection::Impl::apply_update(Commit* commit) {
   const IdView id = view_of(commit->ids[0], commit->id_text);
   const uint32_t old_slot = s == nullptr ? kNoSlot : s->find(id);
   if (old_slot == kNoSlot) {
-    return Status::error(ErrorCode::kNotFound, "no record has the id " + id_to_json(id) +
-                                                   "; add it first, or use upsert")
+    return Status::error(ErrorCode::kNotFound,
+                         "no record has the id " + id_to_json(id) + "; add it first, or use upsert")
         .with_id(id_to_json(id));
   }
   std::string merged(s->columns.json(old_slot));

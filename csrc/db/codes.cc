@@ -5,8 +5,10 @@ namespace omen {
 
 CodeSet::CodeSet(MemoryAccount* account, std::unique_ptr<Sq8Codec> c, uint64_t trained_on,
                  uint64_t serial_in)
-    : codec(std::move(c)), rows(account, Use::kCodes, round_up(codec->code_bytes(), 16)),
-      factors(account, Use::kCodes, sizeof(float)), trained_rows(trained_on),
+    : codec(std::move(c)),
+      rows(account, Use::kCodes, round_up(codec->code_bytes(), 16)),
+      factors(account, Use::kCodes, sizeof(float)),
+      trained_rows(trained_on),
       serial(serial_in) {}
 
 Status CodeSet::ensure(uint32_t slots) {

@@ -1,8 +1,10 @@
 // Codes: a codec with its rows, and the graph's view of them.
 //
-// Why: sq8 trains on the data and is trained anew as they grow, so codec and rows are one object that is
-// swapped whole: readers under a pin keep the one they took. Floats serve below kTrainRows and for `none`.
-// Threads: a Codes is immutable but for rows of new slots, which commits write before they publish them.
+// Why: sq8 trains on the data and is trained anew as they grow, so codec and rows are one object
+// that is swapped whole: readers under a pin keep the one they took. Floats serve below kTrainRows
+// and for `none`.
+// Threads: a Codes is immutable but for rows of new slots, which commits write
+// before they publish them.
 #pragma once
 
 #include <atomic>
@@ -48,10 +50,13 @@ struct CodeSet {
 template <class CodecType>
 class RowScorer final : public SlotScorer {
  public:
-  // `query` is memory to prepare queries in, reserved for the dimensions; nullptr: the scorer's own.
+  // `query` is memory to prepare queries in, reserved for the dimensions; nullptr: the scorer's
+  // own.
   RowScorer(const CodecType& codec, const RowViews& views, const simd::Kernels& kernels,
             PreparedQuery* query)
-      : codec_(codec), views_(views), kernels_(kernels),
+      : codec_(codec),
+        views_(views),
+        kernels_(kernels),
         query_(query == nullptr ? &own_query_ : query),
         prefetch_bytes_(codec.code_bytes() < 512 ? codec.code_bytes() : 512) {}
 

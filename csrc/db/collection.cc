@@ -18,7 +18,10 @@ void Rows::clear() {
 }
 
 Collection::Impl::Impl(std::string name_in, const CollectionOptions& options_in, const Env& env_in)
-    : name(std::move(name_in)), options(options_in), env(env_in), account(env_in.budget.get()),
+    : name(std::move(name_in)),
+      options(options_in),
+      env(env_in),
+      account(env_in.budget.get()),
       to_link_(&account, Use::kScratch) {
   options.given = 0;
   fixed_ = options.dimensions != 0;
@@ -33,14 +36,14 @@ Collection::Impl::~Impl() {
 Status Collection::Impl::make_store(uint32_t dimensions) {
   CollectionOptions o = options;
   o.dimensions = dimensions;
-  std::shared_ptr<Store> fresh = std::make_shared<Store>(&account, &epochs, o, *env.kernels, env.seed,
-                                                         next_generation_++, schema);
+  std::shared_ptr<Store> fresh = std::make_shared<Store>(&account, &epochs, o, *env.kernels,
+                                                         env.seed, next_generation_++, schema);
   store_.store(fresh.get(), std::memory_order_release);
   if (owned_store_ != nullptr) {
     auto* old = new (std::nothrow) std::shared_ptr<Store>(std::move(owned_store_));
     OMEN_ASSERT(old != nullptr);
-    epochs.retire(old, [](void* p, void*) { delete static_cast<std::shared_ptr<Store>*>(p); },
-                  nullptr, 0);
+    epochs.retire(
+        old, [](void* p, void*) { delete static_cast<std::shared_ptr<Store>*>(p); }, nullptr, 0);
   }
   owned_store_ = std::move(fresh);
   return Status::ok();
@@ -103,12 +106,14 @@ Status Collection::check_options(const CollectionOptions& given) const {
       mine.dimensions != 0) {
     return differs(n, "dimensions");
   }
-  if ((given.given & O::kGivenMetric) != 0 && given.metric != mine.metric) return differs(n, "metric");
+  if ((given.given & O::kGivenMetric) != 0 && given.metric != mine.metric)
+    return differs(n, "metric");
   if ((given.given & O::kGivenQuantization) != 0 && given.quantization != mine.quantization) {
     return differs(n, "quantization");
   }
   if ((given.given & O::kGivenM) != 0 && given.m != mine.m) return differs(n, "m");
-  if ((given.given & O::kGivenEfConstruction) != 0 && given.ef_construction != mine.ef_construction) {
+  if ((given.given & O::kGivenEfConstruction) != 0 &&
+      given.ef_construction != mine.ef_construction) {
     return differs(n, "efConstruction");
   }
   if ((given.given & O::kGivenSchema) == 0) return Status::ok();

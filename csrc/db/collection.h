@@ -1,9 +1,11 @@
 // Collection: records of one name (ids, vectors, metadata) with their graph, codes and columns.
 //
-// Why: this is where the rooms of the second floor meet. It decides; quant/, graph/ and meta/ compute.
-// How a write goes: the caller stages rows into uncommitted slots (WriteBatch, no lock held), then
-// queues a Commit. One committer at a time takes all queued commits in order, validates each, applies
-// ids, metadata and codes, links all new slots into the graph in parallel, and answers.
+// Why: this is where the rooms of the second floor meet. It decides; quant/, graph/ and meta/
+// compute.
+// How a write goes: the caller stages rows into uncommitted slots (WriteBatch, no lock
+// held), then queues a Commit. One committer at a time takes all queued commits in order, validates
+// each, applies ids, metadata and codes, links all new slots into the graph in parallel, and
+// answers.
 // Invariants (validate() checks them):
 //   1. The id index names exactly the live slots, each id once.
 //   2. A live slot has a finite vector, its code (when trained), and columns equal to its metadata.
@@ -37,10 +39,11 @@ class WriteBatch {
 
   size_t rows() const;
   uint32_t dimensions() const;
-  // Copies `count` vectors (row-major) into the slots of rows [first, first + count) and checks them:
-  // ERR_VECTOR with the row for NaN, Infinity, a squared norm past float32, or (cosine) zero.
+  // Copies `count` vectors (row-major) into the slots of rows [first, first + count) and checks
+  // them: ERR_VECTOR with the row for NaN, Infinity, a squared norm past float32, or (cosine) zero.
   Status stage_vectors(size_t first, size_t count, const float* vectors);
-  // The slot's own memory for one row, to convert other element types into; finish_vector checks it.
+  // The slot's own memory for one row, to convert other element types into; finish_vector checks
+  // it.
   float* vector_of(size_t row);
   Status finish_vector(size_t row);
   // Ids: every row exactly one, or none at all (generated at commit). ERR_ID, ERR_DUPLICATE come at
@@ -59,17 +62,25 @@ class WriteBatch {
 
 // One write waiting for its turn. Fill the inputs of its kind; outputs are valid once it is done.
 struct Commit {
-  enum class Kind : uint8_t { kAdd, kUpsert, kUpdate, kDeleteIds, kDeleteFilter, kClear, kOptimize };
+  enum class Kind : uint8_t {
+    kAdd,
+    kUpsert,
+    kUpdate,
+    kDeleteIds,
+    kDeleteFilter,
+    kClear,
+    kOptimize
+  };
   Kind kind = Kind::kAdd;
 
   // Inputs. kAdd, kUpsert:
   std::unique_ptr<WriteBatch> batch;
   // kUpdate (one id), kDeleteIds (any number; repeats count once):
   std::vector<IdOut> ids;
-  std::string id_text;              // Bytes of string ids in `ids`.
-  std::vector<float> vector;        // kUpdate: empty, or the new vector.
-  std::string metadata;             // kUpdate: empty, or the JSON object to merge at the top level.
-  std::vector<std::string> unset;   // kUpdate: top-level keys to remove.
+  std::string id_text;             // Bytes of string ids in `ids`.
+  std::vector<float> vector;       // kUpdate: empty, or the new vector.
+  std::string metadata;            // kUpdate: empty, or the JSON object to merge at the top level.
+  std::vector<std::string> unset;  // kUpdate: top-level keys to remove.
   // kDeleteFilter:
   std::shared_ptr<const Filter> filter;
   const CancelToken* cancel = nullptr;  // Checked before anything is applied.
@@ -87,13 +98,14 @@ struct Commit {
   uint64_t count = 0;               // Records added, replaced, updated or deleted.
   uint64_t first_generated_id = 0;  // kAdd, kUpsert without ids: rows got first, first + 1, ...
 
-  Commit* next = nullptr;           // The queue's link.
+  Commit* next = nullptr;  // The queue's link.
 };
 
 class Collection : public std::enable_shared_from_this<Collection> {
  public:
   struct Env;  // What it takes from its database: executor, budget, seed. See collection_impl.h.
-  static Result<std::shared_ptr<Collection>> create(std::string name, const CollectionOptions& options,
+  static Result<std::shared_ptr<Collection>> create(std::string name,
+                                                    const CollectionOptions& options,
                                                     const Env& env);
   ~Collection();
 
@@ -105,8 +117,8 @@ class Collection : public std::enable_shared_from_this<Collection> {
   uint32_t dimensions() const;
   uint64_t count() const;
 
-  // Reserves slots and memory for `rows` rows of `dimensions` floats (rows may be 0). ERR_DIMENSIONS if
-  // they differ from the collection's, ERR_MEMORY if the limit refuses them.
+  // Reserves slots and memory for `rows` rows of `dimensions` floats (rows may be 0).
+  // ERR_DIMENSIONS if they differ from the collection's, ERR_MEMORY if the limit refuses them.
   Result<std::unique_ptr<WriteBatch>> begin_write(size_t rows, uint32_t dimensions);
   // Queues a commit; on_done is called when it is over, whatever its status. The commit must live
   // until then. Commits apply in the order of their submission.
@@ -114,15 +126,16 @@ class Collection : public std::enable_shared_from_this<Collection> {
   // Submits and waits, taking part in the work: for Sync calls.
   void run(Commit* commit);
 
-  // `query` has dimensions() floats, is finite, not zero under cosine: checked here (ERR_DIMENSIONS,
-  // ERR_VECTOR). k, ef beyond their limits: ERR_ARGUMENT.
+  // `query` has dimensions() floats, is finite, not zero under cosine: checked here
+  // (ERR_DIMENSIONS, ERR_VECTOR). k, ef beyond their limits: ERR_ARGUMENT.
   Status search(const float* query, size_t length, const SearchOptions& options, Rows* out,
                 Plan* plan = nullptr);
   // Allocation-free form for integer ids: ids[i], distances[i]; ERR_ID if a hit has a string id.
   Status search_into(const float* query, size_t length, const SearchOptions& options, uint64_t* ids,
                      float* distances, size_t* count);
-  // `count` queries, row-major; distances[i * k ...] NaN-padded, counts[i] hits each; ids in `out->ids` at
-  // i * k + j (padding has is_string = false, value 0). Runs on all threads of the pool.
+  // `count` queries, row-major; distances[i * k ...] NaN-padded, counts[i] hits each; ids in
+  // `out->ids` at i * k + j (padding has is_string = false, value 0). Runs on all threads of the
+  // pool.
   Status search_batch(const float* queries, size_t count, size_t dimensions,
                       const SearchOptions& options, Rows* out, uint32_t* counts);
   // ids in order; out->found says which exist.

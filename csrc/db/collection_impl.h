@@ -1,8 +1,8 @@
 // Collection::Impl and WriteBatch::Rep: private parts of the collection, shared by its files.
 //
-// Locks, in the order they are taken: commit_mutex_ (one committer), store_mutex_ (which Store new batches
-// go to), Store::stage_mutex (growth of staged memory), queue_mutex_ (the list of waiting commits; held for
-// a few instructions). Reads take none of them.
+// Locks, in the order they are taken: commit_mutex_ (one committer), store_mutex_ (which Store new
+// batches go to), Store::stage_mutex (growth of staged memory), queue_mutex_ (the list of waiting
+// commits; held for a few instructions). Reads take none of them.
 #pragma once
 
 #include <array>
@@ -63,20 +63,20 @@ struct QueryScratch {
   SearchScratch graph;
   PreparedQuery codes;
   PreparedQuery floats;
-  Array<uint32_t> slots;       // Hits, nearest first; ties by order of insertion.
+  Array<uint32_t> slots;  // Hits, nearest first; ties by order of insertion.
   Array<float> distances;
 };
 
 struct WriteBatch::Rep {
   std::shared_ptr<Collection> collection;  // Keeps the engine alive while rows are staged.
-  std::shared_ptr<Store> store;            // The one of begin_write(); clear() may have replaced it.
+  std::shared_ptr<Store> store;  // The one of begin_write(); clear() may have replaced it.
   uint32_t generation = 0;
   uint32_t dimensions = 0;
   size_t rows = 0;
   size_t ids_staged = 0;
   size_t vectors_staged = 0;
-  uint32_t* slots = nullptr;               // rows, rising.
-  std::string* metadata = nullptr;         // rows, or nullptr while every row has {}.
+  uint32_t* slots = nullptr;        // rows, rising.
+  std::string* metadata = nullptr;  // rows, or nullptr while every row has {}.
   bool committed = false;
   ~Rep();
 };
@@ -136,15 +136,15 @@ struct Collection::Impl {
   void write_rows(const Store& s, const uint32_t* slots, size_t count, uint32_t include, Rows* out);
 
   const std::string name;
-  CollectionOptions options;               // dimensions: 0 until fixed; under store_mutex_.
+  CollectionOptions options;  // dimensions: 0 until fixed; under store_mutex_.
   const Env env;
   std::shared_ptr<const Schema> schema;
   MemoryAccount account;
   EpochDomain epochs;
   mutable std::mutex store_mutex_;
-  std::shared_ptr<Store> owned_store_;     // What store_ points to; under store_mutex_.
+  std::shared_ptr<Store> owned_store_;  // What store_ points to; under store_mutex_.
   std::atomic<Store*> store_{nullptr};
-  std::atomic<bool> fixed_{false};         // Some vector fixed the dimensions, or the options did.
+  std::atomic<bool> fixed_{false};  // Some vector fixed the dimensions, or the options did.
   std::atomic<uint32_t> open_batches_{0};
   std::atomic<bool> dropped_{false};
   uint32_t next_generation_ = 1;
@@ -156,10 +156,10 @@ struct Collection::Impl {
   Commit* queue_last_ = nullptr;
   std::atomic<bool> drain_scheduled_{false};
   std::atomic<bool> maintenance_due_{false};
-  Array<uint32_t> to_link_;                // Slots applied by this group, not linked yet.
+  Array<uint32_t> to_link_;  // Slots applied by this group, not linked yet.
   std::vector<std::unique_ptr<BuildScratch>> workers_;
-  uint64_t workers_serial_ = 0;            // Of the codes that the workers' scorers are bound to,
-  uint32_t workers_generation_ = 0;        // and the store's generation.
+  uint64_t workers_serial_ = 0;      // Of the codes that the workers' scorers are bound to,
+  uint32_t workers_generation_ = 0;  // and the store's generation.
   uint64_t next_serial_ = 1;
 
   ScratchCache<QueryScratch, 16> scratch_;

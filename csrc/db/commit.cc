@@ -1,7 +1,7 @@
 // The commit queue: one committer at a time takes all waiting commits, in order.
 //
-// Why: writes of many callers share one pass of linking in parallel (and, with a log, one sync); a Sync caller
-// works through the queue itself instead of waiting for a thread.
+// Why: writes of many callers share one pass of linking in parallel (and, with a log, one sync); a
+// Sync caller works through the queue itself instead of waiting for a thread.
 #include <algorithm>
 #include <new>
 
@@ -101,12 +101,18 @@ Status Collection::Impl::apply(Commit* commit) {
   if (commit->cancel != nullptr) OMEN_TRY(commit->cancel->check(*env.clock));
   switch (commit->kind) {
     case Commit::Kind::kAdd:
-    case Commit::Kind::kUpsert: return apply_batch(commit);
-    case Commit::Kind::kUpdate: return apply_update(commit);
-    case Commit::Kind::kDeleteIds: return apply_delete_ids(commit);
-    case Commit::Kind::kDeleteFilter: return apply_delete_filter(commit);
-    case Commit::Kind::kClear: return apply_clear();
-    case Commit::Kind::kOptimize: return apply_optimize(commit);
+    case Commit::Kind::kUpsert:
+      return apply_batch(commit);
+    case Commit::Kind::kUpdate:
+      return apply_update(commit);
+    case Commit::Kind::kDeleteIds:
+      return apply_delete_ids(commit);
+    case Commit::Kind::kDeleteFilter:
+      return apply_delete_filter(commit);
+    case Commit::Kind::kClear:
+      return apply_clear();
+    case Commit::Kind::kOptimize:
+      return apply_optimize(commit);
   }
   return Status::ok();
 }
@@ -155,9 +161,10 @@ void Collection::Impl::link_queued(Commit* first) {
   const size_t serial = in_graph >= kSerialLinks ? 0 : std::min(count, kSerialLinks);
   if (serial > 0) link(0, serial, 0);
   const size_t grain = std::clamp<size_t>(count / 64, 1, kLinksPerTask);
-  parallel_for(*env.executor, count - serial, grain, [&](size_t begin, size_t end, unsigned worker) {
-    link(serial + begin, serial + end, worker);
-  });
+  parallel_for(*env.executor, count - serial, grain,
+               [&](size_t begin, size_t end, unsigned worker) {
+                 link(serial + begin, serial + end, worker);
+               });
   s->inserted_since_repair += count;
   if (s->graph.take_isolated()) s->needs_repair = true;
   to_link_.clear();

@@ -40,8 +40,8 @@ const Clock& system_clock() {
 
 Status out_of_range(const char* option, uint32_t value, uint32_t low, uint32_t high) {
   return Status::error(ErrorCode::kArgument, std::string(option) + " is " + std::to_string(value) +
-                                                 ", and must be from " + std::to_string(low) + " to " +
-                                                 std::to_string(high));
+                                                 ", and must be from " + std::to_string(low) +
+                                                 " to " + std::to_string(high));
 }
 
 Status check_ranges(const CollectionOptions& o) {
@@ -59,7 +59,8 @@ Status check_ranges(const CollectionOptions& o) {
 }  // namespace
 
 struct Database::Impl {
-  explicit Impl(const DatabaseOptions& o) : options(o), budget(std::make_shared<MemoryBudget>(o.max_memory_bytes)) {}
+  explicit Impl(const DatabaseOptions& o)
+      : options(o), budget(std::make_shared<MemoryBudget>(o.max_memory_bytes)) {}
   const DatabaseOptions options;
   const std::shared_ptr<MemoryBudget> budget;
   Executor* executor = nullptr;
@@ -123,8 +124,8 @@ Result<std::shared_ptr<Collection>> Database::collection(std::string_view name,
     return it->second;
   }
   if (mode == OpenMode::kOpen) {
-    return Status::error(ErrorCode::kNotFound, "no collection is named '" + std::string(name) +
-                                                   "'; create it first");
+    return Status::error(ErrorCode::kNotFound,
+                         "no collection is named '" + std::string(name) + "'; create it first");
   }
   OMEN_TRY(check_ranges(options));
   if (impl_->collections.size() >= kCollectionsMax) {
@@ -136,7 +137,8 @@ Result<std::shared_ptr<Collection>> Database::collection(std::string_view name,
   env.kernels = impl_->kernels;
   env.clock = &system_clock();
   env.seed = impl_->options.seed;
-  OMEN_ASSIGN(std::shared_ptr<Collection> made, Collection::create(std::string(name), options, env));
+  OMEN_ASSIGN(std::shared_ptr<Collection> made,
+              Collection::create(std::string(name), options, env));
   impl_->collections.emplace(name, made);
   return made;
 }

@@ -10,15 +10,15 @@ namespace omen {
 
 namespace {
 
-constexpr uint64_t kMarkedMin = 64;       // Consolidate at max(64, 1 % of live) marked slots,
+constexpr uint64_t kMarkedMin = 64;  // Consolidate at max(64, 1 % of live) marked slots,
 constexpr uint64_t kMarkedShare = 100;
-constexpr uint64_t kRepairMin = 256;      // and look for unreachable nodes after max(256, 5 %) inserts.
+constexpr uint64_t kRepairMin = 256;  // and look for unreachable nodes after max(256, 5 %) inserts.
 constexpr uint64_t kRepairShare = 20;
 
 }  // namespace
 
-// Codes are trained on at least kTrainRows records, and anew at every doubling; `fresh` slots are staged and
-// count too. Without memory for new codes the old ones (or floats) go on serving.
+// Codes are trained on at least kTrainRows records, and anew at every doubling; `fresh` slots are
+// staged and count too. Without memory for new codes the old ones (or floats) go on serving.
 Status Collection::Impl::train_if_due(Store& s, const uint32_t* fresh, size_t fresh_count) {
   if (options.quantization != Quantization::kSq8) return Status::ok();
   const uint64_t rows = s.live() + fresh_count;
@@ -60,8 +60,9 @@ Status Collection::Impl::train_if_due(Store& s, const uint32_t* fresh, size_t fr
   });
   s.codes_.store(codes.release(), std::memory_order_release);
   if (old != nullptr) {
-    epochs.retire(old, [](void* object, void*) { delete static_cast<CodeSet*>(object); }, nullptr,
-                  old->rows.bytes() + old->factors.bytes());
+    epochs.retire(
+        old, [](void* object, void*) { delete static_cast<CodeSet*>(object); }, nullptr,
+        old->rows.bytes() + old->factors.bytes());
   }
   return Status::ok();
 }

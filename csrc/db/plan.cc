@@ -1,7 +1,7 @@
 // The planner: an exact scan of what matches, the graph, or the graph among what matches.
 //
-// The costs are rows scored, weighted by nanoseconds measured on 128 to 784 dimensions (docs/decisions): what
-// counts is where they cross, and they cross at factors of two without harm.
+// The costs are rows scored, weighted by nanoseconds measured on 128 to 784 dimensions
+// (docs/decisions): what counts is where they cross, and they cross at factors of two without harm.
 #include <algorithm>
 
 #include "db/query.h"
@@ -10,11 +10,11 @@ namespace omen {
 
 namespace {
 
-constexpr double kRowsPerHop = 14;     // Unvisited neighbours of an expanded node.
-constexpr double kDescentRows = 200;   // Upper layers.
-constexpr double kBridgeNs = 25;       // Reading the row of a neighbour that does not match.
-// Below this share, matching nodes two hops apart no longer form one connected graph (a node has some 300 nodes
-// within two hops): a walk among them stays where it began.
+constexpr double kRowsPerHop = 14;    // Unvisited neighbours of an expanded node.
+constexpr double kDescentRows = 200;  // Upper layers.
+constexpr double kBridgeNs = 25;      // Reading the row of a neighbour that does not match.
+// Below this share, matching nodes two hops apart no longer form one connected graph (a node has
+// some 300 nodes within two hops): a walk among them stays where it began.
 constexpr double kBridgedShareMin = 0.03;
 
 double scan_row_ns(uint32_t dimensions) { return 4 + 0.11 * dimensions; }
@@ -56,9 +56,8 @@ void Collection::Impl::choose_plan(const Store& s, Query& q) const {
     q.ef = std::min<uint32_t>(kEfMax, q.ef + q.ef / 2);
   }
   // A walk that costs as much as the scan would have is given up for it.
-  q.rows_limit = q.options->mode == Mode::kPlan
-                     ? static_cast<uint64_t>(scan_cost / row) + 64
-                     : UINT64_MAX;
+  q.rows_limit =
+      q.options->mode == Mode::kPlan ? static_cast<uint64_t>(scan_cost / row) + 64 : UINT64_MAX;
   q.plan.ef = q.route == Query::Route::kScan ? 0 : q.ef;
 }
 

@@ -1,4 +1,5 @@
-// Query: one running search, as the planner, the graph walk and the scan see it. Private to the collection.
+// Query: one running search, as the planner, the graph walk and the scan see it. Private to the
+// collection.
 #pragma once
 
 #include "db/collection_impl.h"
@@ -9,16 +10,16 @@ struct Collection::Impl::Query {
   enum class Route : uint8_t { kScan, kGraph, kFilteredGraph };
 
   const float* vector = nullptr;
-  float scale = 1;                    // Inverse norm under cosine.
+  float scale = 1;  // Inverse norm under cosine.
   const SearchOptions* options = nullptr;
   uint32_t k = 0;
   uint32_t ef = 0;
   QueryScratch* scratch = nullptr;
-  uint64_t version = 0;               // Of the store when the search began.
+  uint64_t version = 0;                    // Of the store when the search began.
   std::shared_ptr<const CachedRows> rows;  // nullptr: all live records.
   uint64_t matches = 0;
   Route route = Route::kScan;
-  uint64_t rows_limit = 0;            // Work after which a filtered walk gives up for a scan.
+  uint64_t rows_limit = 0;  // Work after which a filtered walk gives up for a scan.
   Plan plan;
 
   bool accepts(uint32_t slot) const { return rows == nullptr || rows->rows.contains(slot); }

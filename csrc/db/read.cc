@@ -84,8 +84,9 @@ Result<uint64_t> Collection::count_matching(const std::shared_ptr<const Filter>&
 }
 
 // A cursor is the generation, so that clear() ends a scroll, and the next slot.
-Status Collection::scroll(uint64_t* cursor, size_t limit, const std::shared_ptr<const Filter>& filter,
-                          uint32_t include, Rows* out) {
+Status Collection::scroll(uint64_t* cursor, size_t limit,
+                          const std::shared_ptr<const Filter>& filter, uint32_t include,
+                          Rows* out) {
   Impl& c = *impl_;
   OMEN_TEST_POINT("scroll");
   OMEN_TRY(c.check_alive());
@@ -109,8 +110,10 @@ Status Collection::scroll(uint64_t* cursor, size_t limit, const std::shared_ptr<
     const bool more = slots.size() == limit && slot < high;
     if (more) *cursor = uint64_t{s->generation()} << 32 | slot;
   }
-  if (s != nullptr) c.write_rows(*s, slots.data(), slots.size(), include, out);
-  else if ((include & kIncludeMetadata) != 0) out->metadata = "[]";
+  if (s != nullptr)
+    c.write_rows(*s, slots.data(), slots.size(), include, out);
+  else if ((include & kIncludeMetadata) != 0)
+    out->metadata = "[]";
   return Status::ok();
 }
 
@@ -167,7 +170,8 @@ Status check_slots(const Store& s) {
       return broken(4, "a slot is live and deleted at once");
     }
   }
-  if (live != s.live() || live != s.index.live()) return broken(4, "the number of live slots is off");
+  if (live != s.live() || live != s.index.live())
+    return broken(4, "the number of live slots is off");
   if (marked != s.marked()) return broken(4, "the number of deleted slots is off");
   return Status::ok();
 }

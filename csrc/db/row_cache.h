@@ -16,7 +16,7 @@ namespace omen {
 
 struct CachedRows {
   explicit CachedRows(MemoryAccount* account) : rows(account) {}
-  RowSet rows;             // Live slots that match.
+  RowSet rows;  // Live slots that match.
   uint64_t matches = 0;
 };
 

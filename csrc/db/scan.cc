@@ -1,4 +1,5 @@
-// The exact scan: every record that matches, scored on floats. The reference, and the plan for small sets.
+// The exact scan: every record that matches, scored on floats. The reference, and the plan for
+// small sets.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -69,8 +70,7 @@ Status Collection::Impl::scan(Store& s, Query& q) {
   const auto score = [&](int which) {
     const size_t n = sizes[which];
     if (n == 0) return;
-    uint32_t mask =
-        scorer.score(block[which], nullptr, n, nearest.threshold(), distances);
+    uint32_t mask = scorer.score(block[which], nullptr, n, nearest.threshold(), distances);
     for (; mask != 0; mask &= mask - 1) {
       const int i = std::countr_zero(mask);
       nearest.offer(block[which][i], distances[i]);

@@ -43,8 +43,9 @@ Status Collection::Impl::check_query(const float* query, size_t length,
   }
   const double squares = env.kernels->norm_f32(query, length);
   if (!(squares <= static_cast<double>(std::numeric_limits<float>::max()))) {
-    return Status::error(ErrorCode::kVector,
-                         "the query holds NaN or Infinity, or its squared length overflows float32");
+    return Status::error(
+        ErrorCode::kVector,
+        "the query holds NaN or Infinity, or its squared length overflows float32");
   }
   if (options.metric == Metric::kCosine &&
       !(squares >= static_cast<double>(std::numeric_limits<float>::min()))) {
@@ -59,8 +60,8 @@ std::unique_ptr<QueryScratch> Collection::Impl::take_scratch() {
   return std::make_unique<QueryScratch>(&account);
 }
 
-// The pool's live, matching slots, scored on floats; a slot that was replaced meanwhile stands for its
-// record's new one.
+// The pool's live, matching slots, scored on floats; a slot that was replaced meanwhile stands for
+// its record's new one.
 Status Collection::Impl::rerank(Store& s, Query& q) {
   QueryScratch& scratch = *q.scratch;
   SearchScratch& g = scratch.graph;
@@ -100,8 +101,8 @@ Status Collection::Impl::rerank(Store& s, Query& q) {
     const uint32_t slot = slots[i];
     const float d = distances[i];
     size_t j = i;
-    for (; j > 0 && (distances[j - 1] > d || (distances[j - 1] == d &&
-                                              s.order_of(slots[j - 1]) > s.order_of(slot)));
+    for (; j > 0 && (distances[j - 1] > d ||
+                     (distances[j - 1] == d && s.order_of(slots[j - 1]) > s.order_of(slot)));
          --j) {
       slots[j] = slots[j - 1];
       distances[j] = distances[j - 1];
@@ -121,8 +122,7 @@ Status Collection::Impl::walk(Store& s, Query& q) {
     scorer.prepare(q.vector, q.scale);
     if (q.route == Query::Route::kFilteredGraph) {
       const Graph::Accept accept{q.rows->rows.words(), q.rows->rows.size()};
-      const bool done =
-          s.graph.search_filtered(scorer, q.ef, accept, q.rows_limit, scratch.graph);
+      const bool done = s.graph.search_filtered(scorer, q.ef, accept, q.rows_limit, scratch.graph);
       // Given up, or dried up: what matches lies too far apart to walk between. The scan answers.
       if (!done || scratch.graph.pool_size < std::min<uint64_t>(q.ef, q.matches)) {
         scratch.graph.pool_size = 0;
@@ -176,7 +176,8 @@ Status Collection::Impl::find_hits(Store& s, Query& q) {
     q.matches = q.rows->matches;
   }
   q.plan.matches = q.matches;
-  q.plan.selectivity = s.live() == 0 ? 0 : static_cast<double>(q.matches) / static_cast<double>(s.live());
+  q.plan.selectivity =
+      s.live() == 0 ? 0 : static_cast<double>(q.matches) / static_cast<double>(s.live());
   if (q.matches == 0) return Status::ok();
   choose_plan(s, q);
   for (int attempt = 0; attempt < kAttemptsMax; ++attempt) {
@@ -323,10 +324,10 @@ Status Collection::search_batch(const float* queries, size_t count, size_t dimen
       if (status.is_ok()) continue;
       const std::lock_guard<std::mutex> guard(mutex);
       if (!first_fault.is_ok() && first_fault.row() <= static_cast<int64_t>(row)) return;
-      first_fault = Status::error(status.code(), "query " + std::to_string(row) + ": " +
-                                                     status.message())
-                        .with_row(static_cast<int64_t>(row))
-                        .with_path(status.path());
+      first_fault =
+          Status::error(status.code(), "query " + std::to_string(row) + ": " + status.message())
+              .with_row(static_cast<int64_t>(row))
+              .with_path(status.path());
       return;
     }
   });

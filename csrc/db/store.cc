@@ -50,17 +50,24 @@ std::string id_to_json(const IdView& id) {
 Store::Store(MemoryAccount* account_in, EpochDomain* epochs_in, const CollectionOptions& options,
              const simd::Kernels& kernels_in, uint64_t seed, uint32_t generation,
              std::shared_ptr<const Schema> schema)
-    : account(account_in), epochs(epochs_in), kernels(kernels_in),
-      has_norms(options.metric == Metric::kCosine), slots(account_in),
+    : account(account_in),
+      epochs(epochs_in),
+      kernels(kernels_in),
+      has_norms(options.metric == Metric::kCosine),
+      slots(account_in),
       states(account_in, Use::kGraph),
       vectors(account_in, Use::kVectors, vector_stride(options.dimensions)),
       norms(account_in, Use::kCodes, sizeof(float)),
-      ids(account_in, Use::kIds, sizeof(uint64_t)), orders(account_in, Use::kIds, sizeof(uint32_t)),
-      id_blocks(account_in, Use::kIds), index(account_in, Use::kIds, epochs_in),
+      ids(account_in, Use::kIds, sizeof(uint64_t)),
+      orders(account_in, Use::kIds, sizeof(uint32_t)),
+      id_blocks(account_in, Use::kIds),
+      index(account_in, Use::kIds, epochs_in),
       graph(account_in, &states, graph_options(options, seed), kernels_in),
       columns(account_in, epochs_in),
       floats(distance_of(options.metric), options.dimensions, kernels_in),
-      dimensions_(options.dimensions), metric_(options.metric), generation_(generation) {
+      dimensions_(options.dimensions),
+      metric_(options.metric),
+      generation_(generation) {
   columns.set_schema(std::move(schema));
 }
 
@@ -89,8 +96,10 @@ IdView Store::id_view(uint32_t slot) const {
 
 bool Store::id_of(uint32_t slot, uint64_t* integer, std::string_view* string) const {
   const IdView id = id_view(slot);
-  if (id.is_string) *string = id.text;
-  else *integer = id.integer;
+  if (id.is_string)
+    *string = id.text;
+  else
+    *integer = id.integer;
   return !id.is_string;
 }
 
@@ -109,8 +118,8 @@ std::unique_ptr<SlotScorer> Store::BuildSpace::make_slot_scorer() const {
   };
   if (codes_ != nullptr) {
     using CodeScorer = RowScorer<Sq8Codec>;
-    return finish(std::unique_ptr<CodeScorer>(new (std::nothrow) CodeScorer(
-        *codes_->codec, codes_->views(), store_.kernels, nullptr)));
+    return finish(std::unique_ptr<CodeScorer>(
+        new (std::nothrow) CodeScorer(*codes_->codec, codes_->views(), store_.kernels, nullptr)));
   }
   using FloatScorer = RowScorer<Float32Codec>;
   return finish(std::unique_ptr<FloatScorer>(new (std::nothrow) FloatScorer(

@@ -30,11 +30,16 @@ inline constexpr uint32_t kMMax = 64;
 inline constexpr uint32_t kEfConstructionMax = 2000;
 inline constexpr size_t kBatchRowsMax = size_t{1} << 28;
 
-// Options of a collection. A field with its `given` bit clear takes the stored value or the default.
+// Options of a collection. A field with its `given` bit clear takes the stored value or the
+// default.
 struct CollectionOptions {
   enum Given : uint32_t {
-    kGivenDimensions = 1, kGivenMetric = 2, kGivenQuantization = 4, kGivenM = 8,
-    kGivenEfConstruction = 16, kGivenSchema = 32,
+    kGivenDimensions = 1,
+    kGivenMetric = 2,
+    kGivenQuantization = 4,
+    kGivenM = 8,
+    kGivenEfConstruction = 16,
+    kGivenSchema = 32,
   };
   uint32_t given = 0;
   uint32_t dimensions = 0;  // 0: fixed by the first vectors.
@@ -64,13 +69,13 @@ enum Include : uint32_t { kIncludeNone = 0, kIncludeMetadata = 1, kIncludeVector
 // Rows going out: hits, gets and scrolls alike.
 struct Rows {
   std::vector<IdOut> ids;
-  std::vector<float> distances;   // Hits only.
-  std::vector<uint8_t> found;     // get() only: 0 where the id does not exist.
-  std::string text;               // Bytes of string ids.
-  std::string metadata;           // With kIncludeMetadata: "[{...},{...}]", a JSON array, one per row;
-                                  // null for a row that was not found.
-  bool has_dates = false;         // Some {"$date": ISO} is in `metadata`.
-  std::vector<float> vectors;     // With kIncludeVector: rows x dimensions, as stored, bit for bit.
+  std::vector<float> distances;  // Hits only.
+  std::vector<uint8_t> found;    // get() only: 0 where the id does not exist.
+  std::string text;              // Bytes of string ids.
+  std::string metadata;        // With kIncludeMetadata: "[{...},{...}]", a JSON array, one per row;
+                               // null for a row that was not found.
+  bool has_dates = false;      // Some {"$date": ISO} is in `metadata`.
+  std::vector<float> vectors;  // With kIncludeVector: rows x dimensions, as stored, bit for bit.
   void clear();
 };
 
@@ -102,13 +107,13 @@ struct Plan {
 struct CollectionStats {
   std::string name;
   CollectionOptions options;
-  uint64_t count = 0;            // Live records.
-  uint64_t deleted = 0;          // Marked, not yet consolidated.
+  uint64_t count = 0;    // Live records.
+  uint64_t deleted = 0;  // Marked, not yet consolidated.
   uint64_t free_slots = 0;
-  uint32_t levels = 0;           // Layers of the graph above the bottom.
+  uint32_t levels = 0;  // Layers of the graph above the bottom.
   uint32_t indexed_fields = 0;
-  uint64_t next_id = 0;          // The next generated id.
-  bool trained = false;          // sq8: codes are in use (below 4 096 rows floats are scored).
+  uint64_t next_id = 0;  // The next generated id.
+  bool trained = false;  // sq8: codes are in use (below 4 096 rows floats are scored).
   uint64_t consolidations = 0;
   struct Bytes {
     uint64_t vectors = 0, codes = 0, graph = 0, ids = 0, metadata = 0, columns = 0, scratch = 0,
@@ -118,11 +123,11 @@ struct CollectionStats {
 
 struct DatabaseStats {
   std::vector<CollectionStats> collections;
-  uint64_t bytes = 0;            // Everything counted, all collections.
-  uint64_t bytes_limit = 0;      // maxMemoryBytes; 0: none.
-  const char* simd = "";         // Name of the kernel table.
+  uint64_t bytes = 0;        // Everything counted, all collections.
+  uint64_t bytes_limit = 0;  // maxMemoryBytes; 0: none.
+  const char* simd = "";     // Name of the kernel table.
   const char* simd_features = "";
-  uint32_t threads = 0;          // Width of the pool.
+  uint32_t threads = 0;  // Width of the pool.
 };
 
 // What check() finds in one collection.
@@ -130,8 +135,8 @@ struct CheckReport {
   std::string name;
   bool ok = true;
   uint64_t records = 0;
-  uint64_t unreachable = 0;      // Live records that no path from the entry point reaches.
-  std::string problem;           // The first violated invariant, empty if none.
+  uint64_t unreachable = 0;  // Live records that no path from the entry point reaches.
+  std::string problem;       // The first violated invariant, empty if none.
 };
 
 }  // namespace omen

@@ -85,14 +85,16 @@ Status WriteBatch::finish_vector(size_t row) {
   OMEN_ASSERT(row < rep_->rows);
   Store& store = *rep_->store;
   const uint32_t slot = rep_->slots[row];
-  OMEN_TRY(check_norm(store, slot, row, store.kernels.norm_f32(store.vector(slot), rep_->dimensions)));
+  OMEN_TRY(
+      check_norm(store, slot, row, store.kernels.norm_f32(store.vector(slot), rep_->dimensions)));
   ++rep_->vectors_staged;
   return Status::ok();
 }
 
 Status WriteBatch::stage_integer_id(size_t row, uint64_t id) {
   OMEN_ASSERT(row < rep_->rows);
-  rep_->store->ids.row_as<std::atomic<uint64_t>>(rep_->slots[row])->store(id, std::memory_order_release);
+  rep_->store->ids.row_as<std::atomic<uint64_t>>(rep_->slots[row])
+      ->store(id, std::memory_order_release);
   ++rep_->ids_staged;
   return Status::ok();
 }
@@ -112,7 +114,7 @@ Status WriteBatch::stage_string_id(size_t row, std::string_view id) {
   std::memcpy(block->bytes(), id.data(), id.size());
   const uint32_t slot = rep_->slots[row];
   store.ids.row_as<std::atomic<uint64_t>>(slot)->store(reinterpret_cast<uintptr_t>(block),
-                                                      std::memory_order_release);
+                                                       std::memory_order_release);
   store.states.set(slot, SlotStates::kStringId);
   ++rep_->ids_staged;
   return Status::ok();
@@ -121,9 +123,9 @@ Status WriteBatch::stage_string_id(size_t row, std::string_view id) {
 Status WriteBatch::stage_metadata(size_t row, std::string_view json) {
   OMEN_ASSERT(row < rep_->rows);
   if (json.size() > kRecordBytesMax) {
-    return Status::error(ErrorCode::kMetadata,
-                         "row " + std::to_string(row) + ": metadata has " +
-                             std::to_string(json.size()) + " bytes, more than 1 MiB")
+    return Status::error(ErrorCode::kMetadata, "row " + std::to_string(row) + ": metadata has " +
+                                                   std::to_string(json.size()) +
+                                                   " bytes, more than 1 MiB")
         .with_row(static_cast<int64_t>(row));
   }
   if (rep_->metadata == nullptr) {
@@ -151,13 +153,13 @@ Result<std::unique_ptr<WriteBatch>> Collection::begin_write(size_t rows, uint32_
     const uint32_t fixed = c.fixed_ ? c.options.dimensions : 0;
     Store* current = c.store();
     const bool busy = c.open_batches_.load(std::memory_order_acquire) > 0;
-    const uint32_t wanted = fixed != 0                       ? fixed
-                            : current != nullptr && busy     ? current->dimensions()
-                                                             : dimensions;
+    const uint32_t wanted = fixed != 0                   ? fixed
+                            : current != nullptr && busy ? current->dimensions()
+                                                         : dimensions;
     if (rows > 0 && dimensions != wanted) {
-      return Status::error(ErrorCode::kDimensions,
-                           "vectors have " + std::to_string(dimensions) + " dimensions, collection '" +
-                               c.name + "' has " + std::to_string(wanted));
+      return Status::error(ErrorCode::kDimensions, "vectors have " + std::to_string(dimensions) +
+                                                       " dimensions, collection '" + c.name +
+                                                       "' has " + std::to_string(wanted));
     }
     if (rows > 0 && (current == nullptr || current->dimensions() != dimensions)) {
       OMEN_TRY(c.make_store(dimensions));

@@ -1,8 +1,9 @@
 // EdgeRows: the neighbours of each node of one layer, in rows of fixed capacity.
 //
-// Why: a search reads whole rows without locks while writers replace them, so a row is 64-bit atomics,
-// two ids each, copied by acquire loads into a local block before SIMD touches it. A reader may see words
-// of two versions of a row: every id in either is safe to follow under the epoch pin.
+// Why: a search reads whole rows without locks while writers replace them, so a row is 64-bit
+// atomics, two ids each, copied by acquire loads into a local block before SIMD touches it. A
+// reader may see words of two versions of a row: every id in either is safe to follow under the
+// epoch pin.
 // Invariants:
 //   1. Ids come first, without repeats or the node itself; the rest of the row is kNoSlot.
 //   2. write() is the only writer; it needs the node's lock.
@@ -22,7 +23,8 @@ inline constexpr uint32_t kRowIdsMax = 128;
 class EdgeRows {
  public:
   EdgeRows(MemoryAccount* account, uint32_t capacity)
-      : capacity_((capacity + 1) / 2 * 2), pages_(account, Use::kGraph, capacity_ * sizeof(uint32_t)) {
+      : capacity_((capacity + 1) / 2 * 2),
+        pages_(account, Use::kGraph, capacity_ * sizeof(uint32_t)) {
     OMEN_ASSERT(capacity_ <= kRowIdsMax);
   }
 

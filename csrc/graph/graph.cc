@@ -10,7 +10,8 @@
 namespace omen {
 
 void Graph::Candidates::sort() {
-  // Few and nearly sorted: insertion sort by distance, then node, so that equal builds are equal graphs.
+  // Few and nearly sorted: insertion sort by distance, then node, so that equal builds are equal
+  // graphs.
   for (size_t i = 1; i < size; ++i) {
     const uint32_t node = nodes[i];
     const float d = distances[i];
@@ -26,7 +27,10 @@ void Graph::Candidates::sort() {
 
 Graph::Graph(MemoryAccount* account, SlotStates* states, const GraphOptions& options,
              const simd::Kernels& kernels)
-    : account_(account), states_(states), options_(options), kernels_(kernels),
+    : account_(account),
+      states_(states),
+      options_(options),
+      kernels_(kernels),
       level_factor_(1.0 / std::log(static_cast<double>(options.m))) {
   for (uint32_t level = 0; level < kLayersMax; ++level) {
     layers_[level] = std::make_unique<Layer>(account, level == 0 ? 2 * options.m : options.m);
@@ -35,8 +39,8 @@ Graph::Graph(MemoryAccount* account, SlotStates* states, const GraphOptions& opt
 
 Graph::~Graph() = default;
 
-// Exponential with mean 1 / ln(m), so that a layer has 1/m of the nodes of the one below (section 4 of the
-// paper). The slot alone decides, so levels are the same in every build.
+// Exponential with mean 1 / ln(m), so that a layer has 1/m of the nodes of the one below (section 4
+// of the paper). The slot alone decides, so levels are the same in every build.
 uint32_t Graph::level_of(uint32_t slot) const {
   const uint64_t h = mix64(options_.seed ^ (uint64_t{slot} * 0x9E3779B97F4A7C15ull));
   const double unit = (static_cast<double>(h >> 11) + 1.0) * 0x1.0p-53;

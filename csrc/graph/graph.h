@@ -1,20 +1,20 @@
 // Graph: HNSW+, the navigable graph over slots.
 //
-// Malkov & Yashunin 2016 (arXiv:1603.09320): a bottom layer of all nodes with up to 2 m neighbours, and
-// sparser layers above, of which each node reaches a level drawn with probability 1/m by a seeded hash of
-// its slot. Beyond the paper: searches keep one sorted pool and score a node's whole neighbour list at
-// once; rows are read without locks; deletion marks, and a consolidation repairs and frees.
-// Nodes of the bottom layer are slots. A layer above numbers its own nodes; each knows its slot and its
-// number one layer down, so that no slot pays for layers it is not in.
+// Malkov & Yashunin 2016 (arXiv:1603.09320): a bottom layer of all nodes with up to 2 m neighbours,
+// and sparser layers above, of which each node reaches a level drawn with probability 1/m by a
+// seeded hash of its slot. Beyond the paper: searches keep one sorted pool and score a node's whole
+// neighbour list at once; rows are read without locks; deletion marks, and a consolidation repairs
+// and frees. Nodes of the bottom layer are slots. A layer above numbers its own nodes; each knows
+// its slot and its number one layer down, so that no slot pays for layers it is not in.
 // Invariants (validate() checks them):
 //   1. Every edge names a linked node of its own layer, not the node itself, none twice.
 //   2. A linked slot is in exactly the layers up to level_of(slot), each once, and `down` agrees.
 //   3. The entry point is a node of the highest layer that has nodes; without nodes there is none.
 //   4. No edge and no entry names a free slot.
-// Threads: search() and reads from any thread under an epoch pin. insert() from any number of threads, under
-// a pin. mark() any thread. reserve(), unlink(), forget(), repair() by one writer at a time, without
-// concurrent inserts. Locks: one slot at a time (SlotStates), `upper_mutex_` for numbering, `entry_mutex_`
-// for raising the top, which is taken first.
+// Threads: search() and reads from any thread under an epoch pin. insert() from any number of
+// threads, under a pin. mark() any thread. reserve(), unlink(), forget(), repair() by one writer at
+// a time, without concurrent inserts. Locks: one slot at a time (SlotStates), `upper_mutex_` for
+// numbering, `entry_mutex_` for raising the top, which is taken first.
 #pragma once
 
 #include <atomic>
@@ -45,8 +45,9 @@ class Graph {
         const simd::Kernels& kernels);
   ~Graph();
 
-  // Rows for slots below `high_water`, and numbers in the upper layers for the new nodes: after it, inserting
-  // all of `slots` cannot fail. Slots of earlier calls that are not inserted yet must be among them. ERR_MEMORY.
+  // Rows for slots below `high_water`, and numbers in the upper layers for the new nodes: after it,
+  // inserting all of `slots` cannot fail. Slots of earlier calls that are not inserted yet must be
+  // among them. ERR_MEMORY.
   Status reserve(uint32_t high_water, std::span<const uint32_t> slots,
                  std::span<const uint32_t> waiting = {});
   uint32_t level_of(uint32_t slot) const;
@@ -61,8 +62,9 @@ class Graph {
   void search(const Scorer& scorer, uint32_t ef, SearchScratch& scratch) const;
   // Whether some insert since the last call found nobody to link to: repair() is due.
   bool take_isolated() { return isolated_.exchange(false, std::memory_order_relaxed); }
-  // Only slots whose bit is set in `accept` enter the pool; others are bridges to their neighbours (after
-  // ACORN, arXiv:2403.04871). Gives up after `rows_limit` scored rows or bridge hops: returns false.
+  // Only slots whose bit is set in `accept` enter the pool; others are bridges to their neighbours
+  // (after ACORN, arXiv:2403.04871). Gives up after `rows_limit` scored rows or bridge hops:
+  // returns false.
   struct Accept {
     const uint64_t* words;
     uint32_t size;
@@ -73,12 +75,14 @@ class Graph {
   bool search_filtered(const Scorer& scorer, uint32_t ef, const Accept& accept, uint64_t rows_limit,
                        SearchScratch& scratch) const;
 
-  // Removal, in order: mark (SlotStates), wait for running operations, unlink, wait again, forget, free.
-  // `doomed` has a bit per marked slot to remove. Rewrites every edge that names one (FreshDiskANN,
-  // arXiv:2105.09613, algorithm 4, with new edges taken only where they are diverse) and moves the entry.
+  // Removal, in order: mark (SlotStates), wait for running operations, unlink, wait again, forget,
+  // free. `doomed` has a bit per marked slot to remove. Rewrites every edge that names one
+  // (FreshDiskANN, arXiv:2105.09613, algorithm 4, with new edges taken only where they are diverse)
+  // and moves the entry.
   Status unlink(const Accept& doomed, uint32_t high_water, Executor& executor, const Space& space);
   void forget(const Accept& doomed, uint32_t high_water);
-  // Finds linked slots that no path reaches on the bottom layer and links them; returns how many there were.
+  // Finds linked slots that no path reaches on the bottom layer and links them; returns how many
+  // there were.
   Result<uint64_t> repair(uint32_t high_water, const Space& space);
   Result<uint64_t> count_unreachable(uint32_t high_water) const;
 
@@ -104,9 +108,10 @@ class Graph {
 
   void drop_unknown(const SearchScratch& s, uint32_t* row, uint32_t capacity) const;
   uint32_t read_known(uint32_t level, uint32_t node, const SearchScratch& s, uint32_t* row) const;
-  Entry descend(const Scorer& scorer, Entry from, uint32_t to_level, SearchCounters& counters) const;
-  // The pool a bottom search starts with: where the descent ended, and the entry's own slot, from which
-  // repair() keeps every node reachable. False if there is no entry.
+  Entry descend(const Scorer& scorer, Entry from, uint32_t to_level,
+                SearchCounters& counters) const;
+  // The pool a bottom search starts with: where the descent ended, and the entry's own slot, from
+  // which repair() keeps every node reachable. False if there is no entry.
   bool start_bottom(const Scorer& scorer, SearchScratch& s) const;
   void start_pool(uint32_t level, uint32_t node, const Scorer& scorer, SearchScratch& s) const;
   void search_layer(uint32_t level, const Scorer& scorer, uint32_t ef, SearchScratch& s) const;
@@ -115,7 +120,8 @@ class Graph {
   // Offers a block of unvisited nodes to the pool; returns the lowest position taken.
   size_t offer(uint32_t level, const Scorer& scorer, const uint32_t* nodes, size_t n, uint32_t ef,
                SearchScratch& s) const;
-  void seed_filtered(const Scorer& scorer, uint32_t ef, const Accept& accept, SearchScratch& s) const;
+  void seed_filtered(const Scorer& scorer, uint32_t ef, const Accept& accept,
+                     SearchScratch& s) const;
 
   size_t select(uint32_t level, Candidates& c, size_t limit, SlotScorer& pair) const;
   void link_level(uint32_t level, uint32_t node, const Candidates& chosen, size_t count,

@@ -1,7 +1,8 @@
-// Graph: linking a new node (algorithm 1 of arXiv:1603.09320) with the diversity rule (algorithm 4).
+// Graph: linking a new node (algorithm 1 of arXiv:1603.09320) with the diversity rule (algorithm
+// 4).
 //
-// All layers are searched before any is linked, and layers are linked from the bottom up: a node that can be
-// found in a layer has its rows below.
+// All layers are searched before any is linked, and layers are linked from the bottom up: a node
+// that can be found in a layer has its rows below.
 #include <algorithm>
 #include <limits>
 
@@ -10,8 +11,9 @@
 
 namespace omen {
 
-// Keeps a candidate only if no candidate kept before is nearer to it (by alpha) than the node itself. Scores
-// all that remain against each kept one at a time, in blocks. `c` is sorted; the kept ones move to its front.
+// Keeps a candidate only if no candidate kept before is nearer to it (by alpha) than the node
+// itself. Scores all that remain against each kept one at a time, in blocks. `c` is sorted; the
+// kept ones move to its front.
 size_t Graph::select(uint32_t level, Candidates& c, size_t limit, SlotScorer& pair) const {
   uint32_t slots[kScoreBlock];
   float between[kScoreBlock];
@@ -50,8 +52,8 @@ void Graph::gather_live(uint32_t level, uint32_t self, SearchScratch& s, Candida
   }
 }
 
-// Adds the edge from -> to. A full row is pruned by the diversity rule, which leaves room for later ones, and
-// may drop the new edge at once: returns whether it stands.
+// Adds the edge from -> to. A full row is pruned by the diversity rule, which leaves room for later
+// ones, and may drop the new edge at once: returns whether it stands.
 bool Graph::connect(uint32_t level, uint32_t from, uint32_t to, BuildScratch& scratch) {
   EdgeRows& rows = layers_[level]->rows;
   const uint32_t from_slot = slot_of(level, from);
@@ -84,8 +86,9 @@ bool Graph::connect(uint32_t level, uint32_t from, uint32_t to, BuildScratch& sc
   return std::find(c.nodes, c.nodes + kept, to) != c.nodes + kept;
 }
 
-// Makes `via` lead to `node` even if its row is full: the last edge is displaced, and `node` takes it over, so
-// that what it led to is still reached. An edge of `node` to something in `reached` may go for it.
+// Makes `via` lead to `node` even if its row is full: the last edge is displaced, and `node` takes
+// it over, so that what it led to is still reached. An edge of `node` to something in `reached` may
+// go for it.
 void Graph::force_edge(uint32_t via, uint32_t node, const Array<uint64_t>* reached) {
   EdgeRows& rows = layers_[0]->rows;
   uint32_t row[kRowIdsMax];
@@ -106,7 +109,8 @@ void Graph::force_edge(uint32_t via, uint32_t node, const Array<uint64_t>* reach
   if (n == rows.capacity()) {
     at = n - 1;
     for (uint32_t i = 0; reached != nullptr && i < n; ++i) {
-      if (row[i] < reached->size() * 64 && ((*reached)[row[i] >> 6] >> (row[i] & 63) & 1) != 0) at = i;
+      if (row[i] < reached->size() * 64 && ((*reached)[row[i] >> 6] >> (row[i] & 63) & 1) != 0)
+        at = i;
     }
   }
   row[at] = displaced;
@@ -133,8 +137,10 @@ void Graph::link_level(uint32_t level, uint32_t node, const Candidates& chosen, 
   for (size_t i = 0; i < count; ++i) stands |= connect(level, chosen.nodes[i], node, scratch);
   if (stands || level > 0) return;
   // No neighbour kept the edge back: without one nobody would ever find the node.
-  if (count > 0) force_edge(chosen.nodes[0], node, nullptr);
-  else isolated_.store(true, std::memory_order_relaxed);
+  if (count > 0)
+    force_edge(chosen.nodes[0], node, nullptr);
+  else
+    isolated_.store(true, std::memory_order_relaxed);
 }
 
 void Graph::insert(uint32_t slot, BuildScratch& scratch) {
@@ -157,7 +163,8 @@ void Graph::insert(uint32_t slot, BuildScratch& scratch) {
   // `linked` before the first edge points here, so that no one skips it.
   states_->set(slot, SlotStates::kLinked);
   if (!first) {
-    // Two passes: search from the top down remembering where each layer starts, then link from the bottom up.
+    // Two passes: search from the top down remembering where each layer starts, then link from the
+    // bottom up.
     Entry starts[kLayersMax];
     entry = descend(*scratch.node, entry, top, s.counters);
     for (uint32_t l = top + 1; l-- > 0;) {

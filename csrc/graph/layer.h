@@ -12,7 +12,8 @@ struct Graph::Layer {
     std::atomic<uint32_t> down;
   };
   Layer(MemoryAccount* account, uint32_t capacity)
-      : rows(account, capacity), links(account, Use::kGraph, sizeof(Link)),
+      : rows(account, capacity),
+        links(account, Use::kGraph, sizeof(Link)),
         free_nodes(account, Use::kGraph) {}
 
   EdgeRows rows;

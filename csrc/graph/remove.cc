@@ -1,8 +1,8 @@
 // Graph: taking marked nodes out (after FreshDiskANN, arXiv:2105.09613, algorithm 4).
 //
-// Who points at a node is unknown, since edges are one-way after pruning, so all rows are scanned once. A row
-// that names a doomed node loses it and may gain some of that node's neighbours: the nearest, where they are
-// diverse, and in any case while the row is nearly empty.
+// Who points at a node is unknown, since edges are one-way after pruning, so all rows are scanned
+// once. A row that names a doomed node loses it and may gain some of that node's neighbours: the
+// nearest, where they are diverse, and in any case while the row is nearly empty.
 #include <algorithm>
 #include <limits>
 #include <vector>
@@ -20,8 +20,7 @@ constexpr size_t kRowsPerTask = 1024;
 
 }  // namespace
 
-void Graph::repair_row(uint32_t level, uint32_t node, const Accept& doomed,
-                       BuildScratch& scratch) {
+void Graph::repair_row(uint32_t level, uint32_t node, const Accept& doomed, BuildScratch& scratch) {
   EdgeRows& rows = layers_[level]->rows;
   uint32_t row[kRowIdsMax];
   uint32_t n = rows.read_counted(node, row);
@@ -34,8 +33,10 @@ void Graph::repair_row(uint32_t level, uint32_t node, const Accept& doomed,
   uint32_t kept_count = 0;
   uint32_t gone_count = 0;
   for (uint32_t i = 0; i < n; ++i) {
-    if (is_doomed(row[i])) gone[gone_count++] = row[i];
-    else kept[kept_count++] = row[i];
+    if (is_doomed(row[i]))
+      gone[gone_count++] = row[i];
+    else
+      kept[kept_count++] = row[i];
   }
   // The neighbours of what goes, once each, bounded.
   Candidates extra;
@@ -58,7 +59,8 @@ void Graph::repair_row(uint32_t level, uint32_t node, const Accept& doomed,
     score_nodes(level, self, extra.nodes + first, block, kInfinity, extra.distances + first);
   }
   extra.sort();
-  // Each one that goes may be replaced by up to two; diversity is checked against all that are kept.
+  // Each one that goes may be replaced by up to two; diversity is checked against all that are
+  // kept.
   const uint32_t goal = std::min(rows.capacity(), kept_count + 2 * gone_count);
   const uint32_t floor = std::min(goal, options_.m / 2);
   float between[kRowIdsMax];

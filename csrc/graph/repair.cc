@@ -1,7 +1,7 @@
 // Graph: nodes that no path from the entry reaches on the bottom layer, found and linked.
 //
-// Why: pruning reverse edges can leave a node without any edge that leads to it (arXiv:2407.07871), and a
-// record that cannot be found is lost to its user, however good the recall is on average.
+// Why: pruning reverse edges can leave a node without any edge that leads to it (arXiv:2407.07871),
+// and a record that cannot be found is lost to its user, however good the recall is on average.
 #include <algorithm>
 #include <bit>
 
@@ -62,8 +62,8 @@ Result<uint64_t> Graph::count_unreachable(uint32_t high_water) const {
   return lost;
 }
 
-// Gives the node edges to what a search for it finds, and makes one reached node lead to it: the nearest with
-// room, else the nearest by force.
+// Gives the node edges to what a search for it finds, and makes one reached node lead to it: the
+// nearest with room, else the nearest by force.
 void Graph::attach(uint32_t slot, const Array<uint64_t>& reached, BuildScratch& scratch) {
   scratch.node->bind(slot);
   search(*scratch.node, kAttachEf, scratch.search);

@@ -1,11 +1,13 @@
 // Scorer: all that the graph knows of vectors is how far a slot is from a query.
 //
-// Why: codecs, re-training and versions stay out of the graph, and a codec sees whole blocks of slots,
-// so that it can prefetch and use every lane.
+// Why: codecs, re-training and versions stay out of the graph, and a codec sees whole blocks of
+// slots, so that it can prefetch and use every lane.
 // Contract:
-//   1. score() takes at most kScoreBlock slots and gives the same distance for the same slot and query
+//   1. score() takes at most kScoreBlock slots and gives the same distance for the same slot and
+//   query
 //      whatever the block; it returns a mask of those below the threshold.
-//   2. `payloads` is what the adjacency stores beside each neighbour, or nullptr where it stores none.
+//   2. `payloads` is what the adjacency stores beside each neighbour, or nullptr where it stores
+//   none.
 //   3. A scorer is bound to one query at a time and used by one thread.
 // Threads: one per scorer; a Space makes scorers from any thread.
 #pragma once

@@ -1,7 +1,7 @@
 // SearchScratch and BuildScratch: the memory of one running search or insertion.
 //
-// Why: a search allocates nothing once warm. The visited bitset is cleared by what was touched, not by
-// its size.
+// Why: a search allocates nothing once warm. The visited bitset is cleared by what was touched, not
+// by its size.
 // Invariants:
 //   1. Between operations every visited bit is 0.
 //   2. pool_distances is sorted; pool_ids carries kExpanded in its top bit.
@@ -28,8 +28,10 @@ struct SearchCounters {
 class SearchScratch {
  public:
   explicit SearchScratch(MemoryAccount* account)
-      : visited(account, Use::kScratch), touched(account, Use::kScratch),
-        pool_distances(account, Use::kScratch), pool_ids(account, Use::kScratch) {}
+      : visited(account, Use::kScratch),
+        touched(account, Use::kScratch),
+        pool_distances(account, Use::kScratch),
+        pool_ids(account, Use::kScratch) {}
 
   // Room to search `nodes` nodes with a pool of `ef`. ERR_MEMORY.
   Status reserve(uint32_t nodes, uint32_t ef) {

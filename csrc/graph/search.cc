@@ -1,4 +1,5 @@
-// Graph: descending the layers and searching one (algorithms 2 and 5 of arXiv:1603.09320), on one sorted pool.
+// Graph: descending the layers and searching one (algorithms 2 and 5 of arXiv:1603.09320), on one
+// sorted pool.
 #include <algorithm>
 #include <bit>
 #include <limits>
@@ -19,11 +20,13 @@ float threshold_of(const SearchScratch& s, uint32_t ef) {
 
 }  // namespace
 
-// A search that began before slots were added may meet edges to them; its bitset has no bits for them. The
-// load comes after the row's, so that whoever published such an edge had raised `nodes_` before.
+// A search that began before slots were added may meet edges to them; its bitset has no bits for
+// them. The load comes after the row's, so that whoever published such an edge had raised `nodes_`
+// before.
 void Graph::drop_unknown(const SearchScratch& s, uint32_t* row, uint32_t capacity) const {
   const size_t limit = s.visited.size() * 64;
-  if (nodes_.load(std::memory_order_acquire) <= limit) [[likely]] return;
+  if (nodes_.load(std::memory_order_acquire) <= limit) [[likely]]
+    return;
   uint32_t out = 0;
   for (uint32_t i = 0; i < capacity && row[i] != kNoSlot; ++i) {
     const uint32_t id = row[i];
@@ -164,8 +167,8 @@ void Graph::search(const Scorer& scorer, uint32_t ef, SearchScratch& s) const {
   s.clear_visited();
 }
 
-// The nodes around the query, whatever they are; those that pass, and the passing neighbours of the others,
-// start the filtered search.
+// The nodes around the query, whatever they are; those that pass, and the passing neighbours of the
+// others, start the filtered search.
 void Graph::seed_filtered(const Scorer& scorer, uint32_t ef, const Accept& accept,
                           SearchScratch& s) const {
   const uint32_t seeds = std::min<uint32_t>(ef, 32);
@@ -227,7 +230,8 @@ bool Graph::search_filtered(const Scorer& scorer, uint32_t ef, const Accept& acc
     s.pool_ids[cursor++] = node | kExpanded;
     ++s.counters.hops;
     const uint32_t n = read_known(0, node, s, row);
-    // Direct neighbours that pass, then those of the others, until about a row of passing ones was seen.
+    // Direct neighbours that pass, then those of the others, until about a row of passing ones was
+    // seen.
     uint32_t bridge_count = 0;
     uint32_t passing_seen = 0;
     for (uint32_t i = 0; i < n; ++i) {

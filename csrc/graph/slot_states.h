@@ -1,12 +1,13 @@
 // SlotStates: one byte a slot, the one place that says what a slot is.
 //
-// Bits: kLocked guards the slot's edge rows (all layers) for writers; kLinked: in the graph; kMarked:
-// deleted but still navigable; kLive: the current version of a record; kStringId: how its id is stored.
+// Bits: kLocked guards the slot's edge rows (all layers) for writers; kLinked: in the graph;
+// kMarked: deleted but still navigable; kLive: the current version of a record; kStringId: how its
+// id is stored.
 // Invariants:
 //   1. kLive and kMarked never hold together; kMarked implies kLinked or a link in progress.
 //   2. A free or uncommitted slot's byte is 0.
-// Threads: every bit is changed by atomic read-modify-write; locks are held for microseconds, one at a
-// time per thread, so there is no order to keep.
+// Threads: every bit is changed by atomic read-modify-write; locks are held for microseconds, one
+// at a time per thread, so there is no order to keep.
 #pragma once
 
 #include <atomic>

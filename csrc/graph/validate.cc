@@ -61,7 +61,8 @@ Status Graph::validate(uint32_t high_water) const {
       const uint32_t slot = slot_of(level, node);
       if (slot == kNoSlot) continue;
       ++seen[level];
-      if (slot >= high_water || !states_->has(slot, SlotStates::kLinked) || level_of(slot) < level) {
+      if (slot >= high_water || !states_->has(slot, SlotStates::kLinked) ||
+          level_of(slot) < level) {
         return broken(2, at(level, node) + " belongs to no such slot");
       }
       if (slot_of(level - 1, down_of(level, node)) != slot) {

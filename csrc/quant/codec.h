@@ -1,11 +1,13 @@
 // Codec: how rows are stored for traversal, and how a query is scored against them.
 //
-// Why: the graph walks on compact codes and re-ranks on the originals. Every codec (float32, sq8, and
-// binary to come) answers the same four questions, so that the rest of the engine does not know which
-// one is in use: encode a row, prepare a query, score rows, and how far off the score may be.
+// Why: the graph walks on compact codes and re-ranks on the originals. Every codec (float32, sq8,
+// and binary to come) answers the same four questions, so that the rest of the engine does not know
+// which one is in use: encode a row, prepare a query, score rows, and how far off the score may be.
 // Contract:
-//   1. Distances follow the metric: squared L2, 1 - cosine, or minus the dot product; smaller is nearer.
-//   2. `scale` is 1, or under cosine the inverse norm of the vector it comes with; codes are normalised.
+//   1. Distances follow the metric: squared L2, 1 - cosine, or minus the dot product; smaller is
+//   nearer.
+//   2. `scale` is 1, or under cosine the inverse norm of the vector it comes with; codes are
+//   normalised.
 //   3. A code is a pure function of (codec, vector): codecs are immutable once made.
 //   4. encode() also gives one float per row, the factor, which score() takes back.
 // Threads: immutable; any number of threads, each with its own PreparedQuery.
@@ -36,8 +38,9 @@ class Codec {
   // distances[i] of rows[i] with factors[i].
   virtual void score(const PreparedQuery& query, const uint8_t* const* rows, const float* factors,
                      size_t count, float* distances) const = 0;
-  // A bound on |score - exact distance| for rows whose values lie in the trained range, given the exact
-  // distance; 0 where scores are exact up to rounding. Used by tests, and by re-ranking that stops early.
+  // A bound on |score - exact distance| for rows whose values lie in the trained range, given the
+  // exact distance; 0 where scores are exact up to rounding. Used by tests, and by re-ranking that
+  // stops early.
   virtual float error_bound(float exact) const = 0;
 };
 

@@ -1,5 +1,5 @@
-// Float32: exact distances straight from the rows. L2 subtracts directly, since |x|^2 - 2 q.x + |q|^2
-// cancels for near neighbours.
+// Float32: exact distances straight from the rows. L2 subtracts directly, since |x|^2 - 2 q.x +
+// |q|^2 cancels for near neighbours.
 #include "quant/float32.h"
 
 #include <algorithm>

@@ -1,7 +1,7 @@
 // PreparedQuery: one query in the form that a codec scores rows with.
 //
-// Why: preparing costs a pass over the dimensions, so it is done once per query (or once per stored row
-// that plays the query while the graph is built), into memory that is reused.
+// Why: preparing costs a pass over the dimensions, so it is done once per query (or once per stored
+// row that plays the query while the graph is built), into memory that is reused.
 // Invariants:
 //   1. Every array is 64-byte aligned and zero beyond `dimensions`, to a multiple of 64 elements.
 //   2. distance = bias + factor_multiplier * row factor - dot_multiplier * dot.

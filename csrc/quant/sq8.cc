@@ -12,8 +12,8 @@ namespace {
 constexpr std::align_val_t kAlign{64};
 constexpr double kDotLimit = 2147483647.0 / 255.0;
 
-// The largest power of two f such that weights t * f keep within a weight's range and the int32 sum. Powers of
-// two keep integer weights integer.
+// The largest power of two f such that weights t * f keep within a weight's range and the int32
+// sum. Powers of two keep integer weights integer.
 float weight_factor(double magnitude_max, double magnitude_sum, size_t dimensions) {
   if (!(magnitude_max > 0)) return 1.0f;
   // Rounding may add half to each weight.
@@ -32,7 +32,8 @@ Status Sq8Codec::allocate() {
   low_ = static_cast<float*>(::operator new(bytes_, kAlign, std::nothrow));
   if (low_ == nullptr) {
     bytes_ = 0;
-    return Status::error(ErrorCode::kMemory, "cannot allocate the sq8 tables; free memory and retry");
+    return Status::error(ErrorCode::kMemory,
+                         "cannot allocate the sq8 tables; free memory and retry");
   }
   std::fill(low_, low_ + padded * 4, 0.0f);
   step_ = low_ + padded;
@@ -49,7 +50,7 @@ Result<std::unique_ptr<Sq8Codec>> Sq8Codec::train(Distance distance, size_t dime
   std::unique_ptr<Sq8Codec> codec(new (std::nothrow) Sq8Codec(distance, dimensions, kernels));
   if (!codec) return Status::error(ErrorCode::kMemory, "cannot allocate a codec");
   OMEN_TRY(codec->allocate());
-  float* lowest = codec->low_;     // Reused as scratch until fit() overwrites them.
+  float* lowest = codec->low_;  // Reused as scratch until fit() overwrites them.
   float* highest = codec->step_;
   std::fill(lowest, lowest + dimensions, INFINITY);
   std::fill(highest, highest + dimensions, -INFINITY);
@@ -70,10 +71,13 @@ void Sq8Codec::fit(const float* lowest, const float* highest, bool all_integers)
   const float bottom = *std::min_element(lowest, lowest + dimensions_);
   const float top = *std::max_element(highest, highest + dimensions_);
   integer_ = all_integers && top - bottom <= 255.0f && std::fabs(bottom) < 8388608.0f;
-  // One common range for integers: u8 data keep [0, 255] and i8 data [-128, 127] whatever the sample missed.
+  // One common range for integers: u8 data keep [0, 255] and i8 data [-128, 127] whatever the
+  // sample missed.
   float common = bottom;
-  if (integer_ && bottom >= 0 && top <= 255) common = 0;
-  else if (integer_ && bottom >= -128 && top <= 127) common = -128;
+  if (integer_ && bottom >= 0 && top <= 255)
+    common = 0;
+  else if (integer_ && bottom >= -128 && top <= 127)
+    common = -128;
   double step_max = 0;
   double squared_sum = 0;
   double t_max = 0;
@@ -95,8 +99,8 @@ void Sq8Codec::fit(const float* lowest, const float* highest, bool all_integers)
   }
   row_factor_ = weight_factor(t_max, t_sum, dimensions_);
   // Weights are multiples of 1 / factor, which the largest step dictates. Their rounding adds about
-  // 85 sqrt(dimensions) / factor to a distance, the codes' own rounding about sqrt(squared_sum / 12) times
-  // the distance's root: compare at a distance of one step per dimension.
+  // 85 sqrt(dimensions) / factor to a distance, the codes' own rounding about sqrt(squared_sum /
+  // 12) times the distance's root: compare at a distance of one step per dimension.
   const double mean_square = squared_sum / static_cast<double>(dimensions_);
   in_float_ = step_max * step_max > 256.0 * mean_square ||
               !std::isfinite(static_cast<float>(t_sum * 255.0)) ||
@@ -104,7 +108,8 @@ void Sq8Codec::fit(const float* lowest, const float* highest, bool all_integers)
   if (!in_float_ && t_max > 0) {
     // A dimension whose steps vanish beside the largest is lost in the weights' rounding.
     size_t coarse = 0;
-    for (size_t i = 0; i < dimensions_; ++i) coarse += squared_step_[i] * 1024.0 < step_max * step_max;
+    for (size_t i = 0; i < dimensions_; ++i)
+      coarse += squared_step_[i] * 1024.0 < step_max * step_max;
     in_float_ = coarse * 4 > dimensions_;
   }
 }
@@ -191,8 +196,8 @@ void Sq8Codec::score_in_float(const PreparedQuery& query, const uint8_t* const* 
 }
 
 float Sq8Codec::error_bound(float exact) const {
-  // | |q - x - e|^2 - |q - x|^2 | <= 2 |q - x| |e| + |e|^2, with |e|^2 <= sum (step / 2)^2; the weights'
-  // rounding and float arithmetic are covered by the slack.
+  // | |q - x - e|^2 - |q - x|^2 | <= 2 |q - x| |e| + |e|^2, with |e|^2 <= sum (step / 2)^2; the
+  // weights' rounding and float arithmetic are covered by the slack.
   const float e = std::sqrt(half_step_squared_);
   if (distance_ == Distance::kDot) return INFINITY;  // Needs the query's norm: no bound from here.
   const float half = distance_ == Distance::kCosine ? 0.5f : 1.0f;

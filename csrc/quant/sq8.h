@@ -1,17 +1,18 @@
 // Sq8: scalar quantisation, one byte a dimension, the default codec.
 //
-// How: dimension i maps [low_i, low_i + 255 step_i] to 0..255; values outside are clamped. A query is
-// scored asymmetrically: only the stored side is rounded to bytes, the query becomes 15-bit integer
-// weights, and the distance is bias + factor - multiplier * dot with one exact integer dot product.
+// How: dimension i maps [low_i, low_i + 255 step_i] to 0..255; values outside are clamped. A query
+// is scored asymmetrically: only the stored side is rounded to bytes, the query becomes 15-bit
+// integer weights, and the distance is bias + factor - multiplier * dot with one exact integer dot
+// product.
 //   L2:     sum (q - x)^2  = sum t^2 + sum (step c)^2 - 2 sum (t step) c      with t = q - low
 //   cosine: half of that on normalised vectors
 //   dot:    -sum q x       = -sum q low - sum (q step) c
-// Why weights of 15 bits: two planes of signed bytes (VNNI, dot-product NEON) or one of int16 (AVX2)
-// multiply bytes exactly, and their rounding is far below the rounding of the codes.
-// Integer data in a range of 255 trains to step 1 and integer lows, so that codes and, with the power-of-two
-// weight factor, integer queries are exact.
-// When the dimensions' steps differ so much that one weight factor cannot serve them all, scoring goes
-// dimension by dimension in float: slower, and right.
+// Why weights of 15 bits: two planes of signed bytes (VNNI, dot-product NEON) or one of int16
+// (AVX2) multiply bytes exactly, and their rounding is far below the rounding of the codes. Integer
+// data in a range of 255 trains to step 1 and integer lows, so that codes and, with the
+// power-of-two weight factor, integer queries are exact. When the dimensions' steps differ so much
+// that one weight factor cannot serve them all, scoring goes dimension by dimension in float:
+// slower, and right.
 // Invariants:
 //   1. step_i >= 0; step_i == 0 where the sample was constant.
 //   2. sum |w_i| * 255 < 2^31.
@@ -65,8 +66,8 @@ class Sq8Codec final : public Codec {
   float* inverse_step_ = nullptr;
   float* squared_step_ = nullptr;
   size_t bytes_ = 0;
-  float row_factor_ = 0;       // Weight factor that suits every stored row as the query.
-  float low_squared_ = 0;      // sum low^2, for dot between codes.
+  float row_factor_ = 0;         // Weight factor that suits every stored row as the query.
+  float low_squared_ = 0;        // sum low^2, for dot between codes.
   float half_step_squared_ = 0;  // sum (step / 2)^2: the codes' squared rounding radius.
   bool integer_ = false;
   bool in_float_ = false;

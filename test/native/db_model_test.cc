@@ -1,4 +1,5 @@
-// The collection against a plain model: whatever sequence of writes, every read agrees with a list of records.
+// The collection against a plain model: whatever sequence of writes, every read agrees with a list
+// of records.
 #include <map>
 
 #include "db_support.h"
@@ -32,13 +33,15 @@ double distance(Metric metric, const std::vector<float>& a, const std::vector<fl
     aa += static_cast<double>(a[i]) * a[i];
     bb += static_cast<double>(b[i]) * b[i];
   }
-  return metric == Metric::kL2 ? squares : metric == Metric::kDot ? -dot : 1 - dot / std::sqrt(aa * bb);
+  return metric == Metric::kL2    ? squares
+         : metric == Metric::kDot ? -dot
+                                  : 1 - dot / std::sqrt(aa * bb);
 }
 
 using Model = std::map<uint64_t, Record>;
 
-std::vector<double> expected(const Model& model, Metric metric, const std::vector<float>& q, int group,
-                             size_t k) {
+std::vector<double> expected(const Model& model, Metric metric, const std::vector<float>& q,
+                             int group, size_t k) {
   std::vector<double> all;
   for (const auto& [id, record] : model) {
     if (group < 0 || record.group == group) all.push_back(distance(metric, q, record.vector));
@@ -146,13 +149,15 @@ void churn(Metric metric, Quantization codec, uint64_t seed, int steps) {
       commit.kind = Commit::Kind::kDeleteFilter;
       commit.filter = Filter::parse("{\"group\":" + std::to_string(group) + "}", nullptr).take();
       c->run(&commit);
-      CHECK_EQ(commit.count, std::erase_if(model, [&](const auto& r) { return r.second.group == group; }));
+      CHECK_EQ(commit.count,
+               std::erase_if(model, [&](const auto& r) { return r.second.group == group; }));
     } else if (what == 14 && random.below(4) == 0) {
       CHECK_OK(optimize(*c));
     } else {
-      compare_search(*c, model, metric, random, what < 16   ? Mode::kPlan
-                                                : what < 18 ? Mode::kExact
-                                                            : Mode::kGraph);
+      compare_search(*c, model, metric, random,
+                     what < 16   ? Mode::kPlan
+                     : what < 18 ? Mode::kExact
+                                 : Mode::kGraph);
     }
     if (step % 50 == 49) {
       const CheckReport report = c->check();
@@ -164,7 +169,8 @@ void churn(Metric metric, Quantization codec, uint64_t seed, int steps) {
 
 }  // namespace
 
-// Random sequences of every write, each read compared with a list of records, for each metric and codec.
+// Random sequences of every write, each read compared with a list of records, for each metric and
+// codec.
 TEST(every_sequence_of_writes_reads_as_the_model_says) {
   const uint64_t seed = test_seed();
   int i = 0;

@@ -12,8 +12,8 @@ constexpr size_t kRows = 6000;
 std::vector<std::string> groups_of(size_t rows) {
   std::vector<std::string> metadata;
   for (size_t i = 0; i < rows; ++i) {
-    metadata.push_back("{\"half\":" + std::to_string(i % 2) + ",\"tenth\":" + std::to_string(i % 10) +
-                       ",\"hundredth\":" + std::to_string(i % 100) + "}");
+    metadata.push_back("{\"half\":" + std::to_string(i % 2) + ",\"tenth\":" +
+                       std::to_string(i % 10) + ",\"hundredth\":" + std::to_string(i % 100) + "}");
   }
   return metadata;
 }
@@ -56,8 +56,9 @@ void run(Metric metric, Quantization codec, uint64_t seed) {
   }
   const auto fresh = clusters.draw_many(ids.size());
   for (size_t i = 0; i < ids.size(); i += 200) {
-    const std::vector<uint64_t> some(ids.begin() + static_cast<ptrdiff_t>(i),
-                                     ids.begin() + static_cast<ptrdiff_t>(std::min(i + 200, ids.size())));
+    const std::vector<uint64_t> some(
+        ids.begin() + static_cast<ptrdiff_t>(i),
+        ids.begin() + static_cast<ptrdiff_t>(std::min(i + 200, ids.size())));
     CHECK_OK(write(*c, kUpsert, &fresh[i * kDimensions], some.size(), kDimensions, some));
   }
   check_floor(*c, queries, "after replacing all");
@@ -127,9 +128,8 @@ TEST(ordered_and_drifting_data_keep_their_recall) {
   auto base = clusters.draw_many(2 * kRows);
   std::vector<size_t> order(2 * kRows);
   for (size_t i = 0; i < order.size(); ++i) order[i] = i;
-  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) {
-    return base[a * kDimensions] < base[b * kDimensions];
-  });
+  std::sort(order.begin(), order.end(),
+            [&](size_t a, size_t b) { return base[a * kDimensions] < base[b * kDimensions]; });
   std::vector<float> sorted;
   for (size_t i = 0; i < order.size(); ++i) {
     const float drift = static_cast<float>(i) * 0.002f;
@@ -142,7 +142,8 @@ TEST(ordered_and_drifting_data_keep_their_recall) {
   }
   std::vector<float> queries;
   for (size_t i = 0; i < order.size(); i += 300) {
-    for (uint32_t d = 0; d < kDimensions; ++d) queries.push_back(sorted[i * kDimensions + d] + 0.05f);
+    for (uint32_t d = 0; d < kDimensions; ++d)
+      queries.push_back(sorted[i * kDimensions + d] + 0.05f);
   }
   check_floor(*c, queries, "ordered and drifting");
 }

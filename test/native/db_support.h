@@ -1,4 +1,5 @@
-// What the tests of the collection share: one over a pool or inline, rows with structure, exact answers.
+// What the tests of the collection share: one over a pool or inline, rows with structure, exact
+// answers.
 #pragma once
 
 #include <algorithm>
@@ -115,8 +116,9 @@ class Clusters {
 };
 
 // Share of the exact scan's k hits (by distance, so that ties count) that the graph finds.
-inline double recall(Collection& c, const std::vector<float>& queries, uint32_t dimensions, uint32_t k,
-                     uint32_t ef, const std::shared_ptr<const Filter>& filter = nullptr) {
+inline double recall(Collection& c, const std::vector<float>& queries, uint32_t dimensions,
+                     uint32_t k, uint32_t ef,
+                     const std::shared_ptr<const Filter>& filter = nullptr) {
   double found = 0;
   double wanted = 0;
   for (size_t q = 0; q * dimensions < queries.size(); ++q) {

@@ -20,7 +20,9 @@ struct Worker {
 
 template <class F>
 Thread start(F& f) {
-  return Thread::start("test", [](void* p) { (*static_cast<F*>(p))(); }, &f).take();
+  return Thread::start(
+             "test", [](void* p) { (*static_cast<F*>(p))(); }, &f)
+      .take();
 }
 
 }  // namespace
@@ -74,7 +76,8 @@ TEST(writers_and_readers_run_together) {
     for (int round = 0; round < 12; ++round) {
       std::vector<uint64_t> ids;
       for (uint64_t i = 0; i < 200; ++i) ids.push_back(1000 + (round % 3) * 200 + i);
-      CHECK_OK(write(*c, kUpsert, &base[(500 + (round * 300) % 5000) * kDimensions], 200, kDimensions, ids));
+      CHECK_OK(write(*c, kUpsert, &base[(500 + (round * 300) % 5000) * kDimensions], 200,
+                     kDimensions, ids));
     }
   };
   auto churner = [&] {
@@ -88,7 +91,8 @@ TEST(writers_and_readers_run_together) {
       update.kind = Commit::Kind::kUpdate;
       update.ids.push_back(IdOut{false, 0, round});
       update.metadata = "{\"round\":" + std::to_string(round) + "}";
-      if (round % 2 == 0) update.vector.assign(&base[round * kDimensions], &base[(round + 1) * kDimensions]);
+      if (round % 2 == 0)
+        update.vector.assign(&base[round * kDimensions], &base[(round + 1) * kDimensions]);
       c->run(&update);
       CHECK_OK(update.status);
     }

@@ -1,5 +1,5 @@
-// Small graphs churned without end: the entry point, slot reuse and repair have nowhere to hide among 1 to 50
-// nodes.
+// Small graphs churned without end: the entry point, slot reuse and repair have nowhere to hide
+// among 1 to 50 nodes.
 #include "db_support.h"
 #include "graph/graph.h"
 
@@ -44,7 +44,9 @@ class TinySpace final : public Space {
 
 struct Tiny {
   explicit Tiny(uint32_t m, uint64_t seed)
-      : budget(0), account(&budget), states(&account, Use::kGraph),
+      : budget(0),
+        account(&budget),
+        states(&account, Use::kGraph),
         graph(&account, &states, options_of_graph(m, seed), *simd::choose_kernels().value()),
         scratch(&account) {
     CHECK_OK(states.ensure(64));
@@ -90,7 +92,8 @@ int64_t churn(uint32_t m, uint32_t nodes_max, uint64_t seed, int64_t steps) {
     const auto slot = static_cast<uint32_t>(random.below(nodes_max));
     const uint8_t state = t.states.load(slot);
     if (state == 0) {
-      t.space.points[slot] = {static_cast<float>(random.below(6)), static_cast<float>(random.below(3))};
+      t.space.points[slot] = {static_cast<float>(random.below(6)),
+                              static_cast<float>(random.below(3))};
       t.states.set(slot, SlotStates::kLive);
       t.graph.insert(slot, t.scratch);
       ++live;
@@ -120,7 +123,8 @@ int64_t churn(uint32_t m, uint32_t nodes_max, uint64_t seed, int64_t steps) {
 
 }  // namespace
 
-// A million inserts, deletes and consolidations on graphs of 1 to 50 nodes; OMEN_CHURN sets another number.
+// A million inserts, deletes and consolidations on graphs of 1 to 50 nodes; OMEN_CHURN sets another
+// number.
 TEST(tiny_graphs_survive_a_million_operations) {
   const uint64_t seed = test_seed();
   const char* given = std::getenv("OMEN_CHURN");

@@ -21,8 +21,10 @@ struct Rows8 {
     for (size_t i = 0; i < values.size(); i += d) {
       rows.push_back(&values[i]);
       double squares = 0;
-      for (uint32_t j = 0; j < d; ++j) squares += static_cast<double>(values[i + j]) * values[i + j];
-      scales.push_back(distance == Distance::kCosine ? static_cast<float>(1 / std::sqrt(squares)) : 1);
+      for (uint32_t j = 0; j < d; ++j)
+        squares += static_cast<double>(values[i + j]) * values[i + j];
+      scales.push_back(distance == Distance::kCosine ? static_cast<float>(1 / std::sqrt(squares))
+                                                     : 1);
     }
   }
 };
@@ -70,7 +72,8 @@ TEST(float32_is_exact) {
     CHECK_OK(query.reserve(33));
     for (size_t i = 0; i < 40; ++i) {
       const Encoded row = encode(codec, data.rows[i], data.scales[i]);
-      const double truth = exact(distance, data.rows[0], data.scales[0], data.rows[i], data.scales[i], 33);
+      const double truth =
+          exact(distance, data.rows[0], data.scales[0], data.rows[i], data.scales[i], 33);
       codec.prepare(data.rows[0], data.scales[0], &query);
       CHECK_NEAR(score(codec, query, row), truth, 1e-4 * (1 + std::fabs(truth)));
       const Encoded first = encode(codec, data.rows[0], data.scales[0]);
@@ -80,13 +83,15 @@ TEST(float32_is_exact) {
   }
 }
 
-// sq8 stays within its own error bound (L2, cosine) of the exact distance for rows of the training range.
+// sq8 stays within its own error bound (L2, cosine) of the exact distance for rows of the training
+// range.
 TEST(sq8_keeps_its_error_bound) {
   for (const uint32_t d : {1u, 7u, 64u, 128u, 300u}) {
     Clusters clusters(d, 8, test_seed() + d);
     for (const Distance distance : kAll) {
       const Rows8 data(clusters.draw_many(300), d, distance);
-      auto trained = Sq8Codec::train(distance, d, kernels(), data.rows.data(), data.scales.data(), 300);
+      auto trained =
+          Sq8Codec::train(distance, d, kernels(), data.rows.data(), data.scales.data(), 300);
       CHECK_OK(trained);
       const Sq8Codec& codec = *trained.value();
       PreparedQuery query;
@@ -95,10 +100,12 @@ TEST(sq8_keeps_its_error_bound) {
       for (size_t i = 0; i < 300; ++i) {
         const size_t q = (i * 7) % 300;
         codec.prepare(data.rows[q], data.scales[q], &query);
-        const double truth = exact(distance, data.rows[q], data.scales[q], data.rows[i], data.scales[i], d);
+        const double truth =
+            exact(distance, data.rows[q], data.scales[q], data.rows[i], data.scales[i], d);
         const double got = score(codec, query, encode(codec, data.rows[i], data.scales[i]));
         if (distance != Distance::kDot) {
-          CHECK(std::fabs(got - truth) <= static_cast<double>(codec.error_bound(static_cast<float>(truth))) + 1e-5);
+          CHECK(std::fabs(got - truth) <=
+                static_cast<double>(codec.error_bound(static_cast<float>(truth))) + 1e-5);
         }
         sum += std::fabs(got - truth) / (1 + std::fabs(truth));
       }
@@ -107,14 +114,16 @@ TEST(sq8_keeps_its_error_bound) {
   }
 }
 
-// Integers in a range of 255 are encoded and scored without any error, also those that the sample missed.
+// Integers in a range of 255 are encoded and scored without any error, also those that the sample
+// missed.
 TEST(sq8_is_exact_on_small_integers) {
   Random random(test_seed());
   for (const int low : {0, -128}) {
     std::vector<float> v(200 * 100);
     for (float& x : v) x = static_cast<float>(low + 20 + static_cast<int>(random.below(200)));
     const Rows8 sample(v, 100, Distance::kL2);
-    auto trained = Sq8Codec::train(Distance::kL2, 100, kernels(), sample.rows.data(), sample.scales.data(), 200);
+    auto trained = Sq8Codec::train(Distance::kL2, 100, kernels(), sample.rows.data(),
+                                   sample.scales.data(), 200);
     CHECK_OK(trained);
     const Sq8Codec& codec = *trained.value();
     CHECK(codec.is_integer());
@@ -134,12 +143,14 @@ TEST(sq8_is_exact_on_small_integers) {
   }
 }
 
-// Distances between codes (a row as the query) agree with the distances of what the codes stand for.
+// Distances between codes (a row as the query) agree with the distances of what the codes stand
+// for.
 TEST(sq8_scores_codes_against_codes) {
   Clusters clusters(48, 8, test_seed());
   for (const Distance distance : kAll) {
     const Rows8 data(clusters.draw_many(200), 48, distance);
-    auto trained = Sq8Codec::train(distance, 48, kernels(), data.rows.data(), data.scales.data(), 200);
+    auto trained =
+        Sq8Codec::train(distance, 48, kernels(), data.rows.data(), data.scales.data(), 200);
     CHECK_OK(trained);
     const Sq8Codec& codec = *trained.value();
     PreparedQuery query;
@@ -155,7 +166,8 @@ TEST(sq8_scores_codes_against_codes) {
       codec.prepare_row(a.code.data(), a.factor, &query);
       const auto x = decoded(a);
       const auto y = decoded(b);
-      double truth = exact(distance == Distance::kCosine ? Distance::kL2 : distance, x.data(), 1, y.data(), 1, 48);
+      double truth = exact(distance == Distance::kCosine ? Distance::kL2 : distance, x.data(), 1,
+                           y.data(), 1, 48);
       if (distance == Distance::kCosine) truth /= 2;
       // The weights' rounding is relative to the vectors, not to their distance.
       const double size = std::sqrt(exact(Distance::kDot, x.data(), 1, x.data(), 1, 48) *
@@ -165,7 +177,8 @@ TEST(sq8_scores_codes_against_codes) {
   }
 }
 
-// Constant dimensions, one vast dimension and tiny values train to something that still orders neighbours.
+// Constant dimensions, one vast dimension and tiny values train to something that still orders
+// neighbours.
 TEST(sq8_bears_odd_data) {
   Random random(test_seed());
   for (const float large : {0.0f, 1.0f, 100.0f, 1e6f, 1e-20f}) {
@@ -175,7 +188,8 @@ TEST(sq8_bears_odd_data) {
       v[i] = i % 16 == 3 ? large * std::floor(4 * x) : i % 16 == 5 ? 2.5f : x;
     }
     const Rows8 data(v, 16, Distance::kL2);
-    auto trained = Sq8Codec::train(Distance::kL2, 16, kernels(), data.rows.data(), data.scales.data(), 300);
+    auto trained =
+        Sq8Codec::train(Distance::kL2, 16, kernels(), data.rows.data(), data.scales.data(), 300);
     CHECK_OK(trained);
     PreparedQuery query;
     CHECK_OK(query.reserve(16));
