@@ -13,17 +13,8 @@ import { openSet, selectRows } from '../lib/data.mjs'
  * @param job.set, job.variant, job.rows, job.order  What goes in; see lib/data.mjs.
  * @param job.quantization, job.batchRows            How it goes in.
  * @param job.efs       Values of ef to sweep on the forced graph; none by default.
- * @param job.exact     Measure the exact scan, too.
  */
-export async function run({
-  set: name,
-  variant,
-  rows,
-  order,
-  efs = [],
-  exact = false,
-  ...options
-}) {
+export async function run({ set: name, variant, rows, order, efs = [], ...options }) {
   const set = openSet(name, variant)
   const selected = selectRows(set, { rows, order })
   const { db, collection, figures } = await build(set, selected, options)
@@ -39,7 +30,7 @@ export async function run({
     const batch = await measureBatch(collection, set, selected.truth, { ef, exact: false })
     result.sweep.push({ ef, ...single, batchQps: batch.qps, batchRecall: batch.recall })
   }
-  if (exact) {
+  if (efs.length > 0) {
     const queryCount = Math.min(50, set.queryCount)
     result.exact = measureSearch(collection, set, selected.truth, {
       exact: true,

@@ -22,6 +22,7 @@ import { permutation, uniform } from './random.mjs'
 import { makeSynthetic } from './synthetic.mjs'
 
 export const K = 10
+export const VARIANTS = ['plain', 'rotated', 'scaled']
 const TRUTH_DEPTH = 100
 const TRUTH_SCALED = 10
 const QUERIES_SCALED = 200 // Their truth is brute force in JavaScript.

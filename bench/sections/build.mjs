@@ -1,7 +1,7 @@
 // Build: how fast rows go in, what they weigh, and the recall of what came of it.
 
 import { runJob } from '../lib/child.mjs'
-import { availableSets, K, prepareSets } from '../lib/data.mjs'
+import { availableSets, K, prepareSets, VARIANTS } from '../lib/data.mjs'
 import { number, recall, writeSection } from '../lib/report.mjs'
 
 const JOB = new URL('../jobs/collection.mjs', import.meta.url)
@@ -11,8 +11,8 @@ function configurations(names, rows) {
   const all = []
   for (const set of names) {
     const base = { set, variant: 'plain', rows, order: 'shuffled', quantization: 'sq8' }
-    all.push(base, { ...base, quantization: 'none' })
-    all.push({ ...base, variant: 'rotated' }, { ...base, variant: 'scaled' })
+    all.push({ ...base, quantization: 'none' })
+    for (const variant of VARIANTS) all.push({ ...base, variant })
     if (set === 'sift' || set === 'synthetic') {
       all.push({ ...base, order: 'ordered' })
       all.push({ ...base, batchRows: 1000 })
@@ -23,7 +23,7 @@ function configurations(names, rows) {
 }
 
 export async function run({ sets = availableSets(), rows }) {
-  prepareSets(sets, ['plain', 'rotated', 'scaled'])
+  prepareSets(sets, VARIANTS)
   const results = []
   for (const configuration of configurations(sets, rows)) {
     const { threads, ...job } = configuration

@@ -1,23 +1,19 @@
 // Search: queries per second beside recall, over a sweep of ef on the forced graph.
 
 import { runJob } from '../lib/child.mjs'
-import { availableSets, K, prepareSets } from '../lib/data.mjs'
+import { availableSets, K, prepareSets, VARIANTS } from '../lib/data.mjs'
 import { number, recall, writeSection } from '../lib/report.mjs'
 
 const JOB = new URL('../jobs/collection.mjs', import.meta.url)
 const EFS = [10, 16, 24, 32, 48, 64, 96, 128, 256]
 
 export async function run({ sets = availableSets(), rows }) {
-  prepareSets(sets, ['plain', 'rotated', 'scaled'])
+  prepareSets(sets, VARIANTS)
   const results = []
   for (const set of sets) {
-    for (const [variant, quantization] of [
-      ['plain', 'sq8'],
-      ['plain', 'none'],
-      ['rotated', 'sq8'],
-      ['scaled', 'sq8'],
-    ]) {
-      const job = { set, variant, quantization, rows, efs: EFS, exact: variant === 'plain' }
+    const configurations = [['plain', 'none'], ...VARIANTS.map((variant) => [variant, 'sq8'])]
+    for (const [variant, quantization] of configurations) {
+      const job = { set, variant, quantization, rows, efs: EFS }
       results.push({ ...job, ...(await runJob(JOB, job)) })
       process.stderr.write(`searched ${set} ${variant} ${quantization}\n`)
     }
@@ -56,7 +52,6 @@ function sweepRows({ sweep, exact }) {
     number(point.batchQps),
     recall(point.batchRecall),
   ])
-  if (exact === undefined) return rows
   return [
     ...rows,
     [
