@@ -76,54 +76,50 @@ function isOne(kind: WriteKind, input: unknown): boolean {
   return kind !== 'addBatch' && isOneRecord(input)
 }
 
-/** add, upsert and addBatch, in slices. */
+/** add, upsert and addBatch, in slices. Shapes are judged, and lengths taken, at the call. */
 export class RowsWrite implements StagedWrite<Id | Id[]> {
   readonly #collection: NativeCollection
   readonly #kind: WriteKind
-  readonly #input: unknown
   readonly #isOne: boolean
-  #source: RowSource | undefined
+  readonly #source: RowSource
+  readonly #pace: Pace
   #batch: NativeWriteBatch | undefined
-  #pace: Pace | undefined
   #row = 0
 
   constructor(collection: NativeCollection, kind: WriteKind, input: unknown) {
     this.#collection = collection
     this.#kind = kind
-    this.#input = input
     this.#isOne = isOne(kind, input)
+    this.#source = sourceOf(kind, input, collection)
+    const fit = Math.floor(FIRST_SLICE_FLOATS / Math.max(1, this.#source.dimensions))
+    this.#pace = new Pace(Math.min(FIRST_SLICE_ROWS, fit))
   }
 
   get rows(): number {
-    return this.#source?.rows ?? 0
+    return this.#source.rows
   }
 
   stage(until: number, call: Call | undefined): boolean {
-    if (this.#source === undefined) {
-      this.#source = sourceOf(this.#kind, this.#input, this.#collection)
-      const { rows, dimensions } = this.#source
-      if (rows > 0) this.#batch = begin(this.#collection, this.#kind, this.#source)
-      const fit = Math.floor(FIRST_SLICE_FLOATS / Math.max(1, dimensions))
-      this.#pace = new Pace(Math.min(FIRST_SLICE_ROWS, fit))
-    }
-    const { rows } = this.#source
+    const { rows } = this
+    if (rows === 0) return true
     try {
-      this.#row = (this.#pace as Pace).run(this.#row, rows, until, (from, to) => {
-        this.#source?.stage(this.#batch as NativeWriteBatch, from, to)
+      this.#batch ??= begin(this.#collection, this.#kind, this.#source)
+      const batch = this.#batch
+      this.#row = this.#pace.run(this.#row, rows, until, (from, to) => {
+        this.#source.stage(batch, from, to)
       })
     } catch (error) {
       throw this.#isOne ? withoutRow(error) : error
     }
-    if (rows > 0) call?.staged(this.#row, rows)
+    call?.staged(this.#row, rows)
     return this.#row === rows
   }
 
   async submit(call: Call | undefined): Promise<Id | Id[]> {
-    const source = this.#source as RowSource
     if (this.#batch === undefined) return []
     try {
       const { firstGeneratedId } = await this.#batch.commit(call?.operation)
-      return outcome(this.#isOne, source.result(firstGeneratedId))
+      return outcome(this.#isOne, this.#source.result(firstGeneratedId))
     } catch (error) {
       throw this.#isOne ? withoutRow(error) : error
     }

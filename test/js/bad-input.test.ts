@@ -206,6 +206,7 @@ test('more than 1 024 indexed fields', async () => {
   await db.add({ id: 1, vector: [1, 2], metadata })
   await rejected(() => db.add([{ vector: [1, 2], metadata: { one: 1 } }]), 'ERR_METADATA', {
     row: 0,
+    path: 'one',
   })
   assert.equal(await db.count(), 1)
   await db.close()

@@ -197,7 +197,7 @@ async function clear({ db, model }: Pair): Promise<void> {
   model.records.clear()
 }
 
-const rows = fc.array(row, { maxLength: 12 }).map(unique)
+const rows = fc.array(row, { maxLength: 12, size: 'max' }).map(unique)
 const nothing = fc.constant(undefined)
 const maybeVector = fc.option(vector, { nil: undefined })
 const maybeFilter = fc.option(filter, { nil: undefined })
@@ -210,7 +210,10 @@ const anyStep = fc.oneof(
   { weight: 1, arbitrary: step('addSync', rows, (p, r) => add(p, r, true)) },
   { weight: 3, arbitrary: step('upsert', rows, (p, r) => upsert(p, r, false)) },
   { weight: 2, arbitrary: step('upsertSync', rows, (p, r) => upsert(p, r, true)) },
-  { weight: 3, arbitrary: step('addBatch', fc.array(vector, { maxLength: 20 }), generate) },
+  {
+    weight: 3,
+    arbitrary: step('addBatch', fc.array(vector, { maxLength: 40, size: 'max' }), generate),
+  },
   { weight: 4, arbitrary: step('update', changes, (p, change) => update(p, ...change)) },
   { weight: 3, arbitrary: step('delete', some, remove) },
   { weight: 1, arbitrary: step('deleteMatching', filter, removeMatching) },
@@ -223,11 +226,11 @@ const anyStep = fc.oneof(
 
 test('the engine answers as the plain model does', { timeout: 300_000 }, async () => {
   const seed = Number(process.env.OMEN_SEED ?? 20_261_122)
-  const numRuns = Number(process.env.OMENDB_MODEL_RUNS ?? 120)
+  const numRuns = Number(process.env.OMENDB_MODEL_RUNS ?? 200)
   await fc.assert(
     fc.asyncProperty(
       fc.constantFrom<'sq8' | 'none'>('sq8', 'none'),
-      fc.array(anyStep, { minLength: 5, maxLength: 60 }),
+      fc.array(anyStep, { minLength: 10, maxLength: 60, size: 'max' }),
       async (quantization, steps) => {
         const pair = { db: new DB({ metric: 'l2', dimensions, quantization }), model: new Model() }
         try {
