@@ -188,6 +188,9 @@ Status Collection::Impl::apply_batch(Commit* commit) {
   const std::span<ParsedRecord> parsed(records.data, b.metadata == nullptr ? 0 : b.rows);
   OMEN_TRY(train_if_due(s, b.slots, b.rows));
   OMEN_TRY(reserve_batch(s, b, parsed));
+  // Here, not where the batch is dropped: that may be a thread that must not stall.
+  delete[] b.metadata;
+  b.metadata = nullptr;
   publish_batch(s, commit, old_slots.data, parsed);
   return Status::ok();
 }

@@ -80,7 +80,6 @@ void Graph::attach(uint32_t slot, const Array<uint64_t>& reached, BuildScratch& 
   EdgeRows& rows = layers_[0]->rows;
   uint32_t row[kRowIdsMax];
   uint32_t to = kNoSlot;
-  uint32_t displaced = kNoSlot;
   for (size_t i = 0; i < found.size && to == kNoSlot; ++i) {
     if (rows.read_counted(found.nodes[i], row) < rows.capacity()) to = found.nodes[i];
   }

@@ -93,6 +93,8 @@ Result<ParsedRecord> Columns::parse(std::string_view json) const {
 }
 
 const MetadataBlock* Columns::block(uint32_t slot) const {
+  // A collection whose records have no metadata has no row for them either.
+  if (slot >= block_rows_end_.load(std::memory_order_acquire)) return nullptr;
   return block_at(block_rows_, slot).load(std::memory_order_acquire);
 }
 
@@ -290,7 +292,7 @@ Status Columns::reserve_record(uint32_t slot, ParsedRecord* record) {
 Status Columns::cover_slot(uint32_t slot) {
   if (slot < block_rows_end_) return Status::ok();
   OMEN_TRY(block_rows_.ensure(slot + 1));
-  block_rows_end_ = slot + 1;
+  block_rows_end_.store(slot + 1, std::memory_order_release);
   return Status::ok();
 }
 

@@ -113,7 +113,7 @@ class Columns {
   RetiringPool pool_;            // Columns, chunks, arrays, strings.
   Dictionary dictionary_;
   SlotPages block_rows_;         // A pointer to each slot's block.
-  uint32_t block_rows_end_ = 0;  // Slots covered by block_rows_.
+  std::atomic<uint32_t> block_rows_end_{0};  // Slots covered by block_rows_; those past it have {}.
   std::atomic<ColumnTable*> table_{nullptr};
 };
 

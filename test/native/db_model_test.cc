@@ -277,3 +277,24 @@ TEST(one_thread_builds_the_same_graph_twice) {
   }
   CHECK(answers[0] == answers[1]);
 }
+
+// Records written without metadata read back as {}, also beside others that have some.
+TEST(records_without_metadata_are_empty_objects) {
+  InlineExecutor executor;
+  Fixture fixture(&executor);
+  const auto c = fixture.make(options_of(4, Metric::kL2, Quantization::kSq8));
+  const std::vector<float> v = {1, 0, 0, 0, 0, 1, 0, 0};
+  CHECK_OK(write(*c, kAdd, v.data(), 2, 4, {}));
+  SearchOptions o;
+  o.include = kIncludeMetadata;
+  Rows rows;
+  CHECK_OK(c->search(v.data(), 4, o, &rows));
+  CHECK_EQ(rows.metadata, std::string("[{},{}]"));
+  CHECK_OK(write(*c, kAdd, v.data(), 1, 4, {7}, {"{\"a\":1}"}));
+  CHECK_OK(write(*c, kAdd, v.data(), 1, 4, {8}));
+  IdView ids[2];
+  ids[0].integer = 7;
+  ids[1].integer = 8;
+  CHECK_OK(c->get(ids, 2, kIncludeMetadata, &rows));
+  CHECK_EQ(rows.metadata, std::string("[{\"a\":1},{}]"));
+}
