@@ -407,4 +407,6 @@ export interface NativeAddon {
   testPaused?(point: string): boolean
   /** Test builds only. Lets it go and disarms the point. */
   testRelease?(point: string): void
+  /** Test builds only. Bytes that V8 was told of by this environment. */
+  testReportedBytes?(): number
 }

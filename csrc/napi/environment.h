@@ -49,6 +49,7 @@ class Environment : public std::enable_shared_from_this<Environment> {
 
   // Tells V8 how many bytes this environment's databases hold, if that changed noticeably.
   void report_memory();
+  int64_t reported_bytes() const { return reported_bytes_; }
 
   // The buffer that searchSync writes into, for at least `hits`; see types/native.ts.
   Result<napi_value> grow_scratch(size_t hits);

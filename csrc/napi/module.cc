@@ -84,6 +84,13 @@ napi_value memory_bytes(napi_env env, napi_callback_info) {
 }
 
 #ifdef OMENDB_TEST_POINTS
+napi_value reported_bytes(napi_env env, napi_callback_info info) {
+  const Call call(env, info);
+  napi_value value = nullptr;
+  napi_create_int64(env, call.environment->reported_bytes(), &value);
+  return value;
+}
+
 template <bool (*function)(const char*)>
 napi_value test_point(napi_env env, napi_callback_info info) {
   const Call call(env, info);
@@ -110,6 +117,7 @@ bool define_all(Environment& environment, napi_value exports) {
       {"testArm", test_point<test_point_arm>},
       {"testPaused", test_point<test_point_paused>},
       {"testRelease", test_point<test_point_release>},
+      {"testReportedBytes", reported_bytes},
 #endif
   };
   return define_functions(environment, exports, kFunctions) &&
