@@ -27,6 +27,16 @@ function parsePart(json: string | undefined, hasDates: boolean): JsonPart {
   return part
 }
 
+// Parsing many `{}` costs more than the search of a small collection, and records without metadata
+// are common: their text is known before it comes. By the number of hits.
+const emptyTexts: string[] = []
+
+function isEmptyMetadata(json: string, count: number): boolean {
+  if (count === 0 || count > 100) return false
+  emptyTexts[count] ??= `{"metadata":[${new Array(count).fill('{}').join(',')}]}`
+  return json === emptyTexts[count]
+}
+
 /**
  * Hits without vectors, from the flat arrays of a search. Each shape of hit is made by a literal of
  * its own: this is the fast path of searchSync.
@@ -40,7 +50,7 @@ export function hitsFrom(
   withMetadata: boolean,
 ): AnyRow[] {
   const hits = new Array<AnyRow>(count)
-  if (json === undefined && ids !== undefined) {
+  if (ids !== undefined && (json === undefined || isEmptyMetadata(json, count))) {
     for (let i = 0; i < count; i++) {
       const id = ids[i] as number
       const distance = distances[i] as number
