@@ -51,8 +51,8 @@ function peersTable() {
       `alternating in one run. ${machineLine(run.machine)}.`,
     markdownTable(header, rows),
     '![Recall against queries per second](bench/results/peers.svg)',
-    'Parameters, compiler flags and the whole sweeps: [bench/results/peers.md](bench/results/peers.md). ' +
-      'Run it yourself: `npm run bench:peers`.',
+    'Parameters, compiler flags and the whole sweeps: ' +
+      '[bench/results/peers.md](bench/results/peers.md). Run it yourself: `npm run bench:peers`.',
   ]
 }
 

@@ -1,6 +1,7 @@
 // Corpus: the Markdown documentation of the installed packages, split into paragraphs.
 //
-// Why: it is real text, thousands of paragraphs of it, and it lies on every machine that ran `npm ci`.
+// Why: it is real text, thousands of paragraphs of it, and it lies on every machine that ran `npm
+// ci`.
 // Invariants:
 //   1. The order is fixed: packages, files and paragraphs are taken sorted, never as the disk lists
 //      them.
@@ -53,8 +54,8 @@ export function findMarkdown(folder) {
 }
 
 /**
- * Splits Markdown into paragraphs of plain words, each under the last heading above it. Code blocks,
- * tables, HTML and the addresses of links are left out; list items count as paragraphs.
+ * Splits Markdown into paragraphs of plain words, each under the last heading above it. Code
+ * blocks, tables, HTML and the addresses of links are left out; list items count as paragraphs.
  *
  * @returns {{ heading: string, text: string, words: number }[]}
  */

@@ -1,8 +1,8 @@
 // Lexical embedder: text to 256 floats by hashed words. For demonstration only.
 //
-// Why: the demo must turn text into vectors on any machine, with no model to download. This embedder
-// compares spelling, not meaning: it finds "installing" from "install", and never "car" from
-// "automobile". For real use take a trained model; with transformers.js (`npm i
+// Why: the demo must turn text into vectors on any machine, with no model to download. This
+// embedder compares spelling, not meaning: it finds "installing" from "install", and never "car"
+// from "automobile". For real use take a trained model; with transformers.js (`npm i
 // @huggingface/transformers`) the two functions below become
 //
 //   import { pipeline } from '@huggingface/transformers'
@@ -14,19 +14,19 @@
 //
 // How: words and the character n-grams inside them are features. A feature counts 1 + ln(tf), times
 // its inverse document frequency in the corpus (sublinear tf-idf, Manning et al., "Introduction to
-// Information Retrieval", chapter 6). Each feature owns a vector of random signs, drawn from its hash;
-// a text is the weighted sum, scaled to length 1. Random projection keeps angles up to noise of about
-// 1 / sqrt(dimensions) (Achlioptas 2003).
+// Information Retrieval", chapter 6). Each feature owns a vector of random signs, drawn from its
+// hash; a text is the weighted sum, scaled to length 1. Random projection keeps angles up to noise
+// of about 1 / sqrt(dimensions) (Achlioptas 2003).
 //
 // Invariants:
 //   1. The same seed, corpus and text give the same floats, in every process.
 //   2. A vector has length 1, or is all zeros when the text holds no letter and no digit.
 
 const WORD = /[\p{L}\p{N}]+/gu
-const BUCKETS = 1 << 18 // Document frequencies are kept per hash bucket: 1 MiB, whatever the corpus.
+const BUCKETS = 1 << 18 // Document frequencies are kept per hash bucket: 1 MiB for any corpus.
 const WORD_CHARS_MAX = 32 // Longer runs are hashes and base64, whose n-grams are noise.
 const NGRAMS = [3, 4]
-const NGRAM_WEIGHT = 0.35 // A word has several n-grams; together they weigh about as much as the word.
+const NGRAM_WEIGHT = 0.35 // The n-grams of a word together weigh about as much as the word.
 
 /** FNV-1a over UTF-16 code units, from a start value that separates the kinds of feature. */
 function hash(text, start) {

@@ -26,7 +26,8 @@ export function clip(text, chars) {
 }
 
 /**
- * A bar for one long step: `bar.show(done)` as often as wanted, then `bar.finish('what came of it')`.
+ * A bar for one long step: `bar.show(done)` as often as wanted, then `bar.finish('what came of
+ * it')`.
  */
 export function progressBar(label, total, stream = process.stdout) {
   const cells = 24
@@ -34,7 +35,8 @@ export function progressBar(label, total, stream = process.stdout) {
   const draw = (done, note) => {
     const filled = total === 0 ? cells : Math.round((cells * Math.min(done, total)) / total)
     const bar = '█'.repeat(filled) + '░'.repeat(cells - filled)
-    return `${label.padEnd(10)} ${bar} ${String(done).padStart(String(total).length)}/${total} ${note}`
+    const count = String(done).padStart(String(total).length)
+    return `${label.padEnd(10)} ${bar} ${count}/${total} ${note}`
   }
   return {
     show(done) {

@@ -1,5 +1,5 @@
-// Churn: every record replaced once by another vector, beside a collection that only ever held the new
-// vectors.
+// Churn: every record replaced once by another vector, beside a collection that only ever held the
+// new vectors.
 
 import { addRows, build, bytesPerVector, measureSearch, unreachable } from '../lib/collections.mjs'
 import { openSet, selectRows } from '../lib/data.mjs'

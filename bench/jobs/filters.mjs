@@ -61,7 +61,7 @@ function fieldCases(metadata, field) {
   return cases.filter((_, i) => texts.indexOf(texts[i]) === i)
 }
 
-/** Values whose counts add up to about `target`: the largest that still fit, one after the other. */
+/** Values whose counts add up to about `target`: always the largest that still fits. */
 function valuesNear(counts, target) {
   counts.sort((a, b) => b[1] - a[1])
   const values = []

@@ -1,7 +1,8 @@
 // Child: one measurement in a process of its own.
 //
-// Why: a fresh process makes resident memory, CPU time and the width of the thread pool figures of one
-// collection alone, and a crash of one engine is a line in the table instead of the end of the run.
+// Why: a fresh process makes resident memory, CPU time and the width of the thread pool figures of
+// one collection alone, and a crash of one engine is a line in the table instead of the end of the
+// run.
 
 import { fork } from 'node:child_process'
 

@@ -1,4 +1,5 @@
-// Collections: building one from a set and measuring searches on it, for the sections and the peers.
+// Collections: building one from a set and measuring searches on it, for the sections and the
+// peers.
 
 import { DB } from 'omendb'
 import { K } from './data.mjs'

@@ -3,8 +3,8 @@
 // Why: decompressing and rotating 60 000 x 784 takes longer than most measurements, and every child
 // process needs the same floats.
 // Sets: `sift`, `mnist` and `wordnet` from OMENDB_DATA (by default ../shared/data; its README tells
-// the format). Where they are absent, `synthetic`: clusters of low intrinsic dimension, seeded, with
-// its own exact truth. Variants of a set:
+// the format). Where they are absent, `synthetic`: clusters of low intrinsic dimension, seeded,
+// with its own exact truth. Variants of a set:
 //   plain    the values as stored;
 //   rotated  under a fixed seeded orthogonal transform: the same truth, but real floats instead of
 //            small integers, for which a scalar quantiser may be lossless by luck;
@@ -85,8 +85,8 @@ export function prepareSets(names, variants = ['plain']) {
  * @param options.order  'ordered' (as the set stores them) or 'shuffled'.
  * @param options.skip   Leave out that many rows of the sample's random order first: two samples
  *   with disjoint `skip` and `rows` share no row.
- * @returns {{ ids: Float64Array, vectors: Float32Array, truth: Int32Array }} truth: set.queryCount x
- *   K row numbers among the chosen rows.
+ * @returns {{ ids: Float64Array, vectors: Float32Array, truth: Int32Array }} truth: set.queryCount
+ *   x K row numbers among the chosen rows.
  */
 export function selectRows(set, { rows, order = 'shuffled', skip = 0, seed = 7 } = {}) {
   const total = set.base.length / set.dimensions
@@ -178,9 +178,9 @@ function transformed(name, variant, part) {
 }
 
 /**
- * Rotates every row by layers of random plane rotations: each layer pairs all dimensions at random and
- * turns each pair by a random angle. A product of rotations is orthogonal; after 2 log2(n) layers
- * every output mixes every input.
+ * Rotates every row by layers of random plane rotations: each layer pairs all dimensions at random
+ * and turns each pair by a random angle. A product of rotations is orthogonal; after 2 log2(n)
+ * layers every output mixes every input.
  */
 function rotate(rows, n) {
   const layers = 2 * Math.ceil(Math.log2(n))

@@ -1,11 +1,12 @@
 // Exact answers: the reference that every recall figure is measured against.
 //
-// Why: a library must not grade itself. Distances here are computed in JavaScript from the floats that
-// were stored, never taken from the engine under test.
+// Why: a library must not grade itself. Distances here are computed in JavaScript from the floats
+// that were stored, never taken from the engine under test.
 // Invariants:
 //   1. Distances are sums in double of float32 values.
-//   2. A hit counts when its true distance is at most that of the true k-th neighbour (with a slack of
-//      one millionth for rounding), so equal distances are equal answers; an id counts once.
+//   2. A hit counts when its true distance is at most that of the true k-th neighbour (with a
+//      slack of one millionth for rounding), so equal distances are equal answers; an id counts
+//      once.
 
 /** Lengths of all rows, for cosine; undefined for l2, which needs none. */
 export function rowLengths({ metric, base, dimensions }) {

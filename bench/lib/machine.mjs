@@ -48,5 +48,6 @@ export function describeMachine() {
 }
 
 export function machineLine({ cpu, cores, flags, node, commit, date }) {
-  return `${cpu}, ${cores} cores (${flags.join(' ')}), Node ${node}, commit ${commit}, ${date.slice(0, 10)}`
+  const where = `${cpu}, ${cores} cores (${flags.join(' ')}), Node ${node}`
+  return `${where}, commit ${commit}, ${date.slice(0, 10)}`
 }

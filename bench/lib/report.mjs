@@ -42,7 +42,8 @@ export function writeSection(name, { title, notes = [], tables, data }) {
     .map(({ caption, header, rows }) => `### ${caption}\n\n${markdownTable(header, rows)}`)
     .join('\n\n')
   const remarks = notes.map((note) => `- ${note}`).join('\n')
-  const markdown = `## ${title}\n\n${machineLine(machine)}\n\n${body}\n${remarks === '' ? '' : `\n${remarks}\n`}`
+  const parts = [`## ${title}`, machineLine(machine), body, ...(remarks === '' ? [] : [remarks])]
+  const markdown = `${parts.join('\n\n')}\n`
   console.log(`\n${markdown}`)
   writeResult(`${name}.json`, `${JSON.stringify({ section: name, machine, ...data }, null, 2)}\n`)
   writeResult(`${name}.md`, markdown)

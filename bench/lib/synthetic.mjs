@@ -1,5 +1,6 @@
-// Synthetic set: for machines without the real ones. A mixture of clusters of low intrinsic dimension,
-// as embeddings have; uniform noise would make every index look bad in ways no real data does.
+// Synthetic set: for machines without the real ones. A mixture of clusters of low intrinsic
+// dimension, as embeddings have; uniform noise would make every index look bad in ways no real
+// data does.
 
 import { normal, uniform } from './random.mjs'
 

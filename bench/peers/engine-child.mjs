@@ -2,8 +2,8 @@
 //
 // Why: memory and CPU time are then its own, a crash ends one line of the table, and the parent can
 // alternate the engines: every engine is measured under the same noise.
-// Messages: { do: 'build' }, { do: 'search', ef, queries }, { do: 'close' }; each is answered by one
-// { result } or { error }.
+// Messages: { do: 'build' }, { do: 'search', ef, queries }, { do: 'close' }; each is answered by
+// one { result } or { error }.
 
 import { K, openSet, selectRows } from '../lib/data.mjs'
 import { recallOf } from '../lib/exact.mjs'

@@ -1,8 +1,8 @@
 // Plot: recall against queries per second as an SVG made by hand, so that it needs no library.
 //
-// The recall axis is logarithmic in what is missed (1 - recall): from 0.99 to 0.999 is as hard as from
-// 0.9 to 0.99, and takes as much room. Up and to the right is better. Each line carries its name, so
-// that nobody has to tell colours apart.
+// The recall axis is logarithmic in what is missed (1 - recall): from 0.99 to 0.999 is as hard as
+// from 0.9 to 0.99, and takes as much room. Up and to the right is better. Each line carries its
+// name, so that nobody has to tell colours apart.
 
 import { machineLine } from '../lib/machine.mjs'
 
@@ -17,6 +17,15 @@ const TICKS = [0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999]
 const COLOURS = ['#0072b2', '#56b4e9', '#d55e00', '#009e73', '#e69f00', '#cc79a7', '#555555']
 const MISSED_MAX = 0.4
 const MISSED_MIN = 0.0005 // Recall 1 has no place on a logarithmic axis: it sits at the right edge.
+
+const STYLE = [
+  'text{font:13px system-ui,sans-serif;fill:#333}',
+  '.grid{stroke:#ddd;stroke-width:1}',
+  '.lead{stroke-width:0.8;stroke-dasharray:2 3}',
+  '.small{font-size:11px;fill:#666}',
+].join('')
+const SUBTITLE =
+  'Single queries on one thread through JavaScript, k 10. Up and to the right is better.'
 
 const escaped = (text) => text.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;')
 
@@ -85,12 +94,15 @@ function labelHeights(ends) {
 function line({ name, points }, { x, y }, { colour, labelY }) {
   const at = points.map(({ recall, qps }) => [x(recall).toFixed(1), y(qps).toFixed(1)])
   const last = at[at.length - 1]
+  const edge = WIDTH - RIGHT
   const path = at.map(([px, py]) => `${px},${py}`).join(' ')
   return [
     `<polyline points="${path}" fill="none" stroke="${colour}" stroke-width="2.5"/>`,
     ...at.map(([px, py]) => `<circle cx="${px}" cy="${py}" r="3.5" fill="${colour}"/>`),
-    `<line x1="${last[0]}" y1="${last[1]}" x2="${WIDTH - RIGHT + 10}" y2="${labelY - 4}" stroke="${colour}" stroke-width="0.8" stroke-dasharray="2 3"/>`,
-    `<text x="${WIDTH - RIGHT + 14}" y="${labelY}" style="fill:${colour};font-weight:600">${escaped(name)}</text>`,
+    `<line class="lead" x1="${last[0]}" y1="${last[1]}" x2="${edge + 10}" y2="${labelY - 4}"`,
+    `  stroke="${colour}"/>`,
+    `<text x="${edge + 14}" y="${labelY}" style="fill:${colour};font-weight:600">`,
+    `  ${escaped(name)}</text>`,
   ]
 }
 
@@ -103,20 +115,24 @@ export function plot(run, results) {
   const scale = scales(series)
   const heights = labelHeights(series.map(({ points }) => scale.y(points.at(-1).qps) + 4))
   const title = `${run.set}, ${run.rows.toLocaleString('en')} vectors: recall against speed`
+  const machine = escaped(machineLine(run.machine))
+  const centre = (LEFT + WIDTH - RIGHT) / 2
   const middle = (TOP + HEIGHT - BOTTOM) / 2
   return `${[
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" width="${WIDTH}" height="${HEIGHT}" role="img" aria-label="${escaped(title)}">`,
-    '<style>text{font:13px system-ui,sans-serif;fill:#333}.grid{stroke:#ddd;stroke-width:1}.small{font-size:11px;fill:#666}</style>',
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" width="${WIDTH}"`,
+    `  height="${HEIGHT}" role="img" aria-label="${escaped(title)}">`,
+    `<style>${STYLE}</style>`,
     `<rect width="${WIDTH}" height="${HEIGHT}" fill="#fff"/>`,
     `<text x="${LEFT}" y="26" style="font-size:17px;font-weight:600">${escaped(title)}</text>`,
-    `<text x="${LEFT}" y="46" class="small">Single queries on one thread through JavaScript, k 10. Up and to the right is better.</text>`,
+    `<text x="${LEFT}" y="46" class="small">${SUBTITLE}</text>`,
     ...axes(scale),
-    `<text x="${(LEFT + WIDTH - RIGHT) / 2}" y="${HEIGHT - BOTTOM + 40}" text-anchor="middle">recall@10</text>`,
-    `<text transform="translate(18 ${middle}) rotate(-90)" text-anchor="middle">queries per second</text>`,
+    `<text x="${centre}" y="${HEIGHT - BOTTOM + 40}" text-anchor="middle">recall@10</text>`,
+    `<text transform="translate(18 ${middle}) rotate(-90)" text-anchor="middle">`,
+    '  queries per second</text>',
     ...series.flatMap((one, i) =>
       line(one, scale, { colour: COLOURS[i % COLOURS.length], labelY: heights[i] }),
     ),
-    `<text x="${LEFT}" y="${HEIGHT - 14}" class="small">${escaped(machineLine(run.machine))}</text>`,
+    `<text x="${LEFT}" y="${HEIGHT - 14}" class="small">${machine}</text>`,
     '</svg>',
   ].join('\n')}\n`
 }

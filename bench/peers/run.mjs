@@ -3,10 +3,11 @@
 // Options: --set sift|mnist|wordnet|synthetic, --rows N (100 000), --rounds N of searches (5),
 // --build-rounds N (3), --threads N (2), --engines omendb,hnswlib-node.
 // The peers are a package of their own (bench/peers/package.json), installed by the first run with
-// `npm ci`; users of omendb never get them. An engine that does not install or fails is a line in the
-// table, not the end of the run.
-// Method: every build is a fresh process; all engines build once per round, one after the other. Then
-// the processes stay, and each round asks every engine in turn for every ef. Medians over rounds.
+// `npm ci`; users of omendb never get them. An engine that does not install or fails is a line in
+// the table, not the end of the run.
+// Method: every build is a fresh process; all engines build once per round, one after the other.
+// Then the processes stay, and each round asks every engine in turn for every ef. Medians over
+// rounds.
 
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'

@@ -36,9 +36,9 @@ export function summarise({ name, builds, sweep, absent }) {
 }
 
 /**
- * Queries per second at a recall: between the two points of the sweep around it, linear in recall and
- * in the logarithm of the speed. `atLeast` when even the smallest ef finds more, undefined when the
- * largest finds less.
+ * Queries per second at a recall: between the two points of the sweep around it, linear in recall
+ * and in the logarithm of the speed. `atLeast` when even the smallest ef finds more, undefined
+ * when the largest finds less.
  */
 export function speedAt(sweep, target) {
   const points = [...sweep].sort((a, b) => a.ef - b.ef)
@@ -128,14 +128,14 @@ function speed(value) {
 
 function method({ rounds, 'build-rounds': buildRounds, m, efConstruction }) {
   return [
-    `- Build: vectors per second, median of ${buildRounds} fresh processes ± half the range; CPU s: of the`,
-    '  build with the most threads. Where an engine builds on one thread only, the other column is empty.',
+    `- Build: vectors per second, median of ${buildRounds} fresh processes ± half the range; CPU s: of`,
+    '  the build with the most threads. An engine that builds on one thread only has no second rate.',
     `- Speeds: single queries per second on one thread at recall@10 of 0.90, 0.95 and 0.99, k 10,`,
-    `  interpolated over the sweep of ef; medians of ${rounds} rounds that alternate the engines. ≥: the`,
-    '  smallest ef already finds more. recall: distances against exact truth, ties count as found.',
+    `  interpolated over the sweep of ef; medians of ${rounds} rounds that alternate the engines.`,
+    '- ≥: the smallest ef already finds more. Recall against exact truth, ties count as found.',
     '- p50, p99, CPU us (per query): at the smallest ef of the sweep that reaches 0.95.',
     '- bytes/vector: growth of resident memory during the build, after garbage collection.',
-    `- Graphs: m ${m}, efConstruction ${efConstruction}. The machine is shared and noisy: compare ratios.`,
+    `- Graphs: m ${m}, efConstruction ${efConstruction}. On a shared machine compare ratios.`,
   ].join('\n')
 }
 

@@ -35,10 +35,10 @@ export async function run({ sets = availableSets(), rows }) {
   writeSection('build', {
     title: 'Build',
     notes: [
-      'One `addBatch` with all rows unless a batch size is given; threads: the pool of the process.',
+      'One `addBatch` with all rows unless a batch size is given. threads: of the pool.',
       `recall@${K} with default options (ef 64), against exact truth; ties count as found.`,
       '`bytes` from stats(): all, and all but originals; `resident`: growth of the process.',
-      '`scaled`: the dimension of largest variance times 100; `rotated`: the same data as real floats.',
+      'scaled: the dimension of largest variance times 100; rotated: the same data as real floats.',
     ],
     tables: [{ caption: 'Vectors per second', header: HEADER, rows: results.map(row) }],
     data: { results },

@@ -1,4 +1,5 @@
-// Event loop: how long it stands still while many rows are added, above an equal CPU load without OmenDB.
+// Event loop: how long it stands still while many rows are added, above an equal CPU load without
+// OmenDB.
 
 import { runJob } from '../lib/child.mjs'
 import { availableSets, prepareSets } from '../lib/data.mjs'

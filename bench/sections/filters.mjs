@@ -1,5 +1,5 @@
-// Filters: recall and speed from half of the rows passing down to a thousandth, by real fields, by a
-// random one, and by fields that correlate with the query.
+// Filters: recall and speed from half of the rows passing down to a thousandth, by real fields, by
+// a random one, and by fields that correlate with the query.
 
 import { runJob } from '../lib/child.mjs'
 import { availableSets, K, prepareSets } from '../lib/data.mjs'
@@ -35,7 +35,8 @@ export async function run({ sets, rows = ROWS }) {
   writeSection('filters', {
     title: 'Filtered search',
     notes: [
-      `recall@${K} against the exact truth of each filter; ties count as found. ef 64, one query at a time.`,
+      `recall@${K} against the exact truth of each filter; ties count as found.`,
+      'ef 64, one query at a time.',
       'planned: what a user gets; graph: `exact: false`; exact: `exact: true`.',
       'first: the first query, with nothing about the filter cached.',
       'correlated: the share nearest the query passes; anticorrelated: the share farthest from it.',

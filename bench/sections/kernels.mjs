@@ -1,7 +1,8 @@
-// Kernels: nanoseconds per call of every distance kernel, per instruction set that this machine has.
+// Kernels: nanoseconds per call of every distance kernel, per instruction set that this machine
+// has.
 //
-// The program is C++ (bench/native/kernels_bench.cc): through N-API one call costs more than a kernel.
-// It is compiled here from the engine's own source list, with what a release build uses.
+// The program is C++ (bench/native/kernels_bench.cc): through N-API one call costs more than a
+// kernel. It is compiled here from the engine's own source list, with what a release build uses.
 
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, readFileSync } from 'node:fs'
@@ -28,7 +29,8 @@ export async function run() {
   const { program, compiler } = compile()
   const text = execFileSync(program, { encoding: 'utf8' }).trimEnd()
   const machine = describeMachine()
-  const markdown = `## Kernels\n\n${machineLine(machine)}\n\n${compiler}\n\n\`\`\`text\n${text}\n\`\`\`\n`
+  const fenced = `\`\`\`text\n${text}\n\`\`\`\n`
+  const markdown = ['## Kernels', machineLine(machine), compiler, fenced].join('\n\n')
   console.log(`\n${markdown}`)
   const data = { section: 'kernels', machine, compiler, lines: text.split('\n') }
   writeResult('kernels.json', `${JSON.stringify(data, null, 2)}\n`)

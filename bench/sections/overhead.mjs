@@ -1,6 +1,6 @@
-// Overhead: what JavaScript adds to a search. The native time is what explain() reports for the very
-// same queries (nativeNs, taken inside the engine); a search in an empty collection, which has nothing
-// to do, is the second opinion.
+// Overhead: what JavaScript adds to a search. The native time is what explain() reports for the
+// very same queries (nativeNs, taken inside the engine); a search in an empty collection, which
+// has nothing to do, is the second opinion.
 
 import { Bench } from 'tinybench'
 import { build, DB, queryAt } from '../lib/collections.mjs'
@@ -54,7 +54,7 @@ export async function run({ sets, rows = ROWS }) {
   writeSection('overhead', {
     title: 'Overhead of JavaScript',
     notes: [
-      `${set.name}, ${number(rows)} rows, k ${K}, ef ${EF}, one query at a time, tinybench. Medians.`,
+      `${set.name}, ${number(rows)} rows, k ${K}, ef ${EF}, one query at a time, by tinybench.`,
       'native: the median of explain().nativeNs over the same queries; overhead: the difference.',
     ],
     tables: [

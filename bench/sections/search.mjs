@@ -26,7 +26,11 @@ export async function run({ sets = availableSets(), rows }) {
       `recall@${K} against exact truth; ties count as found. ef \`exact\`: the exact scan.`,
     ],
     tables: results.map((result) => ({
-      caption: `${result.set}, ${result.variant} floats, ${result.quantization}, ${number(result.rows)} rows`,
+      caption: [
+        `${result.set}, ${result.variant} floats`,
+        result.quantization,
+        `${number(result.rows)} rows`,
+      ].join(', '),
       header: [
         'ef',
         `recall@${K}`,

@@ -1,5 +1,5 @@
-// hnswlib-node: one thread through its JavaScript interface; vectors must be plain arrays, so queries
-// are turned into arrays before the clock starts, and rows while they are added.
+// hnswlib-node: one thread through its JavaScript interface; vectors must be plain arrays, so
+// queries are turned into arrays before the clock starts, and rows while they are added.
 
 import { createRequire } from 'node:module'
 import { versionOf } from './version.mjs'

@@ -9,7 +9,7 @@ export function about({ quantization }, { m, efConstruction }) {
   return {
     version,
     build: 'node-gyp, -O3, kernels chosen at run time',
-    parameters: `${quantization}, m ${m}, efConstruction ${efConstruction}, searchSync, include none`,
+    parameters: `${quantization}, m ${m}, efConstruction ${efConstruction}, searchSync`,
   }
 }
 

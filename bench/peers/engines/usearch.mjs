@@ -13,7 +13,7 @@ export function about({ quantization }, { m, efConstruction }) {
   return {
     version: versionOf('usearch'),
     build: 'the prebuilt binary in the package',
-    parameters: `${quantization}, connectivity ${m}, expansion_add ${efConstruction}, one search thread`,
+    parameters: `${quantization}, connectivity ${m}, expansion_add ${efConstruction}, one thread`,
   }
 }
 

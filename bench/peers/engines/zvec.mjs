@@ -13,7 +13,7 @@ export function about(_options, { m, efConstruction }) {
   return {
     version: versionOf('@zvec/zvec'),
     build: 'the prebuilt binary in the package',
-    parameters: `float32, HNSW m ${m}, ef_construction ${efConstruction}, querySync, no fields; on disk`,
+    parameters: `float32, HNSW m ${m}, efConstruction ${efConstruction}, querySync, on disk`,
   }
 }
 
