@@ -138,6 +138,7 @@ async function main() {
   }
   install()
   prepareSets([values.set])
+  const machine = describeMachine() // Before the run: others may commit meanwhile.
   const base = { set: values.set, rows: numbers.rows, m: M, efConstruction: EF_CONSTRUCTION }
   const entries = await buildAll(engines, base, {
     rounds: numbers['build-rounds'],
@@ -146,7 +147,7 @@ async function main() {
   await searchAll(entries, numbers.rounds)
   await Promise.all(entries.map((entry) => entry.engine?.close()))
 
-  const run = { ...base, ...numbers, machine: describeMachine() }
+  const run = { ...base, ...numbers, machine }
   const results = entries.map(summarise)
   const suffix = values.set === 'sift' ? '' : `-${values.set}`
   const text = markdown(run, results)

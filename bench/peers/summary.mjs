@@ -128,8 +128,8 @@ function speed(value) {
 
 function method({ rounds, 'build-rounds': buildRounds, m, efConstruction }) {
   return [
-    `- Build: vectors per second, median of ${buildRounds} fresh processes ± half the range; CPU s: of`,
-    '  the build with the most threads. An engine that builds on one thread only has no second rate.',
+    `- Build: vectors per second, median of ${buildRounds} fresh processes ± half the range.`,
+    '  CPU s: of the build with the most threads. Some interfaces build on one thread only.',
     `- Speeds: single queries per second on one thread at recall@10 of 0.90, 0.95 and 0.99, k 10,`,
     `  interpolated over the sweep of ef; medians of ${rounds} rounds that alternate the engines.`,
     '- ≥: the smallest ef already finds more. Recall against exact truth, ties count as found.',
