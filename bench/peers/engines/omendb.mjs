@@ -8,7 +8,7 @@ export function about({ quantization }, { m, efConstruction }) {
   const { version } = JSON.parse(readFileSync(`${ROOT}package.json`, 'utf8'))
   return {
     version,
-    build: `${process.env.OMENDB_ADDON ?? 'npm run build (node-gyp, -O3)'}; kernels chosen at run time`,
+    build: process.env.OMENDB_ADDON === undefined ? 'npm run build: node-gyp, -O3' : 'OMENDB_ADDON',
     parameters: `${quantization}, m ${m}, efConstruction ${efConstruction}, searchSync`,
   }
 }
