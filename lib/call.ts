@@ -96,7 +96,7 @@ export class Call {
     else this.#tell(Math.floor((rows + rows * (done / total)) / 2), rows)
   }
 
-  // The callback is the caller's: what it throws is an uncaught error of theirs, as in any listener.
+  // The callback is the caller's: what it throws is an uncaught error, as in any listener.
   #tell(done: number, total: number): void {
     if (done <= this.#told) return
     this.#told = done

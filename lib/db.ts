@@ -57,8 +57,8 @@ export class DB<M extends object = Metadata> extends RecordMethods<M> implements
    *   them closes. Left out: it belongs to this handle.
    * @param options.maxMemoryBytes  Bytes that all collections may take. Default: no limit.
    * @param options.metric  As the other options of a collection: of the collection `default`.
-   * @throws {OmenError} ERR_NATIVE if the addon cannot be loaded; ERR_OPTIONS if the living database
-   *   of this name has other options; ERR_ARGUMENT, ERR_UNSUPPORTED.
+   * @throws {OmenError} ERR_NATIVE if the addon cannot be loaded; ERR_OPTIONS if the living
+   *   database of this name has other options; ERR_ARGUMENT, ERR_UNSUPPORTED.
    */
   constructor(options?: MemoryOptions) {
     const { collection, ...database } = readMemory(options)

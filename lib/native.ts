@@ -32,8 +32,8 @@ function load(): NativeAddon {
     throw new OmenError(
       'ERR_NATIVE',
       `cannot load OmenDB's native part for ${process.platform}-${process.arch}, Node ` +
-        `${process.versions.node}${file ? ` from ${file}` : ''}: ${reason}. Reinstall omendb; in a ` +
-        'checkout, run `npm run build`; a bundler must leave `omendb` external.',
+        `${process.versions.node}${file ? ` from ${file}` : ''}: ${reason}. Reinstall omendb; in ` +
+        'a checkout, run `npm run build`; a bundler must leave `omendb` external.',
       { cause },
     )
   }

@@ -54,8 +54,8 @@ export interface Records<M extends object = Metadata> {
   /**
    * Stores many vectors: a list of them under generated ids, or a Batch. As `add` otherwise.
    *
-   * @param vectors  `Float32Array[]`, `number[][]`, or `{ ids?, vectors, metadata? }` with vectors as
-   *   a list or one flat array of `rows * dimensions` floats.
+   * @param vectors  `Float32Array[]`, `number[][]`, or `{ ids?, vectors, metadata? }` with vectors
+   *   as a list or one flat array of `rows * dimensions` floats.
    */
   addBatch(vectors: Vectors | Batch<M>, options?: WriteOptions): Promise<Id[]>
   /**

@@ -44,7 +44,7 @@ export type Vector = NumericArray | TensorLike
 export type Vectors = readonly Vector[] | NumericArray | TensorLike
 
 /** Metadata of a collection whose type was not given: any object of JSON values and Dates. */
-// biome-ignore lint/suspicious/noExplicitAny: an untyped collection must not force casts on reading.
+// biome-ignore lint/suspicious/noExplicitAny: an untyped collection forces no casts on reading.
 export type Metadata = { [key: string]: any }
 
 /** The part of AbortSignal that is used: one from Node, a browser or a polyfill will do. */

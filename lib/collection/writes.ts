@@ -1,7 +1,7 @@
 /**
  * Writes: what stages and submits for add, upsert, update, delete, clear and optimize.
  *
- * Each comes in two ways over the same parts: in slices through a WriteQueue, or all at once (Sync).
+ * Each comes in two ways over the same parts: in slices through a WriteQueue, or at once (Sync).
  */
 
 import type {
