@@ -22,8 +22,13 @@ enum class StagedKind : uint8_t { kVectors, kIds, kMetadata, kKindCount };
 
 struct BatchObject final : HandleMember {
   BatchObject(const Subject& subject, std::unique_ptr<WriteBatch> b, Commit::Kind k)
-      : environment(subject.environment), handle(subject.handle), collection(subject.collection),
-        batch(std::move(b)), rows(batch->rows()), dimensions(batch->dimensions()), kind(k) {
+      : environment(subject.environment),
+        handle(subject.handle),
+        collection(subject.collection),
+        batch(std::move(b)),
+        rows(batch->rows()),
+        dimensions(batch->dimensions()),
+        kind(k) {
     join(*handle);
   }
   void give_back(Disposal* disposal) override {

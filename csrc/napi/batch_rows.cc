@@ -124,9 +124,10 @@ Status stage_row(napi_env env, Staging& staging, uint64_t row, napi_value value)
   }
   uint32_t length = 0;
   if (napi_get_array_length(env, value, &length) != napi_ok) {
-    return Status::error(ErrorCode::kVector,
-                         "row " + std::to_string(row) + " must be a Float32Array, a Float64Array "
-                             "or an array of numbers, not " + describe(env, value))
+    return Status::error(ErrorCode::kVector, "row " + std::to_string(row) +
+                                                 " must be a Float32Array, a Float64Array "
+                                                 "or an array of numbers, not " +
+                                                 describe(env, value))
         .with_row(static_cast<int64_t>(row));
   }
   if (length != staging.dimensions()) return wrong_length(row, length, staging.dimensions());
@@ -219,8 +220,8 @@ Status stage_metadata(const Call& call) {
   const ListKind list{StagedKind::kMetadata, "metadata"};
   return for_each_element(call, staging, list, [&](napi_value value, uint64_t row) {
     if (is_undefined(call.env, value)) return Status::ok();
-    OMEN_TRY(read_text(call.env, value, {"metadata", kMetadataBytesMax, ErrorCode::kMetadata},
-                       &text));
+    OMEN_TRY(
+        read_text(call.env, value, {"metadata", kMetadataBytesMax, ErrorCode::kMetadata}, &text));
     return staging.batch->stage_metadata(row, text);
   });
 }

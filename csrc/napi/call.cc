@@ -20,10 +20,10 @@ std::string describe_object(napi_env env, napi_value value) {
   if (napi_is_array(env, value, &is) == napi_ok && is) return "an array";
   if (napi_is_typedarray(env, value, &is) == napi_ok && is) {
     TypedArray array;
-    static const char* const kNames[] = {
-        "Int8Array",    "Uint8Array",  "Uint8ClampedArray", "Int16Array",
-        "Uint16Array",  "Int32Array",  "Uint32Array",       "Float32Array",
-        "Float64Array", "BigInt64Array", "BigUint64Array"};
+    static const char* const kNames[] = {"Int8Array",     "Uint8Array",    "Uint8ClampedArray",
+                                         "Int16Array",    "Uint16Array",   "Int32Array",
+                                         "Uint32Array",   "Float32Array",  "Float64Array",
+                                         "BigInt64Array", "BigUint64Array"};
     if (read_typed_array(env, value, &array) && static_cast<size_t>(array.type) < 11) {
       return std::string("a ") + kNames[array.type];
     }
@@ -38,12 +38,18 @@ std::string describe(napi_env env, napi_value value) {
   napi_valuetype type = napi_undefined;
   if (value == nullptr || napi_typeof(env, value, &type) != napi_ok) return "nothing";
   switch (type) {
-    case napi_undefined: return "undefined";
-    case napi_null: return "null";
-    case napi_symbol: return "a symbol";
-    case napi_function: return "a function";
-    case napi_external: return "an external";
-    case napi_object: return describe_object(env, value);
+    case napi_undefined:
+      return "undefined";
+    case napi_null:
+      return "null";
+    case napi_symbol:
+      return "a symbol";
+    case napi_function:
+      return "a function";
+    case napi_external:
+      return "an external";
+    case napi_object:
+      return describe_object(env, value);
     case napi_boolean: {
       bool flag = false;
       napi_get_value_bool(env, value, &flag);

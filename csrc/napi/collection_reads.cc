@@ -164,18 +164,12 @@ class CheckRequest final : public Request {
 
 std::span<const Member> read_methods() {
   static constexpr Member kMethods[] = {
-      {"getSync", sync_method<GetRequest>},
-      {"get", async_method<GetRequest, 2>},
-      {"hasSync", sync_method<HasRequest>},
-      {"has", async_method<HasRequest, 1>},
-      {"countSync", sync_method<CountRequest>},
-      {"count", async_method<CountRequest, 1>},
-      {"scrollSync", sync_method<ScrollRequest>},
-      {"scroll", async_method<ScrollRequest, 4>},
-      {"statsSync", sync_method<StatsRequest>},
-      {"stats", async_method<StatsRequest, 0>},
-      {"checkSync", sync_method<CheckRequest>},
-      {"check", async_method<CheckRequest, 0>},
+      {"getSync", sync_method<GetRequest>},       {"get", async_method<GetRequest, 2>},
+      {"hasSync", sync_method<HasRequest>},       {"has", async_method<HasRequest, 1>},
+      {"countSync", sync_method<CountRequest>},   {"count", async_method<CountRequest, 1>},
+      {"scrollSync", sync_method<ScrollRequest>}, {"scroll", async_method<ScrollRequest, 4>},
+      {"statsSync", sync_method<StatsRequest>},   {"stats", async_method<StatsRequest, 0>},
+      {"checkSync", sync_method<CheckRequest>},   {"check", async_method<CheckRequest, 0>},
   };
   return kMethods;
 }

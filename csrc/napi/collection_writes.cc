@@ -72,8 +72,7 @@ class UpdateRequest final : public CommitRequest {
     OMEN_TRY(read_unset(call, arguments[3], &commit_.unset));
     if (!is_undefined(call.env, arguments[2])) {
       OMEN_TRY(read_text(call.env, arguments[2],
-                         {"metadata", kMetadataBytesMax, ErrorCode::kMetadata},
-                         &commit_.metadata));
+                         {"metadata", kMetadataBytesMax, ErrorCode::kMetadata}, &commit_.metadata));
     }
     if (!is_undefined(call.env, arguments[1])) {
       TypedArray vector;
@@ -143,8 +142,8 @@ Result<napi_value> begin(const Call& call) {
                                                      " dimensions; 1 to 16384 are possible");
   }
   const SliceTimer timer(*call.environment);
-  OMEN_ASSIGN(auto batch, subject->collection->begin_write(
-                              rows, static_cast<uint32_t>(dimensions)));
+  OMEN_ASSIGN(auto batch,
+              subject->collection->begin_write(rows, static_cast<uint32_t>(dimensions)));
   call.environment->report_memory();
   const auto how = kind == 0 ? Commit::Kind::kAdd : Commit::Kind::kUpsert;
   return make_write_batch(*subject, std::move(batch), how);

@@ -9,7 +9,7 @@
 namespace omen::napi {
 namespace {
 
-constexpr size_t kNameBytesMax = 512;          // Of a database.
+constexpr size_t kNameBytesMax = 512;  // Of a database.
 constexpr size_t kCollectionNameBytesMax = 64;
 constexpr size_t kSchemaBytesMax = size_t{1} << 20;
 

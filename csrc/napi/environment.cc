@@ -267,8 +267,8 @@ Result<napi_value> Environment::grow_scratch(size_t hits) {
   napi_ref reference = nullptr;
   if (napi_create_arraybuffer(env_, 8 + 12 * capacity, &data, &buffer) != napi_ok ||
       napi_create_reference(env_, buffer, 1, &reference) != napi_ok) {
-    return Status::error(ErrorCode::kMemory, "cannot allocate a buffer for " +
-                                                 std::to_string(hits) + " hits");
+    return Status::error(ErrorCode::kMemory,
+                         "cannot allocate a buffer for " + std::to_string(hits) + " hits");
   }
   if (scratch_ != nullptr) napi_delete_reference(env_, scratch_);
   scratch_ = reference;

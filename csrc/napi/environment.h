@@ -48,6 +48,7 @@ class Environment : public std::enable_shared_from_this<Environment> {
   napi_value rejected(const Status& status);
 
   // Tells V8 how many bytes this environment's databases hold, if that changed noticeably.
+  // After writes, closes and finalizers; what upkeep on the pool frees later is told by the next.
   void report_memory();
   int64_t reported_bytes() const { return reported_bytes_; }
 
@@ -60,7 +61,9 @@ class Environment : public std::enable_shared_from_this<Environment> {
   };
   Scratch scratch() const;
 
-  void count_slice_ns(uint64_t ns) { if (ns > slice_ns_max_) slice_ns_max_ = ns; }
+  void count_slice_ns(uint64_t ns) {
+    if (ns > slice_ns_max_) slice_ns_max_ = ns;
+  }
   uint64_t slice_ns_max(bool reset);
 
   // Classes whose objects only native code makes.

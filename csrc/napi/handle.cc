@@ -64,7 +64,8 @@ void HandleMember::leave() {
 }
 
 Status Handle::check_open() const {
-  if (!closed_) [[likely]] return Status::ok();
+  if (!closed_) [[likely]]
+    return Status::ok();
   return Status::error(ErrorCode::kClosed, "the database is closed; open it again to go on");
 }
 

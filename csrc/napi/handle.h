@@ -83,11 +83,11 @@ class Handle : public std::enable_shared_from_this<Handle> {
 
   std::shared_ptr<Database> database_;
   bool closed_ = false;
-  bool disposing_ = false;                 // On the pool now.
-  std::unique_ptr<Disposal> disposal_;     // From refuse() until it goes to the pool.
-  std::vector<napi_deferred> closing_;     // Promises of close().
+  bool disposing_ = false;              // On the pool now.
+  std::unique_ptr<Disposal> disposal_;  // From refuse() until it goes to the pool.
+  std::vector<napi_deferred> closing_;  // Promises of close().
   HandleMember* members_ = nullptr;
-  std::mutex mutex_;                       // Guards in_flight_.
+  std::mutex mutex_;  // Guards in_flight_.
   std::condition_variable idle_;
   size_t in_flight_ = 0;
 };

@@ -13,9 +13,8 @@ Status make(const Call& call, napi_callback_info info) {
   if (!is_construction(call, info)) return argument_error("IdList is made with new");
   OMEN_TRY(tag_object(call.env, call.self, kTag));
   auto store = std::make_unique<IdStore>();
-  const bool bound = wrap_self(call, store.get(), [](napi_env, void* data, void*) {
-    delete static_cast<IdStore*>(data);
-  });
+  const bool bound = wrap_self(
+      call, store.get(), [](napi_env, void* data, void*) { delete static_cast<IdStore*>(data); });
   if (!bound) return argument_error("cannot bind an IdList to this object");
   store.release();
   return Status::ok();

@@ -15,7 +15,8 @@ constexpr uint64_t kScopeElements = 256;
 Status bad_id(napi_env env, napi_value value) {
   return Status::error(ErrorCode::kId,
                        "an id must be a string of 1 to 512 bytes, an integer from 0 to 2^53-1, or "
-                       "a bigint from 0 to 2^64-1, not " + describe(env, value));
+                       "a bigint from 0 to 2^64-1, not " +
+                           describe(env, value));
 }
 
 Status id_of_number(double number, uint64_t* out) {
@@ -26,9 +27,9 @@ Status id_of_number(double number, uint64_t* out) {
       return Status::ok();
     }
   }
-  return Status::error(ErrorCode::kId,
-                       "a number as an id must be an integer from 0 to 2^53-1, not " +
-                           std::to_string(number));
+  return Status::error(
+      ErrorCode::kId,
+      "a number as an id must be an integer from 0 to 2^53-1, not " + std::to_string(number));
 }
 
 // Whether a string of JavaScript's is not well-formed UTF-16.
@@ -38,8 +39,8 @@ bool has_lone_surrogate(napi_env env, napi_value value) {
   napi_get_value_string_utf16(env, value, units, sizeof units / sizeof units[0], &length);
   for (size_t i = 0; i < length; ++i) {
     if (units[i] < 0xD800 || units[i] > 0xDFFF) continue;
-    const bool paired = units[i] < 0xDC00 && i + 1 < length && units[i + 1] >= 0xDC00 &&
-                        units[i + 1] <= 0xDFFF;
+    const bool paired =
+        units[i] < 0xDC00 && i + 1 < length && units[i + 1] >= 0xDC00 && units[i + 1] <= 0xDFFF;
     if (!paired) return true;
     ++i;
   }
@@ -195,8 +196,8 @@ Status read_ids(napi_env env, const IdRange& range, IdSink* sink) {
     if (range.to > UINT32_MAX) return argument_error("the range of ids is past the array's end");
     return read_array_ids(env, range, sink);
   }
-  return Status::error(ErrorCode::kId, "ids must be an array or a typed array, not " +
-                                           describe(env, range.ids));
+  return Status::error(ErrorCode::kId,
+                       "ids must be an array or a typed array, not " + describe(env, range.ids));
 }
 
 Status append_ids(napi_env env, const IdRange& range, IdStore* out) {

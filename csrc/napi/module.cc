@@ -26,8 +26,7 @@ void pin_library() {
   static const char anchor = 0;
 #ifdef _WIN32
   HMODULE module = nullptr;
-  constexpr DWORD kFlags =
-      GET_MODULE_HANDLE_EX_FLAG_PIN | GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS;
+  constexpr DWORD kFlags = GET_MODULE_HANDLE_EX_FLAG_PIN | GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS;
   GetModuleHandleExA(kFlags, &anchor, &module);
 #else
   Dl_info library{};
@@ -68,8 +67,8 @@ napi_value slice_ns_max(napi_env env, napi_callback_info info) {
   bool reset = false;
   if (!is_undefined(env, call.arguments[0]) &&
       napi_get_value_bool(env, call.arguments[0], &reset) != napi_ok) {
-    call.environment->throw_status(argument_error("reset must be a boolean, not " +
-                                                  describe(env, call.arguments[0])));
+    call.environment->throw_status(
+        argument_error("reset must be a boolean, not " + describe(env, call.arguments[0])));
     return nullptr;
   }
   napi_value value = nullptr;

@@ -31,9 +31,8 @@ Status make(const Call& call, napi_callback_info info) {
     }
   }
   OMEN_TRY(tag_object(call.env, call.self, kTag));
-  const bool bound = wrap_self(call, state.get(), [](napi_env, void* data, void*) {
-    delete static_cast<State*>(data);
-  });
+  const bool bound = wrap_self(
+      call, state.get(), [](napi_env, void* data, void*) { delete static_cast<State*>(data); });
   if (!bound) return argument_error("cannot bind an Operation to this object");
   state.release();
   return Status::ok();

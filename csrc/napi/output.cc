@@ -35,9 +35,12 @@ Status set_array(ObjectOut* object, const char* name, Result<ArrayOut> array, co
 
 size_t element_bytes(napi_typedarray_type type) {
   switch (type) {
-    case napi_float64_array: return 8;
-    case napi_uint8_array: return 1;
-    default: return 4;
+    case napi_float64_array:
+      return 8;
+    case napi_uint8_array:
+      return 1;
+    default:
+      return 4;
   }
 }
 
@@ -74,8 +77,8 @@ Result<ArrayOut> make_array(napi_env env, napi_typedarray_type type, size_t leng
   napi_value buffer = nullptr;
   if (napi_create_arraybuffer(env, length * element_bytes(type), &out.data, &buffer) != napi_ok ||
       napi_create_typedarray(env, type, length, buffer, 0, &out.value) != napi_ok) {
-    return Status::error(ErrorCode::kMemory, "cannot allocate an array of " +
-                                                 std::to_string(length) + " elements");
+    return Status::error(ErrorCode::kMemory,
+                         "cannot allocate an array of " + std::to_string(length) + " elements");
   }
   return out;
 }
@@ -215,9 +218,12 @@ napi_value make_plan(napi_env env, const Plan& plan) {
 
 const char* metric_name(Metric metric) {
   switch (metric) {
-    case Metric::kCosine: return "cosine";
-    case Metric::kL2: return "l2";
-    case Metric::kDot: return "dot";
+    case Metric::kCosine:
+      return "cosine";
+    case Metric::kL2:
+      return "l2";
+    case Metric::kDot:
+      return "dot";
   }
   return "";
 }

@@ -152,8 +152,8 @@ Status FilterIn::read(const Call& call, size_t index, const Subject& subject) {
   if (is_undefined(call.env, call.arguments[index])) return Status::ok();
   given_ = true;
   cache_ = subject.filters;
-  return read_text(call.env, call.arguments[index],
-                   {"filter", kFilterBytesMax, ErrorCode::kFilter}, &text_);
+  return read_text(call.env, call.arguments[index], {"filter", kFilterBytesMax, ErrorCode::kFilter},
+                   &text_);
 }
 
 Status FilterIn::parse(const Collection& collection) {

@@ -20,8 +20,8 @@ void Mailbox::post(AsyncOp* op) {
       last_ = op;
       // The call only signals the event loop. Under the mutex, so that close() cannot come between
       // the look at closed_ and the use of the function.
-      if (!woken_) woken_ = napi_call_threadsafe_function(wakeup_, nullptr,
-                                                          napi_tsfn_nonblocking) == napi_ok;
+      if (!woken_)
+        woken_ = napi_call_threadsafe_function(wakeup_, nullptr, napi_tsfn_nonblocking) == napi_ok;
       return;
     }
   }

@@ -44,8 +44,7 @@ class SearchRequest final : public Request {
     return Status::ok();
   }
   Result<napi_value> answer(Environment& environment) override {
-    return make_rows(environment.env(), rows_,
-                     {RowsKind::kHits, in_.options.include, dimensions_});
+    return make_rows(environment.env(), rows_, {RowsKind::kHits, in_.options.include, dimensions_});
   }
 
  private:
@@ -82,8 +81,8 @@ class BatchRequest final : public Request {
     uint64_t count = 0, dimensions = 0;
     OMEN_TRY(queries_.read(call, 0, "queries"));
     OMEN_TRY(read_integer(call.env, call.arguments[1], {"count", 0, kBatchRowsMax}, &count));
-    OMEN_TRY(read_integer(call.env, call.arguments[2], {"dimensions", 0, kDimensionsMax},
-                          &dimensions));
+    OMEN_TRY(
+        read_integer(call.env, call.arguments[2], {"dimensions", 0, kDimensionsMax}, &dimensions));
     OMEN_TRY(in_.read(call, 3, subject));
     if (count * dimensions != queries_.length()) {
       return Status::error(ErrorCode::kDimensions,
@@ -91,9 +90,9 @@ class BatchRequest final : public Request {
                                std::to_string(count) + " x " + std::to_string(dimensions));
     }
     if (count * in_.options.k > kBatchHitsMax) {
-      return Status::error(ErrorCode::kLimit, "queries x k must be at most " +
-                                                  std::to_string(kBatchHitsMax) +
-                                                  "; split the batch");
+      return Status::error(
+          ErrorCode::kLimit,
+          "queries x k must be at most " + std::to_string(kBatchHitsMax) + "; split the batch");
     }
     counts_.resize(count);
     dimensions_ = dimensions;
@@ -126,7 +125,8 @@ struct FastIn {
 
   Status read(const Call& call, size_t first) {
     subject = unwrap_self<Subject>(call);
-    if (subject == nullptr) [[unlikely]] return not_ours();
+    if (subject == nullptr) [[unlikely]]
+      return not_ours();
     OMEN_TRY(subject->handle->check_open());
     OMEN_TRY(read_floats(call.env, call.arguments[0], "query", &query));
     OMEN_TRY(read_search_options(call, first, &options));
@@ -157,8 +157,8 @@ Result<napi_value> search_to_scratch(const Call& call) {
     return argument_error("scratch(k) must come before a search for that many hits");
   }
   Rows& rows = environment.rows;
-  OMEN_TRY(in.subject->collection->search(static_cast<const float*>(in.query.data),
-                                          in.query.length, in.options, &rows));
+  OMEN_TRY(in.subject->collection->search(static_cast<const float*>(in.query.data), in.query.length,
+                                          in.options, &rows));
   const size_t count = rows.ids.size();
   OMEN_ASSERT(count <= in.options.k);
   const bool with_ids = !fits_numbers(rows);
@@ -200,9 +200,9 @@ Result<napi_value> search_to_arrays(const Call& call) {
   }
   size_t count = 0;
   auto* integers = static_cast<uint64_t*>(ids.data);
-  OMEN_TRY(in.subject->collection->search_into(
-      static_cast<const float*>(in.query.data), in.query.length, in.options, integers,
-      static_cast<float*>(distances.data), &count));
+  OMEN_TRY(in.subject->collection->search_into(static_cast<const float*>(in.query.data),
+                                               in.query.length, in.options, integers,
+                                               static_cast<float*>(distances.data), &count));
   if (ids.type == napi_float64_array) {
     for (size_t i = 0; i < count; ++i) {
       if (integers[i] > kSafeIntegerMax) {
@@ -220,7 +220,8 @@ Result<napi_value> search_to_arrays(const Call& call) {
 }
 
 napi_value returned(const Call& call, const Result<napi_value>& result) {
-  if (result.is_ok()) [[likely]] return result.value();
+  if (result.is_ok()) [[likely]]
+    return result.value();
   call.environment->throw_status(result.status());
   return nullptr;
 }

@@ -1,8 +1,8 @@
-// An environment that ends in the middle of an operation ends cleanly: no signal, no hang, the right
-// exit code; and a main thread goes on working when one of its workers ended so.
+// An environment that ends in the middle of an operation ends cleanly: no signal, no hang, the
+// right exit code; and a main thread goes on working when one of its workers ended so.
 //
-// Why: work runs on threads that outlive the environment that asked for it. Each operation is held at
-// a pause point that only test builds have, so that it is known to be in flight.
+// Why: work runs on threads that outlive the environment that asked for it. Each operation is held
+// at a pause point that only test builds have, so that it is known to be in flight.
 // OMENDB_REPEAT: how often each case runs (3; the soak: 20).
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'

@@ -162,6 +162,8 @@ test('V8 is told of the bytes of the databases', async () => {
   assert.ok(Math.abs(told - bytes) < 256 << 10, `${told} of ${bytes} bytes`)
   await database.close()
   await allFreed()
+  // What upkeep on the pool held past the close is told with the next call.
+  open().database.closeSync()
   assert.ok((addon.testReportedBytes?.() ?? 1e9) < 256 << 10)
 })
 

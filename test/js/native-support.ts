@@ -9,7 +9,7 @@ export const root = path.resolve(__dirname, '../..')
 /** The addon that lib/ would load in a checkout. */
 export const addonPath = process.env.OMENDB_ADDON ?? path.join(root, 'build/Release/omendb.node')
 
-/** The addon with pause points: OMENDB_ADDON if it has them, else that of the test-points preset. */
+/** The addon with pause points: OMENDB_ADDON if it has them, else the test-points preset's. */
 export function pausingAddonPath(): string {
   const given = process.env.OMENDB_ADDON
   if (given !== undefined && loadAddon(given).testArm !== undefined) return given
