@@ -1,6 +1,6 @@
 // Writes the package's entry files beside what tsc emitted, one set for each public subpath.
 //
-// Why: there is one implementation, CommonJS in dist/lib. The ESM facade re-exports its very objects,
+// Why: there is one implementation, CommonJS in dist/lib. The ESM facade re-exports its objects,
 // so that an OmenError from `require` is `instanceof` the imported one, and each module system gets
 // declarations of its own kind. A subpath is public when package.json exports it; nothing else
 // knows the list.

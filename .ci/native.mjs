@@ -1,4 +1,5 @@
-// Builds one CMake preset into out/<preset> and runs its C++ tests: node .ci/native.mjs asan [-R name]
+// Builds one CMake preset into out/<preset> and runs its C++ tests:
+//   node .ci/native.mjs asan [-R name]
 //
 // cmake-js drives the configuration where it is installed, plain CMake otherwise; the presets of
 // CMakePresets.json decide everything else. Arguments after the preset go to ctest, except

@@ -28,7 +28,7 @@ export const ERROR_CODES = Object.freeze({
   ERR_EXISTS: info(409, 6, 'Use upsert to replace, or another id or name.'),
   ERR_DUPLICATE: info(400, 3, 'Give each id of a batch once.'),
   ERR_NOT_FOUND: info(404, 5, 'Check the id or name; create it first.'),
-  ERR_METADATA: info(400, 3, "Pass JSON values and dates without '.' or leading '$' in keys."),
+  ERR_METADATA: info(400, 3, "Pass JSON values and dates; no '.' or leading '$' in keys."),
   ERR_FILTER: info(400, 3, 'Correct the filter at the path that the message names.'),
   ERR_OPTIONS: info(409, 9, 'Leave the option out, or give the stored value.'),
   ERR_CLOSED: info(409, 9, 'Open the database again.'),

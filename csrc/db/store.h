@@ -2,8 +2,8 @@
 //
 // Why: all of it lives and dies together. clear() swaps in a new Store and retires the old one
 // whole; a reader under a pin keeps the Store it took.
-// A slot's life: allocated and filled by a WriteBatch (state 0, invisible) -> committed (kLive: ids,
-// columns, codes and order are written before) -> linked into the graph -> replaced or deleted
+// A slot's life: allocated and filled by a WriteBatch (state 0, invisible) -> committed (kLive:
+// ids, columns, codes and order are written before) -> linked into the graph -> replaced or deleted
 // (kMarked) -> consolidated: unlinked, waited for, freed (state 0).
 // Invariants (Collection::check looks at them):
 //   1. What a slot holds is written before its number is published anywhere, and never changed in

@@ -9,14 +9,15 @@ import { DB } from 'omendb'
 
 const root = path.resolve(__dirname, '../..')
 
-/** What a fresh process answers under OMENDB_SIMD=name: the set in use, or the code of its error. */
+/** What a fresh process answers under OMENDB_SIMD=name: the set in use, or its error's code. */
 function setOf(name: string): string {
   const script = `
     const { DB } = require('omendb')
     try {
       const db = new DB({ dimensions: 8 })
       db.addBatchSync([new Float32Array(8).fill(1)])
-      process.stdout.write(db.statsSync().simd + ' ' + db.searchSync(new Float32Array(8).fill(1)).length)
+      const hits = db.searchSync(new Float32Array(8).fill(1))
+      process.stdout.write(db.statsSync().simd + ' ' + hits.length)
     } catch (error) {
       process.stdout.write(error.code)
     }`

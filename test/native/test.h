@@ -3,7 +3,8 @@
 // Why: the tests must build wherever a C++ compiler and CMake exist and nothing else does.
 //   TEST(rows_keep_their_address) { CHECK_EQ(page.row(3), before); }
 // One executable per *_test.cc. Arguments are parts of names: only the tests that contain one of
-// them run. The last line of the output is "N passed, N failed"; the exit status is 1 if any failed.
+// them run. The last line of the output is "N passed, N failed"; the exit status is 1 if any
+// failed.
 // Invariants:
 //   1. A failed CHECK is counted and the test goes on; a failed REQUIRE ends it.
 //   2. A test that made no check, and was not skipped, fails: it protects nothing.
@@ -129,7 +130,8 @@ inline uint64_t test_seed() {
   uint64_t seed = hash_bytes(name, std::strlen(name));
   if (const char* given = std::getenv("OMEN_SEED"); given && *given) {
     if (std::strcmp(given, "random") == 0) {
-      static const uint64_t drawn = (uint64_t{std::random_device()()} << 32) ^ std::random_device()();
+      static const uint64_t drawn =
+          (uint64_t{std::random_device()()} << 32) ^ std::random_device()();
       seed = drawn ^ seed;
     } else {
       seed = std::strtoull(given, nullptr, 0);
@@ -145,7 +147,9 @@ inline uint64_t test_seed() {
 
 // An assertion of the engine aborts: say which test it was.
 inline void on_abort(int) {
-  if (run().current) std::printf("not ok - %s (aborted)\n0 passed, 1 failed\n", run().current->name);
+  if (run().current) {
+    std::printf("not ok - %s (aborted)\n0 passed, 1 failed\n", run().current->name);
+  }
   std::fflush(stdout);
   std::signal(SIGABRT, SIG_DFL);
   std::abort();
