@@ -1,6 +1,7 @@
 // README.md and docs/: what they show works, and what they point to is there.
 //
-// Why: the first thing a user does is to copy the example. It runs here as it stands, and must print
+// Why: the first thing a user does is to copy the example. It runs here as it stands, and must
+// print
 // what the page says it prints.
 
 import assert from 'node:assert/strict'
