@@ -144,6 +144,8 @@ void Collection::Impl::link_queued(Commit* first) {
   if (s == nullptr || to_link_.empty()) return;
   const uint32_t* slots = to_link_.data();
   const size_t count = to_link_.size();
+  // Here, not while the rows were staged: that was on a thread that must not stall.
+  s->vectors.collapse(s->high_water());
   const auto link = [&](size_t begin, size_t end, unsigned worker) {
     const EpochDomain::Pin pin = epochs.pin();
     for (size_t i = begin; i < end; ++i) {

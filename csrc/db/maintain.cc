@@ -46,7 +46,7 @@ Status Collection::Impl::train_if_due(Store& s, const uint32_t* fresh, size_t fr
   auto codes = std::unique_ptr<CodeSet>(
       new (std::nothrow) CodeSet(&account, std::move(codec), rows, next_serial_));
   if (!codes) return Status::error(ErrorCode::kMemory, "no memory for codes");
-  if (Status status = codes->ensure(high); !status.is_ok()) {
+  if (Status status = codes->ensure(std::max(high, 1u)); !status.is_ok()) {
     return old == nullptr ? status : Status::ok();
   }
   ++next_serial_;

@@ -38,6 +38,10 @@ Status commit_block(std::byte* start, size_t bytes);
 // Asks for 2 MiB pages; the bounds are multiples of kHugePageBytes. A hint: no result.
 void advise_huge(std::byte* start, size_t bytes);
 
+// Asks that what [start, start + bytes) holds be moved to 2 MiB pages now; multiples of
+// kHugePageBytes. A hint: where the system cannot, small pages go on serving.
+void collapse_huge(std::byte* start, size_t bytes);
+
 // Zeroed memory, 64-byte aligned: from the heap, or from 2 MiB on a mapped block whose whole huge
 // pages are advised. free_bytes takes the same `bytes`; null is ignored.
 Result<std::byte*> allocate_bytes(size_t bytes);

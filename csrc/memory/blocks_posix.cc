@@ -67,6 +67,14 @@ void advise_huge(std::byte* start, size_t bytes) {
 #endif
 }
 
+void collapse_huge(std::byte* start, size_t bytes) {
+  advise_huge(start, bytes);
+#if defined(__linux__)
+  constexpr int kCollapse = 25;  // MADV_COLLAPSE, Linux 6.1; older headers lack it.
+  (void)madvise(start, bytes, kCollapse);
+#endif
+}
+
 }  // namespace omen
 
 #endif

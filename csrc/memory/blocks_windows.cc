@@ -68,6 +68,8 @@ Status commit_block(std::byte* start, size_t bytes) {
 
 void advise_huge(std::byte*, size_t) {}
 
+void collapse_huge(std::byte*, size_t) {}
+
 }  // namespace omen
 
 #endif

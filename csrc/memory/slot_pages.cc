@@ -25,8 +25,8 @@ Status broken(int invariant, const std::string& what) {
 
 }  // namespace
 
-SlotPages::SlotPages(MemoryAccount* account, Use use, size_t stride)
-    : account_(account), use_(use), stride_(stride) {
+SlotPages::SlotPages(MemoryAccount* account, Use use, size_t stride, Paging paging)
+    : account_(account), use_(use), stride_(stride), paging_(paging) {
   OMEN_ASSERT(account != nullptr && stride > 0 && stride <= kStrideMax);
   const size_t rows = std::bit_floor(kExtentBytesMax / stride);
   shift_ = static_cast<uint32_t>(std::countr_zero(rows));
@@ -142,11 +142,28 @@ Status SlotPages::add_extents(uint32_t first, uint32_t rows) {
 Status SlotPages::use_extent(std::byte* extent, uint32_t index, size_t committed) {
   OMEN_TRY(commit_block(extent, committed));
   // The advice covers parts that are not committed yet: they cost nothing before they are touched.
+  if (paging_ == Paging::kAtCollapse) return Status::ok();
   if (index > 0 || committed > kHugePageBytes) advise_huge(extent, huge_part(extent_bytes()));
   return Status::ok();
 }
 
+void SlotPages::collapse(uint32_t rows) {
+  if (paging_ != Paging::kAtCollapse || rows == 0) return;
+  for (uint32_t index = collapsed_rows_ >> shift_; index <= (rows - 1) >> shift_; ++index) {
+    const uint32_t start = index << shift_;
+    const auto filled = [&](uint32_t end) {
+      const uint32_t in_extent = end <= start ? 0 : std::min(end - start, mask_ + 1);
+      return static_cast<size_t>(in_extent) * stride_ / kHugePageBytes * kHugePageBytes;
+    };
+    const size_t from = filled(collapsed_rows_);
+    const size_t to = std::max(from, filled(rows));
+    if (to > from) collapse_huge(row(start) + from, to - from);
+  }
+  collapsed_rows_ = std::max(collapsed_rows_, rows);
+}
+
 void SlotPages::release_all() {
+  collapsed_rows_ = 0;
   std::byte** entries = table();
   if (entries == nullptr) return;
   for (uint32_t i = 0; i < extents_for(asked_rows_); ++i) unmap_block(entries[i], extent_bytes());

@@ -64,14 +64,22 @@ class SlotPages {
     }
   };
 
+  // When rows come to lie in huge pages. At their first touch is best for who reads them, but that
+  // touch clears 2 MiB at once, milliseconds on some machines: rows that a thread fills which must
+  // not stall (the host's event loop) take small pages first, and collapse() moves them.
+  enum class Paging : uint8_t { kAtTouch, kAtCollapse };
+
   // `stride` bytes a row: 1 to 8 MiB. Allocates nothing.
-  SlotPages(MemoryAccount* account, Use use, size_t stride);
+  SlotPages(MemoryAccount* account, Use use, size_t stride, Paging paging = Paging::kAtTouch);
   ~SlotPages() { release_all(); }
   SlotPages(const SlotPages&) = delete;
   SlotPages& operator=(const SlotPages&) = delete;
 
   // Makes rows 0 to `rows` - 1 usable. All or nothing: ERR_MEMORY leaves everything as it was.
   Status ensure(uint32_t rows);
+  // Moves the whole huge pages below `rows` that are not huge yet; for kAtCollapse. One caller at a
+  // time, beside readers and ensure().
+  void collapse(uint32_t rows);
   // Gives everything back; the object can be used again.
   void release_all();
 
@@ -116,6 +124,8 @@ class SlotPages {
   MemoryAccount* const account_;
   const Use use_;
   const size_t stride_;
+  const Paging paging_;
+  uint32_t collapsed_rows_ = 0;
   uint32_t shift_ = 0;
   uint32_t mask_ = 0;
   uint32_t asked_rows_ = 0;  // The largest ensure() that succeeded.

@@ -282,3 +282,24 @@ TEST(slot_allocator_is_compact) {
   CHECK_EQ(slots.free_count(), 1000000);
   CHECK_OK(slots.validate());
 }
+
+// Moving filled rows to huge pages keeps every row's address and bytes, whatever was filled when.
+TEST(collapsed_rows_keep_address_and_contents) {
+  MemoryBudget budget;
+  MemoryAccount account(&budget);
+  SlotPages pages(&account, Use::kVectors, 784, SlotPages::Paging::kAtCollapse);
+  std::vector<std::byte*> addresses;
+  for (uint32_t rows = 1; rows < 30000; rows = rows * 3 + 1000) {
+    CHECK_OK(pages.ensure(rows));
+    for (auto slot = static_cast<uint32_t>(addresses.size()); slot < rows; ++slot) {
+      addresses.push_back(pages.row(slot));
+      std::memset(pages.row(slot), static_cast<int>(slot % 251), 784);
+    }
+    pages.collapse(rows);
+    CHECK_OK(pages.validate());
+    for (uint32_t slot = 0; slot < rows; ++slot) {
+      CHECK(pages.row(slot) == addresses[slot]);
+      CHECK_EQ(static_cast<int>(pages.row(slot)[783]), static_cast<int>(slot % 251));
+    }
+  }
+}
