@@ -15,7 +15,8 @@
     ],
     'cflags!': ['-fexceptions'],
     'cflags_cc!': ['-fexceptions', '-frtti', '-std=gnu++17', '-std=gnu++20'],
-    'cflags': ['-O3', '-Wall', '-Wextra', '-Wno-unused-parameter', '-fvisibility=hidden'],
+    # No fusing behind our back: a code computed on one processor must be the same on another.
+    'cflags': ['-O3', '-ffp-contract=off', '-Wall', '-Wextra', '-Wno-unused-parameter', '-fvisibility=hidden'],
     'cflags_cc': ['-std=c++20', '-fno-exceptions', '-fno-rtti', '-fvisibility-inlines-hidden'],
     'conditions': [
       # Pinned at load: Node unloads an addon that only workers used while its threads still run.
