@@ -128,6 +128,7 @@ struct Collection::Impl {
   Status scan(Store& s, Query& q);
   Status walk(Store& s, Query& q);
   Status rerank(Store& s, Query& q);
+  size_t count_matching(const Query& q, const SearchScratch& g) const;
   // Drops what is no hit any more, after writes that raced the search; returns whether all stood.
   bool confirm(Store& s, Query& q);
   Status filter_rows(Store& s, const Filter& filter, std::shared_ptr<const CachedRows>* out);

@@ -19,7 +19,8 @@ struct Collection::Impl::Query {
   std::shared_ptr<const CachedRows> rows;  // nullptr: all live records.
   uint64_t matches = 0;
   Route route = Route::kScan;
-  uint64_t rows_limit = 0;  // Work after which a filtered walk gives up for a scan.
+  uint32_t matching_min = 0;  // A plain walk that meets fewer matches runs against the filter.
+  uint64_t rows_limit = 0;    // Work after which a filtered walk gives up for a scan.
   Plan plan;
 
   bool accepts(uint32_t slot) const { return rows == nullptr || rows->rows.contains(slot); }

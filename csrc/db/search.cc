@@ -113,6 +113,12 @@ Status Collection::Impl::rerank(Store& s, Query& q) {
   return Status::ok();
 }
 
+size_t Collection::Impl::count_matching(const Query& q, const SearchScratch& g) const {
+  size_t count = 0;
+  for (size_t i = 0; i < g.pool_size; ++i) count += q.accepts(g.pool_ids[i] & kNodeMask) ? 1 : 0;
+  return count;
+}
+
 Status Collection::Impl::walk(Store& s, Query& q) {
   QueryScratch& scratch = *q.scratch;
   OMEN_TRY(scratch.graph.reserve(s.high_water(), q.ef));
@@ -129,6 +135,9 @@ Status Collection::Impl::walk(Store& s, Query& q) {
       }
     } else {
       s.graph.search(scorer, q.ef, scratch.graph);
+      if (q.matching_min > 0 && count_matching(q, scratch.graph) < q.matching_min) {
+        scratch.graph.pool_size = 0;  // What matches is elsewhere: the scan answers.
+      }
     }
     return Status::ok();
   };
