@@ -14,8 +14,9 @@ constexpr double kRowsPerHop = 14;    // Unvisited neighbours of an expanded nod
 constexpr double kDescentRows = 200;  // Upper layers.
 constexpr double kBridgeNs = 25;      // Reading the row of a neighbour that does not match.
 // Below this share, matching nodes two hops apart hang together too loosely: a walk among them
-// stays where it began. On WordNet it found 0.78 to 0.93 of the neighbours at 10 %, and no faster than a
-// scan; at 3 % and less the parts are not even connected (a node has some 300 within two hops).
+// stays where it began. On WordNet it found 0.78 to 0.93 of the neighbours at 10 %, and no
+// faster than a scan; at 3 % and less the parts are not even connected (a node has some 300
+// within two hops).
 constexpr double kBridgedShareMin = 0.15;
 // Reading rows of nodes that do not match costs more than the rows scored say: measured.
 constexpr double kBridgedFactor = 3;
