@@ -125,7 +125,6 @@ class Store::BuildSpace final : public Space {
  public:
   explicit BuildSpace(const Store& store) : store_(store), codes_(store.codes()) {}
   std::unique_ptr<SlotScorer> make_slot_scorer() const override;
-  bool has_signed_distances() const override { return store_.metric() == Metric::kDot; }
 
  private:
   const Store& store_;

@@ -39,8 +39,6 @@ class Space {
   virtual ~Space() = default;
   // nullptr when there is no memory.
   virtual std::unique_ptr<SlotScorer> make_slot_scorer() const = 0;
-  // The diversity prune multiplies distances by alpha, which wants them to be positive.
-  virtual bool has_signed_distances() const = 0;
 };
 
 }  // namespace omen

@@ -39,7 +39,6 @@ class TinySpace final : public Space {
   std::unique_ptr<SlotScorer> make_slot_scorer() const override {
     return std::make_unique<Scorer>(*this);
   }
-  bool has_signed_distances() const override { return false; }
 };
 
 struct Tiny {
