@@ -1,10 +1,12 @@
 // engine_bench: build and search of one set through db::Collection, without JavaScript.
 //
 //   engine_bench DIR [metric=l2|cosine|dot] [codec=sq8|none] [n=ROWS] [batch=ROWS] [m=16] [efc=128]
+//                [churn=ROWS]
 //
 // DIR holds base.f32, query.f32 (row-major) and gt.i32 (100 ids a query). Prints the build rate,
 // then for each ef recall@10, queries per second of thread CPU time, rows scored and hops; last,
-// bytes per vector.
+// bytes per vector. With churn, every id first holds another row's vector, and all are replaced in
+// upserts of so many rows before the search.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -64,7 +66,8 @@ void check(const omen::Status& status) {
 int main(int argc, char** argv) {
   if (argc < 2) {
     std::fprintf(stderr,
-                 "usage: engine_bench DIR [metric=l2] [codec=sq8] [n=] [batch=] [m=] [efc=]\n");
+                 "usage: engine_bench DIR [metric=l2] [codec=sq8] [n=] [batch=] [m=] [efc=] "
+                 "[churn=]\n");
     return 2;
   }
   const std::string dir = argv[1];
@@ -95,18 +98,37 @@ int main(int argc, char** argv) {
   check(opened.status());
   omen::Collection& collection = *opened.value();
 
+  // Writes rows [0, rows) under their numbers as ids; id i gets the vector of row i + shift.
+  const auto write = [&](omen::Commit::Kind kind, size_t step, size_t shift) {
+    for (size_t first = 0; first < rows; first += step) {
+      const size_t count = std::min(step, rows - first);
+      auto batch = collection.begin_write(count, dimensions);
+      check(batch.status());
+      for (size_t i = 0; i < count; ++i) {
+        const size_t from = (first + i + shift) % rows;
+        check(batch.value()->stage_vectors(i, 1, base.data() + from * dimensions));
+        check(batch.value()->stage_integer_id(i, first + i));
+      }
+      omen::Commit commit;
+      commit.kind = kind;
+      commit.batch = batch.take();
+      collection.run(&commit);
+      check(commit.status);
+    }
+  };
+  const size_t churn_rows = std::stoul(argument(argc, argv, "churn", "0"));
   const double start = wall_seconds();
-  for (size_t first = 0; first < rows; first += batch_rows) {
-    const size_t count = std::min(batch_rows, rows - first);
-    auto batch = collection.begin_write(count, dimensions);
-    check(batch.status());
-    check(batch.value()->stage_vectors(0, count, base.data() + first * dimensions));
+  write(omen::Commit::Kind::kAdd, batch_rows, churn_rows > 0 ? rows / 2 : 0);
+  const double built = wall_seconds() - start;
+  if (churn_rows > 0) {
+    const double began = wall_seconds();
+    write(omen::Commit::Kind::kUpsert, churn_rows, 0);
     omen::Commit commit;
-    commit.batch = batch.take();
+    commit.kind = omen::Commit::Kind::kOptimize;
     collection.run(&commit);
     check(commit.status);
+    std::printf("churn: %.0f records/s\n", static_cast<double>(rows) / (wall_seconds() - began));
   }
-  const double built = wall_seconds() - start;
   const omen::CheckReport report = collection.check();
   std::printf("build: %zu x %u in %.2f s, %.0f vectors/s; %s, %llu unreachable\n", rows, dimensions,
               built, static_cast<double>(rows) / built,

@@ -33,7 +33,6 @@ namespace omen {
 struct GraphOptions {
   uint32_t m = 16;
   uint32_t ef_construction = 128;
-  float alpha = 1.0f;  // Above 1 keeps more, longer edges. Vamana's alpha, on the stored distances.
   uint64_t seed = 0;
 };
 
@@ -77,8 +76,8 @@ class Graph {
 
   // Removal, in order: mark (SlotStates), wait for running operations, unlink, wait again, forget,
   // free. `doomed` has a bit per marked slot to remove. Rewrites every edge that names one
-  // (FreshDiskANN, arXiv:2105.09613, algorithm 4, with new edges taken only where they are diverse)
-  // and moves the entry.
+  // (FreshDiskANN, arXiv:2105.09613, algorithm 4, filling rows up to three quarters) and moves the
+  // entry.
   Status unlink(const Accept& doomed, uint32_t high_water, Executor& executor, const Space& space);
   void forget(const Accept& doomed, uint32_t high_water);
   // Finds linked slots that no path reaches on the bottom layer and links them; returns how many

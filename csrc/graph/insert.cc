@@ -11,8 +11,7 @@
 
 namespace omen {
 
-// Keeps a candidate only if no candidate kept before is nearer to it (by alpha) than the node
-// itself. Scores all that remain against each kept one at a time, in blocks. `c` is sorted; the
+// Keeps a candidate only if no candidate kept before is nearer to it than the node itself. Scores all that remain against each kept one at a time, in blocks. `c` is sorted; the
 // kept ones move to its front.
 size_t Graph::select(uint32_t level, Candidates& c, size_t limit, SlotScorer& pair) const {
   uint32_t slots[kScoreBlock];
@@ -32,7 +31,7 @@ size_t Graph::select(uint32_t level, Candidates& c, size_t limit, SlotScorer& pa
       for (size_t i = 0; i < n; ++i) {
         c.nodes[out] = c.nodes[begin + i];
         c.distances[out] = c.distances[begin + i];
-        out += between[i] * options_.alpha >= c.distances[out] ? 1 : 0;
+        out += between[i] >= c.distances[out] ? 1 : 0;
       }
     }
     remaining = out;

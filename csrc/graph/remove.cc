@@ -1,8 +1,8 @@
 // Graph: taking marked nodes out (after FreshDiskANN, arXiv:2105.09613, algorithm 4).
 //
 // Who points at a node is unknown, since edges are one-way after pruning, so all rows are scanned
-// once. A row that names a doomed node loses it and may gain some of that node's neighbours: the
-// nearest, where they are diverse, and in any case while the row is nearly empty.
+// once. A row that names a doomed node is chosen anew among what it keeps and that node's
+// neighbours: first those that are diverse, then the nearest.
 #include <algorithm>
 #include <limits>
 #include <vector>
@@ -38,43 +38,35 @@ void Graph::repair_row(uint32_t level, uint32_t node, const Accept& doomed, Buil
     else
       kept[kept_count++] = row[i];
   }
-  // The neighbours of what goes, once each, bounded.
-  Candidates extra;
-  const auto offer_extra = [&](uint32_t id) {
-    if (id == node || is_doomed(id) || extra.size == Candidates::kMax) return;
-    if (states_->has(slot_of(level, id), SlotStates::kMarked)) return;
-    if (std::find(kept, kept + kept_count, id) != kept + kept_count) return;
-    if (std::find(extra.nodes, extra.nodes + extra.size, id) != extra.nodes + extra.size) return;
-    extra.push(id, 0);
-  };
+  // The kept ones and the neighbours of what goes, once each, bounded.
+  Candidates all;
+  std::copy(kept, kept + kept_count, all.nodes);
+  all.size = kept_count;
   for (uint32_t g = 0; g < gone_count; ++g) {
     const uint32_t m = rows.read_counted(gone[g], row);
-    for (uint32_t i = 0; i < m; ++i) offer_extra(row[i]);
+    for (uint32_t i = 0; i < m && all.size < Candidates::kMax; ++i) {
+      if (row[i] == node || is_doomed(row[i])) continue;
+      if (states_->has(slot_of(level, row[i]), SlotStates::kMarked)) continue;
+      if (std::find(all.nodes, all.nodes + all.size, row[i]) != all.nodes + all.size) continue;
+      all.push(row[i], 0);
+    }
   }
   SlotScorer& self = *scratch.node;
-  SlotScorer& pair = *scratch.pair;
   self.bind(slot_of(level, node));
-  for (size_t first = 0; first < extra.size; first += kScoreBlock) {
-    const size_t block = std::min(kScoreBlock, extra.size - first);
-    score_nodes(level, self, extra.nodes + first, block, kInfinity, extra.distances + first);
+  for (size_t first = 0; first < all.size; first += kScoreBlock) {
+    const size_t block = std::min(kScoreBlock, all.size - first);
+    score_nodes(level, self, all.nodes + first, block, kInfinity, all.distances + first);
   }
-  extra.sort();
-  // Each one that goes may be replaced by up to two; diversity is checked against all that are
-  // kept.
-  const uint32_t goal = std::min(rows.capacity(), kept_count + 2 * gone_count);
-  const uint32_t floor = std::min(goal, options_.m / 2);
-  float between[kRowIdsMax];
-  for (size_t e = 0; e < extra.size && e < 16 && kept_count < goal; ++e) {
-    if (kept_count >= floor) {
-      pair.bind(slot_of(level, extra.nodes[e]));
-      for (uint32_t first = 0; first < kept_count; first += kScoreBlock) {
-        const size_t block = std::min<size_t>(kScoreBlock, kept_count - first);
-        score_nodes(level, pair, kept + first, block, kInfinity, between + first);
-      }
-      const float nearest = *std::min_element(between, between + kept_count);
-      if (nearest * options_.alpha < extra.distances[e]) continue;
-    }
-    kept[kept_count++] = extra.nodes[e];
+  all.sort();
+  Candidates diverse = all;
+  kept_count = static_cast<uint32_t>(select(level, diverse, rows.capacity(), *scratch.pair));
+  std::copy(diverse.nodes, diverse.nodes + kept_count, kept);
+  // Rows of diverse neighbours alone are thinner than those that insertions leave, and a search of
+  // the same ef would see less: the nearest of the rest fill the row up to what it had.
+  const uint32_t goal = std::max(n, rows.capacity() * 3 / 4);
+  for (size_t i = 0; i < all.size && kept_count < goal; ++i) {
+    if (std::find(kept, kept + kept_count, all.nodes[i]) != kept + kept_count) continue;
+    kept[kept_count++] = all.nodes[i];
   }
   rows.write(node, kept, kept_count);
 }
