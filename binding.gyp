@@ -6,10 +6,9 @@
   'targets': [{
     'target_name': 'omendb',
     'sources': ['<!@(node -p "require(\'fs\').readFileSync(\'csrc/sources.txt\',\'utf8\').trim()")'],
-    'include_dirs': ['csrc', '<!(node -p "require(\'node-addon-api\').include_dir")'],
+    'include_dirs': ['csrc'],
     'defines': [
       'NAPI_VERSION=9',
-      'NAPI_DISABLE_CPP_EXCEPTIONS',
       'NODE_API_NO_EXTERNAL_BUFFERS_ALLOWED',
       'NDEBUG',
     ],

@@ -45,7 +45,10 @@ export interface CollectionOptions {
   quantization?: Quantization | undefined
   /** Neighbours per node of the graph, 2 to 64; the bottom layer has twice as many. Default 16. */
   m?: number | undefined
-  /** Candidates kept while inserting, 1 to 2 000. Default 128. */
+  /**
+   * Candidates kept while inserting, 1 to 2 000, of which the nearest 512 may become neighbours.
+   * Default 128.
+   */
   efConstruction?: number | undefined
   /** Whether the float32 originals are kept. Default true; false is ERR_UNSUPPORTED for now. */
   keepVectors?: boolean | undefined

@@ -122,6 +122,9 @@ struct Collection::Impl {
   // Reads (search.cc, plan.cc, scan.cc, read.cc); under a pin.
   struct Query;
   Status check_query(const float* query, size_t length, const SearchOptions& options) const;
+  template <class Write>
+  Status answer(const float* query, size_t length, const SearchOptions& options, Plan* plan,
+                const Write& write);
   // Fills q.scratch->slots and distances.
   Status find_hits(Store& s, Query& q);
   void choose_plan(const Store& s, Query& q) const;

@@ -232,60 +232,62 @@ Status Collection::Impl::prepare(const Store& s, const float* query, const Searc
   return options.cancel == nullptr ? Status::ok() : options.cancel->check(*env.clock);
 }
 
+// One query, from its check to its hits: `write(store, scratch)` takes them out while the pin
+// holds. It is not called where there is nothing to search.
+template <class Write>
+Status Collection::Impl::answer(const float* query, size_t length, const SearchOptions& options,
+                                Plan* plan, const Write& write) {
+  const EpochDomain::Pin pin = epochs.pin();
+  OMEN_TRY(check_query(query, length, options));
+  Store* s = store();
+  if (s == nullptr || s->live() == 0) return Status::ok();
+  std::unique_ptr<QueryScratch> scratch = take_scratch();
+  Query q;
+  q.scratch = scratch.get();
+  Status status = prepare(*s, query, options, &q);
+  if (status.is_ok()) status = find_hits(*s, q);
+  if (status.is_ok()) status = write(*s, *scratch);
+  if (plan != nullptr) *plan = q.plan;
+  scratch_.put(std::move(scratch));
+  return status;
+}
+
 Status Collection::search(const float* query, size_t length, const SearchOptions& options,
                           Rows* out, Plan* plan) {
   Impl& c = *impl_;
   OMEN_TEST_POINT("search");
   const uint64_t start_ns = plan == nullptr ? 0 : c.env.clock->now_ns();
-  const EpochDomain::Pin pin = c.epochs.pin();
-  OMEN_TRY(c.check_query(query, length, options));
   out->clear();
-  Store* s = c.store();
-  Impl::Query q;
-  std::unique_ptr<QueryScratch> scratch;
-  if (s != nullptr && s->live() > 0) {
-    scratch = c.take_scratch();
-    q.scratch = scratch.get();
-    OMEN_TRY(c.prepare(*s, query, options, &q));
-    OMEN_TRY(c.find_hits(*s, q));
-    const size_t count = scratch->slots.size();
-    c.write_rows(*s, scratch->slots.data(), count, options.include, out);
-    out->distances.assign(scratch->distances.data(), scratch->distances.data() + count);
-    c.scratch_.put(std::move(scratch));
-  }
-  if (plan == nullptr) return Status::ok();
-  *plan = q.plan;
-  plan->native_ns = c.env.clock->now_ns() - start_ns;
+  if (plan != nullptr) *plan = {};
+  OMEN_TRY(c.answer(query, length, options, plan, [&](const Store& s, const QueryScratch& hits) {
+    const size_t count = hits.slots.size();
+    c.write_rows(s, hits.slots.data(), count, options.include, out);
+    out->distances.assign(hits.distances.data(), hits.distances.data() + count);
+    return Status::ok();
+  }));
+  if (plan != nullptr) plan->native_ns = c.env.clock->now_ns() - start_ns;
   return Status::ok();
 }
 
 Status Collection::search_into(const float* query, size_t length, const SearchOptions& options,
                                uint64_t* ids, float* distances, size_t* count) {
-  Impl& c = *impl_;
   OMEN_TEST_POINT("search");
   *count = 0;
-  const EpochDomain::Pin pin = c.epochs.pin();
-  OMEN_TRY(c.check_query(query, length, options));
-  Store* s = c.store();
-  if (s == nullptr || s->live() == 0) return Status::ok();
-  std::unique_ptr<QueryScratch> scratch = c.take_scratch();
-  Impl::Query q;
-  q.scratch = scratch.get();
-  OMEN_TRY(c.prepare(*s, query, options, &q));
-  OMEN_TRY(c.find_hits(*s, q));
-  for (size_t i = 0; i < scratch->slots.size(); ++i) {
-    const IdView id = s->id_view(scratch->slots[i]);
-    if (id.is_string) {
-      return Status::error(ErrorCode::kId, "a hit has the string id " + id_to_json(id) +
-                                               ", which a typed array cannot hold; use search()")
-          .with_id(id_to_json(id));
+  const auto write = [&](const Store& s, const QueryScratch& hits) -> Status {
+    for (size_t i = 0; i < hits.slots.size(); ++i) {
+      const IdView id = s.id_view(hits.slots[i]);
+      if (id.is_string) {
+        return Status::error(ErrorCode::kId, "a hit has the string id " + id_to_json(id) +
+                                                 ", which a typed array cannot hold; use search()")
+            .with_id(id_to_json(id));
+      }
+      ids[i] = id.integer;
+      distances[i] = hits.distances[i];
     }
-    ids[i] = id.integer;
-    distances[i] = scratch->distances[i];
-  }
-  *count = scratch->slots.size();
-  c.scratch_.put(std::move(scratch));
-  return Status::ok();
+    *count = hits.slots.size();
+    return Status::ok();
+  };
+  return impl_->answer(query, length, options, nullptr, write);
 }
 
 Status Collection::search_batch(const float* queries, size_t count, size_t dimensions,
@@ -300,32 +302,24 @@ Status Collection::search_batch(const float* queries, size_t count, size_t dimen
   std::mutex mutex;
   Status first_fault;
   const auto one = [&](size_t row) -> Status {
-    const float* query = queries + row * dimensions;
     counts[row] = 0;
-    const EpochDomain::Pin pin = c.epochs.pin();
-    OMEN_TRY(c.check_query(query, dimensions, options));
-    Store* s = c.store();
-    if (s == nullptr || s->live() == 0) return Status::ok();
-    std::unique_ptr<QueryScratch> scratch = c.take_scratch();
-    Impl::Query q;
-    q.scratch = scratch.get();
-    OMEN_TRY(c.prepare(*s, query, options, &q));
-    OMEN_TRY(c.find_hits(*s, q));
-    counts[row] = static_cast<uint32_t>(scratch->slots.size());
-    for (size_t j = 0; j < scratch->slots.size(); ++j) {
-      const IdView id = s->id_view(scratch->slots[j]);
-      IdOut& o = out->ids[row * k + j];
-      out->distances[row * k + j] = scratch->distances[j];
-      o.is_string = id.is_string;
-      o.value = id.integer;
-      if (!id.is_string) continue;
-      const std::lock_guard<std::mutex> guard(mutex);
-      o.value = out->text.size();
-      o.length = static_cast<uint32_t>(id.text.size());
-      out->text.append(id.text);
-    }
-    c.scratch_.put(std::move(scratch));
-    return Status::ok();
+    const auto write = [&](const Store& s, const QueryScratch& hits) {
+      counts[row] = static_cast<uint32_t>(hits.slots.size());
+      for (size_t j = 0; j < hits.slots.size(); ++j) {
+        const IdView id = s.id_view(hits.slots[j]);
+        IdOut& o = out->ids[row * k + j];
+        out->distances[row * k + j] = hits.distances[j];
+        o.is_string = id.is_string;
+        o.value = id.integer;
+        if (!id.is_string) continue;
+        const std::lock_guard<std::mutex> guard(mutex);
+        o.value = out->text.size();
+        o.length = static_cast<uint32_t>(id.text.size());
+        out->text.append(id.text);
+      }
+      return Status::ok();
+    };
+    return c.answer(queries + row * dimensions, dimensions, options, nullptr, write);
   };
   parallel_for(*c.env.executor, count, 4, [&](size_t begin, size_t end, unsigned) {
     for (size_t row = begin; row < end; ++row) {

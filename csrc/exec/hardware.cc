@@ -8,13 +8,7 @@
 #include "exec/thread.h"
 
 #if defined(_WIN32)
-#if !defined(WIN32_LEAN_AND_MEAN)
-#define WIN32_LEAN_AND_MEAN
-#endif
-#if !defined(NOMINMAX)  // MinGW defines it already.
-#define NOMINMAX
-#endif
-#include <windows.h>
+#include "base/windows.h"
 #else
 #include <unistd.h>
 #endif

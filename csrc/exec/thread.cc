@@ -6,15 +6,9 @@
 #include <string>
 
 #if defined(_WIN32)
-#if !defined(WIN32_LEAN_AND_MEAN)
-#define WIN32_LEAN_AND_MEAN
-#endif
-#if !defined(NOMINMAX)  // MinGW defines it already.
-#define NOMINMAX
-#endif
-#include <windows.h>
-
 #include <process.h>
+
+#include "base/windows.h"
 #else
 #include <pthread.h>
 #include <signal.h>

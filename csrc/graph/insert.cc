@@ -11,8 +11,9 @@
 
 namespace omen {
 
-// Keeps a candidate only if no candidate kept before is nearer to it than the node itself. Scores all that remain against each kept one at a time, in blocks. `c` is sorted; the
-// kept ones move to its front.
+// Keeps a candidate only if no candidate kept before is nearer to it than the node itself. Scores
+// all that remain against each kept one at a time, in blocks. `c` is sorted; the kept ones move to
+// its front.
 size_t Graph::select(uint32_t level, Candidates& c, size_t limit, SlotScorer& pair) const {
   uint32_t slots[kScoreBlock];
   float between[kScoreBlock];

@@ -3,16 +3,9 @@
 // Large pages need a privilege that Node does not have, so advise_huge does nothing.
 #if defined(_WIN32)
 
-#if !defined(WIN32_LEAN_AND_MEAN)
-#define WIN32_LEAN_AND_MEAN
-#endif
-#if !defined(NOMINMAX)  // MinGW defines it already.
-#define NOMINMAX
-#endif
-#include <windows.h>
-
 #include <string>
 
+#include "base/windows.h"
 #include "memory/blocks.h"
 
 namespace omen {
@@ -47,8 +40,7 @@ Result<std::byte*> map_block(size_t bytes) {
     if (probe == nullptr) break;
     const uintptr_t aligned = round_up(reinterpret_cast<uintptr_t>(probe), kHugePageBytes);
     VirtualFree(probe, 0, MEM_RELEASE);
-    void* block = VirtualAlloc(reinterpret_cast<void*>(aligned), size, MEM_RESERVE,
-                               PAGE_READWRITE);
+    void* block = VirtualAlloc(reinterpret_cast<void*>(aligned), size, MEM_RESERVE, PAGE_READWRITE);
     if (block != nullptr) return static_cast<std::byte*>(block);
   }
   return refused("map", size);

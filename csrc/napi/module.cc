@@ -13,7 +13,7 @@
 #include "napi/write_batch.h"
 
 #ifdef _WIN32
-#include <windows.h>
+#include "base/windows.h"
 #else
 #include <dlfcn.h>
 #endif
