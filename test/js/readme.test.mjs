@@ -1,13 +1,12 @@
 // README.md and docs/: what they show works, and what they point to is there.
 //
 // Why: the first thing a user does is to copy the example. It runs here as it stands, and must
-// print
-// what the page says it prints.
+// print what the page says it prints.
 
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { dirname, join, relative, resolve } from 'node:path'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join, relative, resolve, sep } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 
@@ -22,11 +21,17 @@ function fenced(text, language) {
   return found[1]
 }
 
-/** Markdown pages of the project, tracked or new. */
-function pages() {
-  const args = ['ls-files', '--cached', '--others', '--exclude-standard', '--', '*.md']
-  const listed = execFileSync('git', args, { cwd: ROOT, encoding: 'utf8' }).trim().split('\n')
-  return listed.filter((file) => existsSync(join(ROOT, file)))
+// What installs, builds and runs leave behind, which has pages of its own.
+const BUILT = ['node_modules', 'out', 'build', 'dist', 'prebuilds']
+const NOT_OURS = new Set([...BUILT, '.git', '.data', 'results'])
+
+/** Markdown pages of the project below a directory. Found without git: an archive has none. */
+function pages(directory = '') {
+  return readdirSync(join(ROOT, directory), { withFileTypes: true }).flatMap((entry) => {
+    const file = join(directory, entry.name)
+    if (entry.isDirectory()) return NOT_OURS.has(entry.name) ? [] : pages(file)
+    return entry.isFile() && entry.name.endsWith('.md') ? [file.split(sep).join('/')] : []
+  })
 }
 
 /** Headings as the anchors that GitHub makes of them. */
