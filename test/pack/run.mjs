@@ -94,17 +94,21 @@ const packageJson = JSON.parse(readFileSync(path.join(root, 'package.json'), 'ut
 const dependency = JSON.parse(
   readFileSync(path.join(root, 'node_modules/node-gyp-build/package.json'), 'utf8'),
 )
-const pack = async (cwd) => {
-  const args = ['pack', '--ignore-scripts', '--json', '--pack-destination', work]
-  const listed = JSON.parse(await npm(args, cwd, process.env))
+// In the foreground, what the scripts print would stand before the JSON.
+const pack = async (cwd, ...options) => {
+  const args = ['pack', '--json', '--foreground-scripts=false', '--pack-destination', work]
+  const listed = JSON.parse(await npm([...args, ...options], cwd, process.env))
   const [{ filename, files }] = Array.isArray(listed) ? listed : Object.values(listed)
   return { tarball: path.join(work, filename), files: files.map((f) => f.path) }
 }
 
-const prebuilt = execFileSync(process.execPath, ['.ci/prebuild.mjs'], { cwd: root })
-  .toString()
-  .trim()
+// With its scripts, as the maintainer packs it: prepack builds, and puts the binary into place.
+const prebuilds = path.join(root, 'prebuilds')
+rmSync(prebuilds, { recursive: true, force: true })
 const { tarball, files } = await pack(root)
+const binaries = readdirSync(prebuilds, { recursive: true }).filter((f) => f.endsWith('.node'))
+assert.equal(binaries.length, 1, `prepack leaves one binary in ${prebuilds}, not: ${binaries}`)
+const prebuilt = path.join(prebuilds, binaries[0])
 
 await step('the tarball holds what users need and nothing to build', () => {
   const wanted = ['README.md', 'LICENSE', 'CHANGELOG.md', 'package.json']
@@ -125,7 +129,16 @@ await step('the binary carries its C++ runtime', () => {
   const versions = [...new Set(symbols.match(/GLIBC_[\d.]+/g))].sort((a, b) =>
     a.localeCompare(b, 'en', { numeric: true }),
   )
-  return `asks for ${versions.join(' ')}`
+  // The C library that it asks for is what the README tells its readers to have.
+  const newest = versions.at(-1).slice('GLIBC_'.length)
+  const page = readFileSync(path.join(root, 'README.md'), 'utf8')
+  const stated = [...page.matchAll(/glibc (\d+\.\d+)/g)].map(([, version]) => version)
+  assert.ok(stated.length > 0, 'README.md states the oldest glibc')
+  for (const version of stated) {
+    const isEnough = version.localeCompare(newest, 'en', { numeric: true }) >= 0
+    assert.ok(isEnough, `README.md says glibc ${version}, the binary asks for ${newest}`)
+  }
+  return `asks for ${versions.join(' ')}; README.md says ${stated.join(', ')}`
 })
 
 const fromFile = await install('from-file', tarball)
@@ -137,7 +150,7 @@ await step('two packages are installed, without a compiler and without scripts',
 await step('it works, installed from the file', () => smoke(fromFile))
 
 await step('it works, published to a registry and installed from there', async () => {
-  const gypBuild = await pack(path.join(root, 'node_modules/node-gyp-build'))
+  const gypBuild = await pack(path.join(root, 'node_modules/node-gyp-build'), '--ignore-scripts')
   const bytes = readFileSync(gypBuild.tarball)
   const registry = await startRegistry([{ manifest: dependency, bytes }])
   try {
