@@ -2,8 +2,18 @@
 import assert from 'node:assert/strict'
 import { type ErrorCode, type ErrorDetails, OmenError } from 'omendb'
 
-/** A seeded generator of numbers in [0, 1): mulberry32. OMEN_SEED replays a run. */
-export function random(seed = Number(process.env.OMEN_SEED ?? 1)): () => number {
+/** The seed that OMEN_SEED gives, to replay a run, or `otherwise`. */
+export function runSeed(otherwise: number): number {
+  const given = process.env.OMEN_SEED
+  if (given === undefined || given === '') return otherwise
+  const seed = Number(given)
+  if (!/^\d+$/.test(given) || !Number.isSafeInteger(seed))
+    throw new Error(`OMEN_SEED must be an integer for the JavaScript tests, not "${given}"`)
+  return seed
+}
+
+/** A seeded generator of numbers in [0, 1): mulberry32. */
+export function random(seed = runSeed(1)): () => number {
   let state = seed >>> 0
   return () => {
     state = (state + 0x6d2b79f5) >>> 0
