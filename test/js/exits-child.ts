@@ -21,6 +21,7 @@ const ROWS = 64
 const ADDON = process.env.OMENDB_ADDON as string
 const vector = new Float32Array(DIMENSIONS).fill(0.5)
 const search = [vector, 5, 0, 0, Infinity, undefined] as const
+const kept: unknown[] = [] // From the garbage collector, which would give it back in time.
 
 function open(addon: NativeAddon): { database: NativeDatabase; collection: NativeCollection } {
   const database = new addon.Database({ name: 'exits' })
@@ -42,8 +43,10 @@ function write(collection: NativeCollection, kind: 0 | 1, first: number) {
   return batch
 }
 
-/** Each operation with the point where it is held. */
-const OPERATIONS: Record<string, [point: string, (c: NativeCollection) => Promise<unknown>]> = {
+type Start = (c: NativeCollection) => Promise<unknown> | undefined
+
+/** Each operation with the point where it is held; `staged` waits for its commit, in no thread. */
+const OPERATIONS: Record<string, [point: string | undefined, Start]> = {
   search: ['search', (c) => c.search(...search, 3)],
   searchBatch: [
     'search-batch',
@@ -58,15 +61,25 @@ const OPERATIONS: Record<string, [point: string, (c: NativeCollection) => Promis
   upsert: ['commit', (c) => write(c, 1, 0).commit()],
   update: ['commit', (c) => c.update(3, vector, '{"u":1}', ['i'])],
   delete: ['commit', (c) => c.deleteIds([1, 2, 3])],
+  deleteFilter: ['commit', (c) => c.deleteFilter('{"i":{"$lt":9}}')],
   clear: ['commit', (c) => c.clear()],
   optimize: ['commit', (c) => c.optimize()],
+  staged: [undefined, (c) => void kept.push(write(c, 0, 1000))],
+  upkeep: ['consolidate', (c) => deleteMany(c)],
+}
+
+// More than the 64 deletions that upkeep waits for. It runs when the call is already answered.
+function deleteMany(collection: NativeCollection) {
+  for (const first of [1000, 2000]) write(collection, 0, first).commitSync()
+  return collection.deleteFilter('{"$id":{"$gte":1000}}')
 }
 
 /** Starts the operation and returns when a thread is known to be held in it. */
 async function hold(addon: NativeAddon, collection: NativeCollection, operation: string) {
   const [point, start] = OPERATIONS[operation] as (typeof OPERATIONS)[string]
-  addon.testArm?.(point)
-  void start(collection).catch(() => undefined)
+  if (point !== undefined) addon.testArm?.(point)
+  start(collection)?.catch(() => undefined)
+  if (point === undefined) return
   for (let waited = 0; !addon.testPaused?.(point); waited += 1) {
     assert.ok(waited < 4000, `${operation} did not come to ${point}`)
     await sleep(1)
@@ -74,6 +87,7 @@ async function hold(addon: NativeAddon, collection: NativeCollection, operation:
 }
 
 function end(ending: string) {
+  if (ending === 'terminate') setInterval(() => undefined, 1000) // It does not end by itself.
   if (ending === 'exit') process.exit(7)
   if (ending === 'error')
     setImmediate(() => {
@@ -109,8 +123,10 @@ async function host(given: Case) {
   await sleep(50)
   const addon = loadAddon(ADDON)
   const [point] = OPERATIONS[given.operation] as (typeof OPERATIONS)[string]
-  assert.ok(addon.testPaused?.(point), `${given.operation} is still in flight`)
-  addon.testRelease?.(point)
+  if (point !== undefined) {
+    assert.ok(addon.testPaused?.(point), `${given.operation} is still in flight`)
+    addon.testRelease?.(point)
+  }
   const { database, collection } = shared ?? open(addon)
   if (collection.countSync(undefined) === 0) write(collection, 1, 5000).commitSync()
   assert.ok((await collection.search(...search, 1)).count > 0)

@@ -16,7 +16,8 @@ const REPEAT = Number(process.env.OMENDB_REPEAT ?? 3)
 const LIMIT_MS = 20_000
 const OPERATIONS = [
   ...['search', 'searchBatch', 'explain', 'get', 'count', 'scroll'],
-  ...['add', 'link', 'upsert', 'update', 'delete', 'clear', 'optimize'],
+  ...['add', 'link', 'upsert', 'update', 'delete', 'deleteFilter', 'clear', 'optimize'],
+  ...['staged', 'upkeep'],
 ]
 const ENDINGS: [place: string, ending: string, code: number, survives: boolean][] = [
   ['main', 'exit', 7, false],
@@ -26,6 +27,7 @@ const ENDINGS: [place: string, ending: string, code: number, survives: boolean][
   ['worker', 'error', 0, true],
   ['alone', 'terminate', 0, true],
   ['alone', 'exit', 0, true],
+  ['alone', 'error', 0, true],
 ]
 
 async function run(args: string[]) {
