@@ -60,6 +60,9 @@ Status Collection::Impl::train_if_due(Store& s, const uint32_t* fresh, size_t fr
   });
   s.codes_.store(codes.release(), std::memory_order_release);
   if (old != nullptr) {
+    // A search that took the old codes must never meet a slot that only the new ones cover, and the
+    // next thing this commit does is to link such slots.
+    epochs.synchronize();
     epochs.retire(
         old, [](void* object, void*) { delete static_cast<CodeSet*>(object); }, nullptr,
         old->rows.bytes() + old->factors.bytes());

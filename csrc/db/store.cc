@@ -96,6 +96,13 @@ IdView Store::id_view(uint32_t slot) const {
 }
 
 bool Store::id_of(uint32_t slot, uint64_t* integer, std::string_view* string) const {
+  // A filter asks for every slot. One without a record may be in the hands of a batch that is just
+  // staging an id of the other kind; one with a record keeps its id while the caller is pinned.
+  constexpr uint8_t kRecord = SlotStates::kLive | SlotStates::kMarked;
+  if ((states.load(slot) & kRecord) == 0) {
+    *integer = 0;
+    return true;
+  }
   const IdView id = id_view(slot);
   if (id.is_string)
     *string = id.text;

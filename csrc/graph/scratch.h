@@ -37,10 +37,10 @@ class SearchScratch {
   Status reserve(uint32_t nodes, uint32_t ef) {
     const size_t words = (static_cast<size_t>(nodes) + 63) / 64;
     if (visited.size() < words) OMEN_TRY(visited.resize(words));
-    if (pool_distances.size() < ef + kPoolSlack) {
-      OMEN_TRY(pool_distances.resize(ef + kPoolSlack));
-      OMEN_TRY(pool_ids.resize(ef + kPoolSlack));
-    }
+    // Each asks for itself: one may have grown where another was refused.
+    const size_t room = ef + kPoolSlack;
+    if (pool_distances.size() < room) OMEN_TRY(pool_distances.resize(room));
+    if (pool_ids.size() < room) OMEN_TRY(pool_ids.resize(room));
     return touched.reserve(std::min<size_t>(kTouchedMax, visited.size() * 64));
   }
 
