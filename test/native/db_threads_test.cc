@@ -1,5 +1,8 @@
 // Readers and writers at once: nothing torn, nothing deleted comes back, no id twice, nothing lost.
 #include <atomic>
+#include <chrono>
+#include <cstdlib>
+#include <thread>
 
 #include "db_support.h"
 #include "exec/thread.h"
@@ -12,17 +15,22 @@ namespace {
 
 constexpr uint32_t kDimensions = 8;
 
-struct Worker {
-  std::atomic<bool>* stop;
-  void (*body)(void*);
-  void* context;
-};
-
 template <class F>
 Thread start(F& f) {
   return Thread::start(
              "test", [](void* p) { (*static_cast<F*>(p))(); }, &f)
       .take();
+}
+
+// Whether the count of work on other threads gets to `wanted` within a minute.
+template <class T>
+bool comes_to(const std::atomic<T>& count, T wanted) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::minutes(1);
+  while (count.load() < wanted) {
+    if (std::chrono::steady_clock::now() > deadline) return false;
+    std::this_thread::yield();
+  }
+  return true;
 }
 
 }  // namespace
@@ -100,8 +108,7 @@ TEST(writers_and_readers_run_together) {
   Thread threads[] = {start(reader), start(reader), start(writer), start(churner)};
   threads[2].join();
   threads[3].join();
-  while (searches.load() < 200) {
-  }
+  CHECK(comes_to<uint64_t>(searches, 200));
   stop = true;
   threads[0].join();
   threads[1].join();
@@ -136,8 +143,7 @@ TEST(submitted_commits_all_answer) {
     c->submit(commit.get());
     commits.push_back(std::move(commit));
   }
-  while (answered.load() < 400) {
-  }
+  if (!CHECK(comes_to(answered, 400))) std::abort();  // Others still hold what would be freed here.
   for (const auto& commit : commits) CHECK_OK(commit->status);
   CHECK_EQ(c->count(), 199u);
   CHECK_EQ(c->check().problem, std::string());
