@@ -10,9 +10,12 @@
 //   normalised.
 //   3. A code is a pure function of (codec, vector): codecs are immutable once made.
 //   4. encode() also gives one float per row, the factor, which score() takes back.
+//   5. A score is finite: two rows may lie farther apart than float32 counts, and are then FLT_MAX
+//   apart. Infinity and NaN are below no threshold, so such rows would be lost without a word.
 // Threads: immutable; any number of threads, each with its own PreparedQuery.
 #pragma once
 
+#include <cfloat>
 #include <cstddef>
 #include <cstdint>
 
@@ -43,5 +46,12 @@ class Codec {
   // stops early.
   virtual float error_bound(float exact) const = 0;
 };
+
+// Contract 5, one distance. NaN comes of infinity less infinity, and counts as far. Two instructions
+// for a whole vector of them.
+inline float bounded(float distance) {
+  const float d = distance < FLT_MAX ? distance : FLT_MAX;
+  return d > -FLT_MAX ? d : -FLT_MAX;
+}
 
 }  // namespace omen

@@ -27,10 +27,11 @@ void Float32Codec::score(const PreparedQuery& query, const uint8_t* const* rows,
   switch (distance_) {
     case Distance::kL2:
       kernels_.l2_f32_rows(query.floats, floats, count, dimensions_, distances);
+      for (size_t i = 0; i < count; ++i) distances[i] = bounded(distances[i]);
       break;
     case Distance::kDot:
       kernels_.dot_f32_rows(query.floats, floats, count, dimensions_, distances);
-      for (size_t i = 0; i < count; ++i) distances[i] = -distances[i];
+      for (size_t i = 0; i < count; ++i) distances[i] = bounded(-distances[i]);
       break;
     case Distance::kCosine:
       kernels_.dot_f32_rows(query.floats, floats, count, dimensions_, distances);

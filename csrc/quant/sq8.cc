@@ -172,8 +172,8 @@ void Sq8Codec::score(const PreparedQuery& query, const uint8_t* const* rows, con
     const size_t n = std::min(kBlock, count - first);
     kernels_.dot_u8_rows(query.weights(), rows + first, n, dimensions_, dots);
     for (size_t i = 0; i < n; ++i) {
-      distances[first + i] = query.bias + query.factor_multiplier * factors[first + i] -
-                             query.dot_multiplier * static_cast<float>(dots[i]);
+      distances[first + i] = bounded(query.bias + query.factor_multiplier * factors[first + i] -
+                                     query.dot_multiplier * static_cast<float>(dots[i]));
     }
   }
 }
@@ -189,9 +189,9 @@ void Sq8Codec::score_in_float(const PreparedQuery& query, const uint8_t* const* 
       squares += difference * difference;
       product += query.floats[i] * x;
     }
-    distances[row] = distance_ == Distance::kDot  ? -product
-                     : distance_ == Distance::kL2 ? squares
-                                                  : 0.5f * squares;
+    distances[row] = bounded(distance_ == Distance::kDot  ? -product
+                             : distance_ == Distance::kL2 ? squares
+                                                          : 0.5f * squares);
   }
 }
 

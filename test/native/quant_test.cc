@@ -1,4 +1,5 @@
 // Codecs: what a code says of a distance, against the distance itself.
+#include <cfloat>
 #include <cmath>
 #include <memory>
 
@@ -211,5 +212,62 @@ TEST(sq8_bears_odd_data) {
       right += best == best_exact;
     }
     CHECK(right >= 240);
+  }
+}
+
+// Rows farther apart than float32 counts are as far as can be, and still hits.
+TEST(distances_that_overflow_are_finite) {
+  const std::vector<float> values = {1.5e19f, 0, -1.5e19f, 0, 0, 0, 1.2e19f, -1.2e19f};
+  for (const Distance distance : {Distance::kL2, Distance::kDot}) {
+    const Rows8 data(values, 2, distance);
+    auto sq8 = Sq8Codec::train(distance, 2, kernels(), data.rows.data(), data.scales.data(), 4);
+    CHECK_OK(sq8);
+    const Float32Codec float32(distance, 2, kernels());
+    PreparedQuery query;
+    CHECK_OK(query.reserve(2));
+    for (const Codec* codec : {static_cast<const Codec*>(&float32),
+                               static_cast<const Codec*>(sq8.value().get())}) {
+      for (size_t q = 0; q < 4; ++q) {
+        const Encoded from = encode(*codec, data.rows[q], 1);
+        for (const bool is_row : {false, true}) {
+          if (is_row) codec->prepare_row(from.code.data(), from.factor, &query);
+          else codec->prepare(data.rows[q], 1, &query);
+          for (size_t i = 0; i < 4; ++i) {
+            const float d = score(*codec, query, encode(*codec, data.rows[i], 1));
+            CHECK(std::fabs(d) <= FLT_MAX);
+          }
+        }
+      }
+    }
+  }
+  // Sums that only overflow on the way: the query's bias is infinite, and so is what is taken off.
+  std::vector<float> small(64 * 2);
+  for (size_t i = 0; i < small.size(); ++i) small[i] = static_cast<float>(i % 7) * 1e17f;
+  const Rows8 data(small, 2, Distance::kL2);
+  auto sq8 =
+      Sq8Codec::train(Distance::kL2, 2, kernels(), data.rows.data(), data.scales.data(), 64);
+  CHECK_OK(sq8);
+  PreparedQuery query;
+  CHECK_OK(query.reserve(2));
+  const float far[2] = {-1.8e19f, 1e18f};
+  sq8.value()->prepare(far, 1, &query);
+  CHECK(score(*sq8.value(), query, encode(*sq8.value(), data.rows[9], 1)) <= FLT_MAX);
+}
+
+// min(k, count) hits come back whatever the distances: by the scan and by the graph.
+TEST(distances_that_overflow_lose_no_hits) {
+  InlineExecutor executor;
+  Fixture fixture(&executor);
+  auto c = fixture.make(options_of(2, Metric::kL2, Quantization::kNone));
+  const float rows[] = {1.5e19f, 0, -1.5e19f, 0, 0, 0};
+  CHECK_OK(write(*c, kAdd, rows, 3, 2, {1, 2, 3}));
+  for (const Mode mode : {Mode::kExact, Mode::kGraph}) {
+    SearchOptions o;
+    o.k = 3;
+    o.mode = mode;
+    Rows hits;
+    CHECK_OK(c->search(rows, 2, o, &hits));
+    CHECK_EQ(hits.ids.size(), size_t{3});
+    for (const float d : hits.distances) CHECK(std::isfinite(d));
   }
 }
