@@ -20,14 +20,16 @@ export async function run({ set: name, rows, quantization, batchRows, fresh }) {
     return result
   }
   const earlier = selectRows(set, { rows })
-  const residentBefore = residentBytes()
-  const { db, collection } = await build(set, earlier, { quantization })
   // The new vectors come under the old ids; recall needs to know which row an id now stands for.
   const rowOf = new Map(Array.from(earlier.ids, (id, i) => [id, later.ids[i]]))
+  const residentBefore = residentBytes()
+  const { db, collection } = await build(set, earlier, { quantization })
   const replacing = { ids: earlier.ids, vectors: later.vectors }
   const { wallSeconds, cpuSeconds } = await timed(() =>
     addRows(collection, replacing, set.dimensions, batchRows, 'upsert'),
   )
+  // As for a fresh collection: after the writes, before the first search and check.
+  const residentPerVector = (residentBytes() - residentBefore) / rows
   const toRow = (id) => rowOf.get(id)
   const replaced = await look(db, collection, set, later.truth, toRow)
   const { wallSeconds: optimizeSeconds } = await timed(() => collection.optimize())
@@ -37,7 +39,7 @@ export async function run({ set: name, rows, quantization, batchRows, fresh }) {
     rate: rows / wallSeconds,
     cpuSeconds,
     optimizeSeconds,
-    residentPerVector: (residentBytes() - residentBefore) / rows,
+    residentPerVector,
     replaced,
     optimized,
   }

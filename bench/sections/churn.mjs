@@ -7,7 +7,7 @@ import { number, recall, writeSection } from '../lib/report.mjs'
 const JOB = new URL('../jobs/churn.mjs', import.meta.url)
 const BATCH_ROWS = 1000
 
-export async function run({ sets, rows }) {
+export async function run({ machine, sets, rows }) {
   const names = sets ?? availableSets()
   prepareSets(names)
   const results = []
@@ -23,11 +23,14 @@ export async function run({ sets, rows }) {
     }
   }
   writeSection('churn', {
+    machine,
     title: 'Churn',
     notes: [
       `Every record replaced once by a vector it has not held, ${BATCH_ROWS} records an upsert.`,
       'fresh: a collection built from the new vectors alone.',
       `recall@${K} and queries/s of the forced graph at ef 64.`,
+      '`bytes`: per vector, as stats() counts them; `resident`: growth of the process per vector.',
+      'Both are taken after the writes, before the first search, which takes memory of its own.',
     ],
     tables: [
       { caption: 'After replacing all records', header: HEADER, rows: results.flatMap(rowsOf) },
@@ -66,7 +69,7 @@ function rowsOf({ set, quantization, fresh, churned }) {
   ]
   return [
     row('fresh', number(fresh.rate), number(fresh.residentPerVector), fresh),
-    row('replaced', number(churned.rate), '-', churned.replaced),
-    row('optimized', '-', number(churned.residentPerVector), churned.optimized),
+    row('replaced', number(churned.rate), number(churned.residentPerVector), churned.replaced),
+    row('optimized', '-', '-', churned.optimized),
   ]
 }
