@@ -7,7 +7,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { machineLine, ROOT } from './lib/machine.mjs'
-import { markdownTable, number, RESULTS, recall } from './lib/report.mjs'
+import { markdownTable, number, percent, RESULTS, recall } from './lib/report.mjs'
 
 const START = '<!-- bench:start (node bench/readme-table.mjs) -->'
 const END = '<!-- bench:end -->'
@@ -99,7 +99,7 @@ function filtersTable() {
       set,
       field,
       number(passing),
-      plan,
+      planned.fallback > 0 ? `${plan}, ${percent(planned.fallback)} by scan` : plan,
       recall(planned.recall),
       number(planned.qps),
       number(exact.qps),

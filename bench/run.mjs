@@ -5,6 +5,7 @@
 // Results go to bench/results/<section>.json and .md; the terminal shows the same tables.
 
 import { parseArgs } from 'node:util'
+import { describeMachine } from './lib/machine.mjs'
 
 const SECTIONS = ['kernels', 'overhead', 'build', 'search', 'filters', 'churn', 'eventloop']
 
@@ -27,6 +28,7 @@ if (unknown.length > 0 || (rows !== undefined && !(Number.isInteger(rows) && row
 for (const name of positionals.length > 0 ? positionals : SECTIONS) {
   const started = performance.now()
   const { run } = await import(`./sections/${name}.mjs`)
-  await run({ rows, sets: values.sets?.split(',') })
+  const machine = describeMachine() // Before the run: the checkout may move on meanwhile.
+  await run({ machine, rows, sets: values.sets?.split(',') })
   process.stderr.write(`${name}: ${((performance.now() - started) / 1000).toFixed(0)} s\n`)
 }

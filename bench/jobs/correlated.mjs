@@ -1,7 +1,7 @@
 // Filters that depend on the query: only the p % nearest to it pass (correlated), or only the p %
 // farthest (anticorrelated). Every query has a field of its own that holds each row's rank.
 
-import { build, measureSearch, queryAt } from '../lib/collections.mjs'
+import { build, measurePlans } from '../lib/collections.mjs'
 import { K, openSet, selectRows } from '../lib/data.mjs'
 import { distancesTo, rowLengths } from '../lib/exact.mjs'
 
@@ -37,10 +37,7 @@ export async function run({ set: name, rows, quantization }) {
         field: kind,
         share,
         passing,
-        plan: collection.explainSync(queryAt(set, 0), { k: K, filter: filters[0] }).plan,
-        planned: measureSearch(collection, set, truth, common),
-        graph: measureSearch(collection, set, truth, { ...common, exact: false }),
-        exact: measureSearch(collection, set, truth, { ...common, exact: true, repeats: 1 }),
+        ...measurePlans(collection, set, truth, common, { repeats: 1 }),
       })
     }
   }

@@ -1,6 +1,6 @@
 // Filtered search on the metadata of a set: by its own fields and by a random one.
 
-import { build, measureSearch, queryAt } from '../lib/collections.mjs'
+import { build, measurePlans } from '../lib/collections.mjs'
 import { K, openMetadata, openSet, selectRows } from '../lib/data.mjs'
 import { distancesTo, nearest, rowLengths } from '../lib/exact.mjs'
 
@@ -30,20 +30,8 @@ export async function run({ set: name, rows, quantization, fields }) {
 
 function measureCase(collection, set, { field, share, filter, passing, truth }) {
   const common = { filter, queryCount: QUERIES, repeats: 2 }
-  const plan = collection.explainSync(queryAt(set, 0), { k: K, filter })
-  return {
-    field,
-    share,
-    passing,
-    plan: plan.plan,
-    planned: measureSearch(collection, set, truth, common),
-    graph: measureSearch(collection, set, truth, { ...common, exact: false }),
-    exact: measureSearch(collection, set, truth, {
-      ...common,
-      exact: true,
-      queryCount: QUERIES_EXACT,
-    }),
-  }
+  const exactOnly = { queryCount: QUERIES_EXACT }
+  return { field, share, passing, ...measurePlans(collection, set, truth, common, exactOnly) }
 }
 
 /** For each share the values of a field that together come nearest to it. */

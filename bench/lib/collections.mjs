@@ -105,6 +105,36 @@ export function measureSearch(collection, set, truth, options = {}) {
   }
 }
 
+/**
+ * How the same searches were answered: the plan of the first, and the share of all whose walk of
+ * the graph found too few, so that the exact scan answered. To be asked after measuring: explain()
+ * fills the caches that a first search finds empty.
+ */
+export function explainSearch(collection, set, options = {}) {
+  const { queryCount = set.queryCount, filterOf, ...search } = options
+  const plans = Array.from({ length: queryCount }, (_, q) =>
+    collection.explainSync(queryAt(set, q), {
+      k: K,
+      ...search,
+      ...(filterOf === undefined ? {} : { filter: filterOf(q) }),
+    }),
+  )
+  const fallbacks = plans.filter(({ fallback }) => fallback).length
+  return { plan: plans[0].plan, fallback: fallbacks / queryCount }
+}
+
+/** Planned, by the forced graph and by the exact scan; then how the first two were answered. */
+export function measurePlans(collection, set, truth, common, exactOnly) {
+  const graphOnly = { ...common, exact: false }
+  const planned = measureSearch(collection, set, truth, common)
+  const graph = measureSearch(collection, set, truth, graphOnly)
+  const exact = measureSearch(collection, set, truth, { ...common, exact: true, ...exactOnly })
+  const { repeats: _, ...asked } = common
+  const { plan, fallback } = explainSearch(collection, set, asked)
+  graph.fallback = explainSearch(collection, set, { ...asked, exact: false }).fallback
+  return { plan, planned: { ...planned, fallback }, graph, exact }
+}
+
 /** All queries in one searchBatch: queries per second on all threads, and the recall. */
 export async function measureBatch(collection, set, truth, { repeats = 3, ...search } = {}) {
   const { queryCount, dimensions } = set

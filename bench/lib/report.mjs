@@ -3,7 +3,7 @@
 
 import { mkdirSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { describeMachine, machineLine, ROOT } from './machine.mjs'
+import { machineLine, ROOT } from './machine.mjs'
 
 export const RESULTS = join(ROOT, 'bench', 'results')
 
@@ -35,9 +35,17 @@ export function recall(value) {
   return value === undefined || Number.isNaN(value) ? '-' : value.toFixed(4)
 }
 
-/** Prints a section's tables and writes `<name>.json` and `<name>.md`. */
-export function writeSection(name, { title, notes = [], tables, data }) {
-  const machine = describeMachine()
+/** 0.125 -> "13 %". */
+export function percent(share) {
+  return share === undefined ? '-' : `${Math.round(100 * share)} %`
+}
+
+/**
+ * Prints a section's tables and writes `<name>.json` and `<name>.md`.
+ *
+ * @param page.machine  describeMachine() of when the section began.
+ */
+export function writeSection(name, { machine, title, notes = [], tables, data }) {
   const body = tables
     .map(({ caption, header, rows }) => `### ${caption}\n\n${markdownTable(header, rows)}`)
     .join('\n\n')

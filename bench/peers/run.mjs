@@ -36,7 +36,8 @@ const ENGINES = [
   { name: 'sqlite-vec', module: 'sqlite-vec', options: {} },
 ]
 
-// A lockfile names the binaries of every platform, and not every registry carries all of zvec's.
+// Not in the lockfile, which would name zvec's binary of every platform: where one of them cannot be
+// had, `npm ci` would install no peer at all.
 const UNLOCKED = ['@zvec/zvec@0.7.0']
 const ONE_THREAD = new Set(['hnswlib', 'sqlite-vec']) // Their interfaces build on one thread only.
 const EXACT = new Set(['sqlite-vec']) // No ef to sweep, and slow: fewer queries.
@@ -138,7 +139,7 @@ async function main() {
   }
   install()
   prepareSets([values.set])
-  const machine = describeMachine() // Before the run: others may commit meanwhile.
+  const machine = describeMachine() // Before the run: the checkout may move on meanwhile.
   const base = { set: values.set, rows: numbers.rows, m: M, efConstruction: EF_CONSTRUCTION }
   const entries = await buildAll(engines, base, {
     rounds: numbers['build-rounds'],

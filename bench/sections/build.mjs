@@ -22,7 +22,7 @@ function configurations(names, rows) {
   return all
 }
 
-export async function run({ sets = availableSets(), rows }) {
+export async function run({ machine, sets = availableSets(), rows }) {
   prepareSets(sets, VARIANTS)
   const results = []
   for (const configuration of configurations(sets, rows)) {
@@ -33,6 +33,7 @@ export async function run({ sets = availableSets(), rows }) {
     process.stderr.write(`built ${job.set} ${job.variant} ${job.quantization}\n`)
   }
   writeSection('build', {
+    machine,
     title: 'Build',
     notes: [
       'One `addBatch` with all rows unless a batch size is given. threads: of the pool.',

@@ -10,7 +10,7 @@ const JOB = new URL('../jobs/eventloop.mjs', import.meta.url)
 const ROUNDS = 5
 const ROWS = { sift: 100_000, mnist: 20_000, synthetic: 50_000 }
 
-export async function run({ sets, rows }) {
+export async function run({ machine, sets, rows }) {
   const names = sets ?? availableSets().filter((name) => name in ROWS)
   prepareSets(names)
   const results = []
@@ -24,6 +24,7 @@ export async function run({ sets, rows }) {
     results.push({ ...job, rounds })
   }
   writeSection('eventloop', {
+    machine,
     title: 'Event loop',
     notes: [
       '`monitorEventLoopDelay` (resolution 1 ms) during one `addBatch` with metadata.',

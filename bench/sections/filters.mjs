@@ -3,7 +3,7 @@
 
 import { runJob } from '../lib/child.mjs'
 import { availableSets, K, prepareSets } from '../lib/data.mjs'
-import { number, recall, writeSection } from '../lib/report.mjs'
+import { number, percent, recall, writeSection } from '../lib/report.mjs'
 
 const JOB = new URL('../jobs/filters.mjs', import.meta.url)
 const CORRELATED = new URL('../jobs/correlated.mjs', import.meta.url)
@@ -15,7 +15,7 @@ const FIELDS = {
 }
 const ROWS = 100_000
 
-export async function run({ sets, rows = ROWS }) {
+export async function run({ machine, sets, rows = ROWS }) {
   const names = sets ?? availableSets().filter((name) => name !== 'mnist')
   prepareSets(names)
   const results = []
@@ -33,12 +33,14 @@ export async function run({ sets, rows = ROWS }) {
     }
   }
   writeSection('filters', {
+    machine,
     title: 'Filtered search',
     notes: [
       `recall@${K} against the exact truth of each filter; ties count as found.`,
       'ef 64, one query at a time.',
       'planned: what a user gets; graph: `exact: false`; exact: `exact: true`.',
       'first: the first query, with nothing about the filter cached.',
+      'by scan: share of the queries whose walk found too few, so that the exact scan answered.',
       'correlated: the share nearest the query passes; anticorrelated: the share farthest from it.',
       'Each query has its own filter there.',
     ],
@@ -56,10 +58,12 @@ const HEADER = [
   'share',
   'passing',
   'plan',
+  'by scan',
   `recall@${K}`,
   'queries/s',
   'p99 us',
   'first us',
+  'graph by scan',
   'graph recall',
   'graph queries/s',
   'exact queries/s',
@@ -71,10 +75,12 @@ function row({ field, share, passing, plan, planned, graph, exact }) {
     `${100 * share} %`,
     number(passing),
     plan,
+    percent(planned.fallback),
     recall(planned.recall),
     number(planned.qps),
     number(planned.p99Us),
     number(planned.firstUs),
+    percent(graph.fallback),
     recall(graph.recall),
     number(graph.qps),
     number(exact.qps),

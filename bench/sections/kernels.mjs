@@ -7,10 +7,20 @@
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { describeMachine, machineLine, ROOT } from '../lib/machine.mjs'
+import { machineLine, ROOT } from '../lib/machine.mjs'
 import { writeResult } from '../lib/report.mjs'
 
-const FLAGS = ['-std=c++20', '-O3', '-fno-exceptions', '-fno-rtti', '-DNDEBUG', '-Icsrc']
+// What both builds use (binding.gyp, CMakeLists.txt).
+const FLAGS = [
+  ...[
+    '-std=c++20',
+    '-O3',
+    '-ffp-contract=off',
+    '-fvisibility=hidden',
+    '-fvisibility-inlines-hidden',
+  ],
+  ...['-fno-exceptions', '-fno-rtti', '-DNDEBUG', '-Icsrc'],
+]
 
 function compile() {
   const compiler = process.env.CXX ?? 'c++'
@@ -25,10 +35,9 @@ function compile() {
   return { program, compiler: `${compiler} ${FLAGS.join(' ')}` }
 }
 
-export async function run() {
+export async function run({ machine }) {
   const { program, compiler } = compile()
   const text = execFileSync(program, { encoding: 'utf8' }).trimEnd()
-  const machine = describeMachine()
   const fenced = `\`\`\`text\n${text}\n\`\`\`\n`
   const markdown = ['## Kernels', machineLine(machine), compiler, fenced].join('\n\n')
   console.log(`\n${markdown}`)

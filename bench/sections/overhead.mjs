@@ -13,7 +13,7 @@ const QUERIES = 200
 const TIME_MS = 1_500
 const EF = 10 // The cheapest search makes the overhead stand out.
 
-export async function run({ sets, rows = ROWS }) {
+export async function run({ machine, sets, rows = ROWS }) {
   const set = openSet(sets?.[0] ?? availableSets()[0])
   const queryCount = Math.min(QUERIES, set.queryCount)
   const queries = Array.from({ length: queryCount }, (_, q) => queryAt(set, q).slice())
@@ -52,6 +52,7 @@ export async function run({ sets, rows = ROWS }) {
   })
   await db.close()
   writeSection('overhead', {
+    machine,
     title: 'Overhead of JavaScript',
     notes: [
       `${set.name}, ${number(rows)} rows, k ${K}, ef ${EF}, one query at a time, by tinybench.`,

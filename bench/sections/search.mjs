@@ -7,7 +7,7 @@ import { number, recall, writeSection } from '../lib/report.mjs'
 const JOB = new URL('../jobs/collection.mjs', import.meta.url)
 const EFS = [10, 16, 24, 32, 48, 64, 96, 128, 256]
 
-export async function run({ sets = availableSets(), rows }) {
+export async function run({ machine, sets = availableSets(), rows }) {
   prepareSets(sets, VARIANTS)
   const results = []
   for (const set of sets) {
@@ -19,6 +19,7 @@ export async function run({ sets = availableSets(), rows }) {
     }
   }
   writeSection('search', {
+    machine,
     title: 'Search',
     notes: [
       'One query at a time by `searchSync` (with `include: "none"`) on the JavaScript thread.',
