@@ -2,9 +2,9 @@
 //
 // Why: decompressing and rotating 60 000 x 784 takes longer than most measurements, and every child
 // process needs the same floats.
-// Sets: `sift`, `mnist` and `wordnet` from OMENDB_DATA (by default ../shared/data; its README tells
-// the format). Where they are absent, `synthetic`: clusters of low intrinsic dimension, seeded,
-// with its own exact truth. Variants of a set:
+// Sets: `sift`, `mnist` and `wordnet` from the folder that OMENDB_DATA names (bench/.data/sets
+// otherwise); bench/README.md tells the format. Where they are absent, `synthetic`: clusters of low
+// intrinsic dimension, seeded, with its own exact truth. Variants of a set:
 //   plain    the values as stored;
 //   rotated  under a fixed seeded orthogonal transform: the same truth, but real floats instead of
 //            small integers, for which a scalar quantiser may be lossless by luck;
@@ -28,8 +28,8 @@ const TRUTH_SCALED = 10
 const QUERIES_SCALED = 200 // Their truth is brute force in JavaScript.
 const ROTATION_SEED = 20261122
 
-const DATA = resolve(process.env.OMENDB_DATA ?? join(ROOT, '..', 'shared', 'data'))
 const CACHE = join(ROOT, 'bench', '.data')
+const DATA = resolve(process.env.OMENDB_DATA ?? join(CACHE, 'sets'))
 
 const SPECS = {
   sift: { folder: 'sift-128', dimensions: 128, metric: 'l2', values: 'u8' },

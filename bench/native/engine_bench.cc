@@ -3,10 +3,11 @@
 //   engine_bench DIR [metric=l2|cosine|dot] [codec=sq8|none] [n=ROWS] [batch=ROWS] [m=16] [efc=128]
 //                [churn=ROWS]
 //
-// DIR holds base.f32, query.f32 (row-major) and gt.i32 (100 ids a query). Prints the build rate,
-// then for each ef recall@10, queries per second of thread CPU time, rows scored and hops; last,
-// bytes per vector. With churn, every id first holds another row's vector, and all are replaced in
-// upserts of so many rows before the search.
+// DIR holds base.f32, query.f32 (row-major) and gt.i32 (100 ids a query), as export.mjs writes
+// them; with n, the truth is still that of all rows. Prints the build rate, then for each ef
+// recall@10, queries per second of thread CPU time, rows scored and hops; last, bytes per vector.
+// With churn, every id first holds another row's vector, and all are replaced in upserts of so many
+// rows before the search.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
