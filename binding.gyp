@@ -39,6 +39,9 @@
           'GCC_OPTIMIZATION_LEVEL': '3',
           'GCC_SYMBOLS_PRIVATE_EXTERN': 'YES',
           'MACOSX_DEPLOYMENT_TARGET': '13.3',
+          # cflags do not reach Xcode's settings.
+          'OTHER_CFLAGS': ['-ffp-contract=off'],
+          'OTHER_CPLUSPLUSFLAGS': ['-ffp-contract=off', '-fvisibility-inlines-hidden'],
         },
       }],
       ['OS=="win"', {
