@@ -1,12 +1,13 @@
 // Compiles test/js to out/js-test and runs it, and every *.test.mjs, under node:test.
 //
 //   node .ci/js-tests.mjs [part of a file's name]... [--no-compile] [--node-option]...
+//   node .ci/js-tests.mjs --compile-only
 // Only files whose name contains one of the arguments run; what starts with -- goes to node, except
-// --no-compile. OMENDB_ADDON=FILE chooses another addon than build/Release's, and
+// the two options above. OMENDB_ADDON=FILE chooses another addon than build/Release's, and
 // OMENDB_NODE another Node. Tests of interruption load out/test-points/omendb.node, which has the
 // pause points.
 import { spawnSync } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -27,7 +28,7 @@ if (!options.includes('--no-compile')) {
   const typescript = createRequire(import.meta.url).resolve('typescript/package.json')
   const tsc = path.join(path.dirname(typescript), 'bin/tsc')
   const status = run(process.execPath, [tsc, '-p', 'test/js'])
-  if (status !== 0) process.exit(status)
+  if (status !== 0 || options.includes('--compile-only')) process.exit(status)
 }
 const files = ['out/js-test', 'test/js', 'test/issues']
   .flatMap((d) =>
@@ -39,6 +40,7 @@ if (files.length === 0) throw new Error(`no test in test/js has a name with ${pa
 const env = { ...process.env }
 if (env.OMENDB_ADDON) env.OMENDB_ADDON = path.resolve(root, env.OMENDB_ADDON)
 const report = path.join(out, 'report.tap')
+mkdirSync(out, { recursive: true })
 rmSync(report, { force: true })
 const reporters = ['--test-reporter=spec', '--test-reporter-destination=stdout']
 reporters.push('--test-reporter=tap', `--test-reporter-destination=${report}`)

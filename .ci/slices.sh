@@ -1,5 +1,6 @@
 # The slices of CI: what each is, how long it may take (seconds), and a function that runs it.
-# Sourced by .ci/run. A slice may use what slices before it built; run alone, it builds it.
+# Sourced by .ci/run. `npm ci` is what every slice needs; what else one needs it builds, which takes
+# no time where a slice before it did.
 # shellcheck shell=bash
 
 slices=(readme lint types instruction-sets asan tsan arm64 old-x86 nodes packing)
@@ -7,7 +8,7 @@ slices=(readme lint types instruction-sets asan tsan arm64 old-x86 nodes packing
 slice_title() {
   case $1 in
     readme) echo "npm ci && npm test, as the README says" ;;
-    lint) echo "Biome: lint and format" ;;
+    lint) echo "Biome; the README's tables; C++ that no other slice compiles" ;;
     types) echo "type tests against the packed declarations" ;;
     instruction-sets) echo "kernels, codecs and recall per instruction set" ;;
     asan) echo "C++ tests and a slice of the JS suite under ASan and UBSan" ;;
@@ -21,13 +22,16 @@ slice_title() {
   esac
 }
 
+# Together no more than what .ci/run grants the whole.
 slice_budget() {
   case $1 in
-    readme) echo 600 ;;
+    readme) echo 420 ;;
     lint) echo 30 ;;
-    types | nodes | arm64) echo 120 ;;
-    instruction-sets | asan | tsan) echo 180 ;;
-    old-x86) echo 90 ;;
+    types | old-x86) echo 45 ;;
+    nodes) echo 75 ;;
+    instruction-sets) echo 90 ;;
+    asan) echo 345 ;;
+    tsan) echo 210 ;;
     *) echo 120 ;;
   esac
 }
@@ -53,6 +57,11 @@ slice_readme() {
 
 slice_lint() {
   npm run --silent lint
+  node bench/readme-table.mjs --check
+  local file
+  for file in test/fuzz/*.cc bench/native/*.cc; do
+    g++ -std=c++20 -fno-exceptions -fno-rtti -Wall -Wextra -Icsrc -fsyntax-only "$file"
+  done
 }
 
 slice_types() {
@@ -76,6 +85,7 @@ slice_instruction_sets() {
 
 slice_asan() {
   node .ci/native.mjs asan
+  node .ci/js-tests.mjs --compile-only
   # V8 keeps what it never frees, so leaks are looked for in the C++ tests alone.
   local library
   library=$(g++ -print-file-name=libasan.so)

@@ -39,6 +39,13 @@ function nodeOf(version) {
   return binary
 }
 
+if (suite) {
+  // Once for all versions: the tests, and the addon with pause points that some of them load.
+  const build = (...args) => execFileSync(process.execPath, args, { cwd: root, stdio: 'inherit' })
+  build('.ci/js-tests.mjs', '--compile-only')
+  build('.ci/native.mjs', 'test-points', '--build-only', '--target=omendb_node')
+}
+
 let passed = 0
 let failed = 0
 function check(title, command, commandArgs, env) {
