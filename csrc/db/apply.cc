@@ -46,11 +46,20 @@ Status Collection::Impl::restage(WriteBatch::Rep& batch) {
   Store& from = *batch.store;
   NewArray<uint32_t> slots(batch.rows);
   if (slots.data == nullptr) return no_memory();
+  // What goes back at the end: the old slots, or on failure the new ones. Its destructor does it.
+  WriteBatch::Rep leftover;
+  leftover.slots =
+      static_cast<uint32_t*>(::operator new(batch.rows * sizeof(uint32_t), std::nothrow));
+  if (leftover.slots == nullptr) return no_memory();
   OMEN_TRY(fresh->slots.allocate_many(static_cast<uint32_t>(batch.rows), slots.data));
   Status status;
   {
     const std::lock_guard<std::mutex> guard(fresh->stage_mutex);
     status = fresh->ensure_staged(slots.data[batch.rows - 1] + 1);
+  }
+  if (!status.is_ok()) {
+    for (size_t i = 0; i < batch.rows; ++i) fresh->slots.release(slots.data[i]);
+    return status;
   }
   size_t row = 0;
   for (; status.is_ok() && row < batch.rows; ++row) {
@@ -74,13 +83,8 @@ Status Collection::Impl::restage(WriteBatch::Rep& batch) {
     }
     fresh->ids.row_as<std::atomic<uint64_t>>(slot)->store(word, std::memory_order_release);
   }
-  // The old slots go back with a batch that looks like the old one; on failure the new ones do.
-  WriteBatch::Rep leftover;
   leftover.rows = batch.rows;
   leftover.store = status.is_ok() ? batch.store : fresh;
-  leftover.slots =
-      static_cast<uint32_t*>(::operator new(batch.rows * sizeof(uint32_t), std::nothrow));
-  if (leftover.slots == nullptr) return no_memory();
   std::copy_n(status.is_ok() ? batch.slots : slots.data, batch.rows, leftover.slots);
   if (!status.is_ok()) return status;
   std::copy_n(slots.data, batch.rows, batch.slots);
@@ -186,7 +190,11 @@ Status Collection::Impl::apply_batch(Commit* commit) {
   if (old_slots.data == nullptr || records.data == nullptr) return no_memory();
   OMEN_TRY(check_ids(s, commit, old_slots.data));
   const std::span<ParsedRecord> parsed(records.data, b.metadata == nullptr ? 0 : b.rows);
-  OMEN_TRY(train_if_due(s, b.slots, b.rows));
+  const auto replacing = std::count_if(old_slots.data, old_slots.data + b.rows,
+                                       [](uint32_t slot) { return slot != kNoSlot; });
+  const size_t new_records = b.rows - static_cast<size_t>(replacing);
+  Status trained = train_if_due(s, b.slots, b.rows, new_records);
+  if (!trained.is_ok() && trained.code() != ErrorCode::kMemory) return trained;
   OMEN_TRY(reserve_batch(s, b, parsed));
   // Here, not where the batch is dropped: that may be a thread that must not stall.
   delete[] b.metadata;
@@ -209,6 +217,12 @@ void Collection::Impl::publish_batch(Store& s, Commit* commit, const uint32_t* o
       }
     });
   }
+  {  // Before the first row can be met: from here on queries must have these dimensions.
+    const std::lock_guard<std::mutex> guard(store_mutex_);
+    options.dimensions = s.dimensions();
+    fixed_dimensions_.store(s.dimensions(), std::memory_order_release);
+  }
+  const Store::Publishing publishing(s);
   s.raise_high_water(b.slots[b.rows - 1] + 1);
   for (size_t row = 0; row < b.rows; ++row) {
     const uint32_t slot = b.slots[row];
@@ -235,20 +249,16 @@ void Collection::Impl::publish_batch(Store& s, Commit* commit, const uint32_t* o
   next_id_.store(next_id, std::memory_order_release);
   commit->count = b.rows;
   b.committed = true;
-  {
-    const std::lock_guard<std::mutex> guard(store_mutex_);
-    fixed_ = true;
-    options.dimensions = s.dimensions();
-  }
 }
 
-// The new slot is live before the old one stops being so: a reader always finds the record.
+// The new slot is live before the old one stops being so: a reader always finds the record. What
+// the old slot holds stays until nobody can hold it (consolidate()).
 void Collection::Impl::replace_slot(Store& s, uint32_t old_slot, uint32_t slot, uint64_t hash) {
   s.states.set(slot, SlotStates::kLive);
   s.index.replace(hash, old_slot, slot);
+  s.moves.note(slot);
   OMEN_ASSERT(s.states.mark(old_slot));
   s.marked_.fetch_add(1, std::memory_order_acq_rel);
-  s.columns.clear(old_slot);
 }
 
 void Collection::Impl::remove_slot(Store& s, uint32_t slot) {
@@ -256,7 +266,6 @@ void Collection::Impl::remove_slot(Store& s, uint32_t slot) {
   s.index.erase(s.hash_of(slot), slot);
   s.live_.fetch_sub(1, std::memory_order_acq_rel);
   s.marked_.fetch_add(1, std::memory_order_acq_rel);
-  s.columns.clear(slot);
 }
 
 // On the submitter's thread: a new vector takes a new slot, staged like any row. A fault waits in
@@ -303,6 +312,7 @@ Status Collection::Impl::apply_update(Commit* commit) {
   const std::span<const uint32_t> slots(&slot, 1);
   const std::span<ParsedRecord> records(&record, 1);
   OMEN_TRY(s->columns.reserve(slots, records));
+  const Store::Publishing publishing(*s);
   if (slot != old_slot) {
     if (CodeSet* codes = s->codes()) codes->encode(slot, s->vector(slot), s->scale(slot));
     s->raise_high_water(slot + 1);
@@ -323,6 +333,7 @@ Status Collection::Impl::apply_delete_ids(Commit* commit) {
   commit->total = commit->ids.size();
   Store* s = store();
   if (s == nullptr) return Status::ok();
+  const Store::Publishing publishing(*s);
   for (const IdOut& id : commit->ids) {
     const uint32_t slot = s->find(view_of(id, commit->id_text));
     if (slot == kNoSlot) continue;
@@ -343,12 +354,24 @@ Status Collection::Impl::apply_delete_filter(Commit* commit) {
     OMEN_TRY(compiled.run(s->high_water(), &rows));
   }
   commit->total = s->live();
+  const Store::Publishing publishing(*s);
   rows.for_each([&](uint32_t slot) {
     if (!s->is_live(slot)) return;
     remove_slot(*s, slot);
     ++commit->count;
   });
   return Status::ok();
+}
+
+void Collection::Impl::apply_drop() {
+  const std::lock_guard<std::mutex> guard(store_mutex_);
+  to_link_.drop();
+  row_cache_.clear();
+  workers_.clear();
+  while (scratch_.take() != nullptr) {
+  }
+  store_.store(nullptr, std::memory_order_release);
+  retire_store();
 }
 
 Status Collection::Impl::apply_clear() {

@@ -24,7 +24,7 @@ Collection::Impl::Impl(std::string name_in, const CollectionOptions& options_in,
       account(env_in.budget.get()),
       to_link_(&account, Use::kScratch) {
   options.given = 0;
-  fixed_ = options.dimensions != 0;
+  fixed_dimensions_ = options.dimensions;
 }
 
 Collection::Impl::~Impl() {
@@ -39,14 +39,19 @@ Status Collection::Impl::make_store(uint32_t dimensions) {
   std::shared_ptr<Store> fresh = std::make_shared<Store>(&account, &epochs, o, *env.kernels,
                                                          env.seed, next_generation_++, schema);
   store_.store(fresh.get(), std::memory_order_release);
-  if (owned_store_ != nullptr) {
-    auto* old = new (std::nothrow) std::shared_ptr<Store>(std::move(owned_store_));
-    OMEN_ASSERT(old != nullptr);
-    epochs.retire(
-        old, [](void* p, void*) { delete static_cast<std::shared_ptr<Store>*>(p); }, nullptr, 0);
-  }
+  retire_store();
   owned_store_ = std::move(fresh);
   return Status::ok();
+}
+
+// Readers may still hold what store_ pointed to.
+void Collection::Impl::retire_store() {
+  if (owned_store_ == nullptr) return;
+  auto* old = new (std::nothrow) std::shared_ptr<Store>(std::move(owned_store_));
+  OMEN_ASSERT(old != nullptr);
+  owned_store_.reset();
+  epochs.retire(
+      old, [](void* p, void*) { delete static_cast<std::shared_ptr<Store>*>(p); }, nullptr, 0);
 }
 
 Status Collection::Impl::check_alive() const {
@@ -70,7 +75,15 @@ Collection::~Collection() = default;
 
 const std::string& Collection::name() const { return impl_->name; }
 const Schema* Collection::schema() const { return impl_->schema.get(); }
-void Collection::mark_dropped() { impl_->dropped_ = true; }
+
+void Collection::mark_dropped() {
+  if (impl_->dropped_.exchange(true)) return;
+  auto* commit = new (std::nothrow) Commit;
+  if (commit == nullptr) return;  // The memory goes with the last handle then.
+  commit->kind = Commit::Kind::kDrop;
+  commit->on_done = [](Commit* done, void*) { delete done; };
+  submit(commit);
+}
 
 CollectionOptions Collection::options() const {
   const std::lock_guard<std::mutex> guard(impl_->store_mutex_);
@@ -78,8 +91,7 @@ CollectionOptions Collection::options() const {
 }
 
 uint32_t Collection::dimensions() const {
-  const std::lock_guard<std::mutex> guard(impl_->store_mutex_);
-  return impl_->fixed_ ? impl_->options.dimensions : 0;
+  return impl_->fixed_dimensions_.load(std::memory_order_acquire);
 }
 
 uint64_t Collection::count() const {

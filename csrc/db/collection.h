@@ -69,7 +69,8 @@ struct Commit {
     kDeleteIds,
     kDeleteFilter,
     kClear,
-    kOptimize
+    kOptimize,
+    kDrop,  // Frees everything; submitted by mark_dropped().
   };
   Kind kind = Kind::kAdd;
 
@@ -99,6 +100,8 @@ struct Commit {
   uint64_t first_generated_id = 0;  // kAdd, kUpsert without ids: rows got first, first + 1, ...
 
   Commit* next = nullptr;  // The queue's link.
+  size_t first_link = 0;   // The committer's: its part of what is to be linked.
+  size_t link_count = 0;
 };
 
 class Collection : public std::enable_shared_from_this<Collection> {
@@ -150,7 +153,7 @@ class Collection : public std::enable_shared_from_this<Collection> {
   CheckReport check();
   // The schema's view for Filter::parse; nullptr if there is no schema.
   const Schema* schema() const;
-  // After drop: every later call answers ERR_NOT_FOUND.
+  // Every later call answers ERR_NOT_FOUND, and the memory goes back although handles may live.
   void mark_dropped();
 
   struct Impl;

@@ -78,6 +78,7 @@ struct WriteBatch::Rep {
   uint32_t* slots = nullptr;        // rows, rising.
   std::string* metadata = nullptr;  // rows, or nullptr while every row has {}.
   bool committed = false;
+  Status take_slots();
   ~Rep();
 };
 
@@ -88,12 +89,13 @@ struct Collection::Impl {
   Store* store() const { return store_.load(std::memory_order_acquire); }
   // Replaces the store by an empty one; the old one is retired. Under store_mutex_.
   Status make_store(uint32_t dimensions);
+  void retire_store();
   Status check_alive() const;
 
   // Commits (commit.cc, apply.cc, maintain.cc); all but submit and run under commit_mutex_.
   void push(Commit* commit);
   Commit* take_all();
-  void drain(bool with_maintenance);
+  void drain();
   void schedule_drain(std::shared_ptr<Collection> self);
   void process(Commit* first);
   Status apply(Commit* commit);
@@ -107,21 +109,24 @@ struct Collection::Impl {
   Status apply_delete_ids(Commit* commit);
   Status apply_delete_filter(Commit* commit);
   Status apply_clear();
+  void apply_drop();
   Status apply_optimize(Commit* commit);
   void replace_slot(Store& s, uint32_t old_slot, uint32_t slot, uint64_t hash);
   void remove_slot(Store& s, uint32_t slot);
   void queue_link(uint32_t slot);
-  void link_queued(Commit* first);
+  void link_queued();
   Status reserve_links(Store& s, const uint32_t* slots, size_t count);
-  Status train_if_due(Store& s, const uint32_t* fresh, size_t fresh_count);
+  Status train_if_due(Store& s, const uint32_t* fresh, size_t fresh_count, size_t new_records);
   bool needs_maintenance() const;
   void maintain();
+  void bound_marked();
   Status consolidate(Store& s);
   Status repair(Store& s);
 
   // Reads (search.cc, plan.cc, scan.cc, read.cc); under a pin.
   struct Query;
   Status check_query(const float* query, size_t length, const SearchOptions& options) const;
+  Status find_matches(Store& s, Query& q);
   template <class Write>
   Status answer(const float* query, size_t length, const SearchOptions& options, Plan* plan,
                 const Write& write);
@@ -132,8 +137,13 @@ struct Collection::Impl {
   Status walk(Store& s, Query& q);
   Status rerank(Store& s, Query& q);
   size_t count_matching(const Query& q, const SearchScratch& g) const;
-  // Drops what is no hit any more, after writes that raced the search; returns whether all stood.
-  bool confirm(Store& s, Query& q);
+  // Drops what is no hit any more, after writes that raced the search.
+  void confirm(const Store& s, Query& q);
+  // Adds records that took new slots since q.moves; false if there were too many to know.
+  Result<bool> add_moved(Store& s, Query& q);
+  Result<bool> settle(Store& s, Query& q);
+  bool still_matches(const Store& s, const Query& q, uint32_t slot) const;
+  void sort_hits(const Store& s, QueryScratch& scratch) const;
   Status filter_rows(Store& s, const Filter& filter, std::shared_ptr<const CachedRows>* out);
   Status prepare(const Store& s, const float* query, const SearchOptions& options, Query* q);
   std::unique_ptr<QueryScratch> take_scratch();
@@ -148,7 +158,8 @@ struct Collection::Impl {
   mutable std::mutex store_mutex_;
   std::shared_ptr<Store> owned_store_;  // What store_ points to; under store_mutex_.
   std::atomic<Store*> store_{nullptr};
-  std::atomic<bool> fixed_{false};  // Some vector fixed the dimensions, or the options did.
+  // 0 until some vector, or the options, fixed the dimensions.
+  std::atomic<uint32_t> fixed_dimensions_{0};
   std::atomic<uint32_t> open_batches_{0};
   std::atomic<bool> dropped_{false};
   uint32_t next_generation_ = 1;
@@ -160,6 +171,7 @@ struct Collection::Impl {
   Commit* queue_last_ = nullptr;
   std::atomic<bool> drain_scheduled_{false};
   std::atomic<bool> maintenance_due_{false};
+  Commit* group_ = nullptr;  // The commits that are being applied; under commit_mutex_.
   Array<uint32_t> to_link_;  // Slots applied by this group, not linked yet.
   std::vector<std::unique_ptr<BuildScratch>> workers_;
   uint64_t workers_serial_ = 0;      // Of the codes that the workers' scorers are bound to,

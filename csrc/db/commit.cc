@@ -37,10 +37,10 @@ Commit* Collection::Impl::take_all() {
   return first;
 }
 
-void Collection::Impl::drain(bool with_maintenance) {
+void Collection::Impl::drain() {
   const std::lock_guard<std::mutex> guard(commit_mutex_);
   while (Commit* first = take_all()) process(first);
-  if (with_maintenance && maintenance_due_.exchange(false)) maintain();
+  if (maintenance_due_.exchange(false)) maintain();
   epochs.collect();
 }
 
@@ -49,14 +49,14 @@ void Collection::Impl::schedule_drain(std::shared_ptr<Collection> self) {
   auto* task = new (std::nothrow) DrainTask;
   if (task == nullptr) {  // No memory for a task: do it here.
     drain_scheduled_ = false;
-    return drain(true);
+    return drain();
   }
   task->collection = std::move(self);
   task->task.run = [](Task* t) {
     const std::unique_ptr<DrainTask> own(reinterpret_cast<DrainTask*>(t));
     Impl& c = own->collection->impl();
     c.drain_scheduled_ = false;
-    c.drain(true);
+    c.drain();
   };
   env.executor->submit(&task->task);
 }
@@ -67,11 +67,17 @@ void Collection::submit(Commit* commit) {
   impl_->schedule_drain(shared_from_this());
 }
 
+// One turn is enough: whoever holds the mutex before has taken the commit, or leaves it for this
+// turn. What others queue meanwhile is theirs, and upkeep is for the pool: a Sync caller waits for
+// no more than it must.
 void Collection::run(Commit* commit) {
   prepare_update(commit);
   impl_->push(commit);
-  impl_->drain(false);
-  // Consolidation takes long; it is for the pool, not for a Sync caller.
+  {
+    const std::lock_guard<std::mutex> guard(impl_->commit_mutex_);
+    if (Commit* first = impl_->take_all()) impl_->process(first);
+    impl_->epochs.collect();
+  }
   if (impl_->maintenance_due_.load()) impl_->schedule_drain(shared_from_this());
 }
 
@@ -79,23 +85,33 @@ void Collection::run(Commit* commit) {
 void Collection::Impl::process(Commit* first) {
   OMEN_TEST_POINT("commit");
   to_link_.clear();
+  group_ = first;
+  bool replaced = false;
   for (Commit* commit = first; commit != nullptr; commit = commit->next) {
-    Store* s = store();
-    if (s != nullptr) s->version.fetch_add(1, std::memory_order_acq_rel);
+    commit->first_link = to_link_.size();
     commit->status = apply(commit);
-    if (s != nullptr) s->version.fetch_add(1, std::memory_order_acq_rel);
+    commit->link_count = to_link_.size() - std::min(to_link_.size(), commit->first_link);
+    replaced |= commit->kind == Commit::Kind::kUpsert || commit->kind == Commit::Kind::kUpdate;
   }
-  link_queued(first);
+  link_queued();
+  group_ = nullptr;
+  if (replaced) bound_marked();
   if (needs_maintenance()) maintenance_due_ = true;
   while (first != nullptr) {
     Commit* commit = first;
     first = commit->next;  // on_done may free it.
     commit->done.store(commit->total.load());
+    // Before the answer: who reads it may go on as if nothing had been staged.
+    if (!commit->status.is_ok()) commit->batch.reset();
     if (commit->on_done != nullptr) commit->on_done(commit, commit->context);
   }
 }
 
 Status Collection::Impl::apply(Commit* commit) {
+  if (commit->kind == Commit::Kind::kDrop) {
+    apply_drop();
+    return Status::ok();
+  }
   OMEN_TRY(check_alive());
   OMEN_TRY(Status(commit->status));
   if (commit->cancel != nullptr) OMEN_TRY(commit->cancel->check(*env.clock));
@@ -113,6 +129,8 @@ Status Collection::Impl::apply(Commit* commit) {
       return apply_clear();
     case Commit::Kind::kOptimize:
       return apply_optimize(commit);
+    case Commit::Kind::kDrop:
+      break;
   }
   return Status::ok();
 }
@@ -139,7 +157,8 @@ Status Collection::Impl::reserve_links(Store& s, const uint32_t* slots, size_t c
 
 void Collection::Impl::queue_link(uint32_t slot) { to_link_.push_back_reserved(slot); }
 
-void Collection::Impl::link_queued(Commit* first) {
+// What is queued belongs to the commits of group_; each is told how far its own part is.
+void Collection::Impl::link_queued() {
   Store* s = store();
   if (s == nullptr || to_link_.empty()) return;
   const uint32_t* slots = to_link_.data();
@@ -152,8 +171,10 @@ void Collection::Impl::link_queued(Commit* first) {
       OMEN_TEST_POINT("graph-insert");
       if (s->is_live(slots[i])) s->graph.insert(slots[i], *workers_[worker]);
     }
-    for (Commit* c = first; c != nullptr; c = c->next) {
-      c->done.fetch_add(end - begin, std::memory_order_relaxed);
+    for (Commit* c = group_; c != nullptr; c = c->next) {
+      const size_t from = std::max(begin, c->first_link);
+      const size_t to = std::min(end, c->first_link + c->link_count);
+      if (from < to) c->done.fetch_add(to - from, std::memory_order_relaxed);
     }
   };
   const uint64_t old_live = s->live() - std::min<uint64_t>(count, s->live());
@@ -170,6 +191,7 @@ void Collection::Impl::link_queued(Commit* first) {
   s->inserted_since_repair += count;
   if (s->graph.take_isolated()) s->needs_repair = true;
   to_link_.clear();
+  for (Commit* c = group_; c != nullptr; c = c->next) c->first_link = c->link_count = 0;
 }
 
 }  // namespace omen

@@ -12,16 +12,22 @@ namespace {
 
 constexpr uint64_t kMarkedMin = 64;  // Consolidate at max(64, 1 % of live) marked slots,
 constexpr uint64_t kMarkedShare = 100;
+// Before a commit that replaces is answered, max(256, 3 % of live) marked slots at most: whoever
+// replaces faster than the upkeep follows would otherwise grow the collection instead.
+constexpr uint64_t kMarkedMaxMin = 256;
+constexpr uint64_t kMarkedMaxShare = 33;
 constexpr uint64_t kRepairMin = 256;  // and look for unreachable nodes after max(256, 5 %) inserts.
 constexpr uint64_t kRepairShare = 20;
 
 }  // namespace
 
 // Codes are trained on at least kTrainRows records, and anew at every doubling; `fresh` slots are
-// staged and count too. Without memory for new codes the old ones (or floats) go on serving.
-Status Collection::Impl::train_if_due(Store& s, const uint32_t* fresh, size_t fresh_count) {
+// staged and sampled too, and `new_records` of them replace nothing. Without memory for new codes
+// the old ones (or floats) go on serving: it is tried again with the next commit.
+Status Collection::Impl::train_if_due(Store& s, const uint32_t* fresh, size_t fresh_count,
+                                      size_t new_records) {
   if (options.quantization != Quantization::kSq8) return Status::ok();
-  const uint64_t rows = s.live() + fresh_count;
+  const uint64_t rows = s.live() + new_records;
   CodeSet* const old = s.codes();
   if (rows < kTrainRows || (old != nullptr && rows < 2 * old->trained_rows)) return Status::ok();
   // A seeded sample of all slots that hold rows.
@@ -46,10 +52,10 @@ Status Collection::Impl::train_if_due(Store& s, const uint32_t* fresh, size_t fr
   auto codes = std::unique_ptr<CodeSet>(
       new (std::nothrow) CodeSet(&account, std::move(codec), rows, next_serial_));
   if (!codes) return Status::error(ErrorCode::kMemory, "no memory for codes");
-  if (Status status = codes->ensure(std::max(high, 1u)); !status.is_ok()) {
-    return old == nullptr ? status : Status::ok();
-  }
+  OMEN_TRY(codes->ensure(std::max(high, 1u)));
   ++next_serial_;
+  // Workers are bound to the old codes: what earlier commits of this group brought is linked first.
+  link_queued();
   parallel_for(*env.executor, high, 512, [&](size_t begin, size_t end, unsigned) {
     for (size_t i = begin; i < end; ++i) {
       const auto slot = static_cast<uint32_t>(i);
@@ -89,6 +95,13 @@ void Collection::Impl::maintain() {
   }
 }
 
+void Collection::Impl::bound_marked() {
+  Store* s = store();
+  if (s == nullptr || dropped_) return;
+  if (s->marked() < std::max(kMarkedMaxMin, s->live() / kMarkedMaxShare)) return;
+  (void)consolidate(*s).is_ok();
+}
+
 // Marked slots leave the graph, and when nobody can see them any more, they are free.
 Status Collection::Impl::consolidate(Store& s) {
   const uint32_t high = s.high_water();
@@ -106,6 +119,7 @@ Status Collection::Impl::consolidate(Store& s) {
   epochs.synchronize();
   s.graph.forget(accept, high);
   doomed.for_each([&](uint32_t slot) {
+    s.columns.clear(slot);
     if (s.states.has(slot, SlotStates::kStringId)) {
       auto* word = s.ids.row_as<std::atomic<uint64_t>>(slot);
       auto* block = reinterpret_cast<IdBlock*>(static_cast<uintptr_t>(word->load()));
@@ -134,7 +148,7 @@ Status Collection::Impl::apply_optimize(Commit* commit) {
   Store* s = store();
   if (s == nullptr) return Status::ok();
   commit->total = s->live();
-  link_queued(nullptr);  // What earlier commits of this group brought.
+  link_queued();  // What earlier commits of this group brought.
   OMEN_TRY(consolidate(*s));
   OMEN_TRY(repair(*s));
   return s->index.shrink(0, [&](uint32_t x) { return s->hash_of(x); });

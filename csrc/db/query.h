@@ -15,7 +15,8 @@ struct Collection::Impl::Query {
   uint32_t k = 0;
   uint32_t ef = 0;
   QueryScratch* scratch = nullptr;
-  uint64_t version = 0;                    // Of the store when the search began.
+  uint64_t version = 0;                    // Of the store when the search began,
+  uint64_t moves = 0;                      // and how many records had moved.
   std::shared_ptr<const CachedRows> rows;  // nullptr: all live records.
   uint64_t matches = 0;
   Route route = Route::kScan;

@@ -1,10 +1,17 @@
 // Reading without a query: get, has, count, scroll, stats, check.
 #include <algorithm>
+#include <thread>
 
 #include "base/test_points.h"
 #include "db/query.h"
 
 namespace omen {
+
+namespace {
+
+constexpr int kCountsMax = 256;
+
+}  // namespace
 
 void Collection::Impl::write_rows(const Store& s, const uint32_t* slots, size_t count,
                                   uint32_t include, Rows* out) {
@@ -78,8 +85,19 @@ Result<uint64_t> Collection::count_matching(const std::shared_ptr<const Filter>&
   Store* s = c.store();
   if (s == nullptr) return uint64_t{0};
   if (filter == nullptr || filter->matches_all()) return s->live();
+  // Exact at one moment: again while records move under the count.
   std::shared_ptr<const CachedRows> rows;
-  OMEN_TRY(c.filter_rows(*s, *filter, &rows));
+  for (int attempt = 0; attempt < kCountsMax; ++attempt) {
+    const uint64_t version = s->version.load(std::memory_order_acquire);
+    if ((version & 1) == 0) {
+      OMEN_TRY(c.filter_rows(*s, *filter, &rows));
+      if (s->version.load(std::memory_order_acquire) == version) break;
+    } else {
+      std::this_thread::yield();
+    }
+    if (cancel != nullptr) OMEN_TRY(cancel->check(*c.env.clock));
+  }
+  if (rows == nullptr) OMEN_TRY(c.filter_rows(*s, *filter, &rows));
   return rows->matches;
 }
 
@@ -105,7 +123,8 @@ Status Collection::scroll(uint64_t* cursor, size_t limit,
     for (; slot < high && slots.size() < limit; ++slot) {
       if (rows != nullptr) slot = rows->rows.next(slot);
       if (slot >= high || (rows != nullptr && slot >= rows->rows.size())) break;
-      if (s->is_live(slot)) slots.push_back(slot);
+      // A record being replaced has two live slots for a moment: the index names one.
+      if (s->is_live(slot) && s->find(s->id_view(slot)) == slot) slots.push_back(slot);
     }
     const bool more = slots.size() == limit && slot < high;
     if (more) *cursor = uint64_t{s->generation()} << 32 | slot;

@@ -11,7 +11,8 @@ namespace omen {
 
 namespace {
 
-// After so many racing writes a scan's answer goes out with the hits that stand.
+// After so many scans, each overtaken by more writes than can be followed, the answer goes out with
+// the hits that stand.
 constexpr int kAttemptsMax = 3;
 
 // How many of the pool to score exactly: sq8's errors shuffle neighbours a few places.
@@ -33,8 +34,7 @@ Status Collection::Impl::check_query(const float* query, size_t length,
     return Status::error(ErrorCode::kArgument,
                          "ef is " + std::to_string(o.ef) + ", and must be at most 10 000");
   }
-  const Store* s = store();
-  const uint32_t dimensions = fixed_ && s != nullptr ? s->dimensions() : 0;
+  const uint32_t dimensions = fixed_dimensions_.load(std::memory_order_acquire);
   if (length == 0 || length > kDimensionsMax || (dimensions != 0 && length != dimensions)) {
     return Status::error(ErrorCode::kDimensions,
                          "the query has " + std::to_string(length) + " dimensions, collection '" +
@@ -72,12 +72,14 @@ Status Collection::Impl::rerank(Store& s, Query& q) {
   bool followed = false;  // Once true, a slot may come a second time.
   for (size_t i = 0; i < g.pool_size && scratch.slots.size() < wanted; ++i) {
     uint32_t slot = g.pool_ids[i] & kNodeMask;
-    if (!s.is_live(slot)) {
+    if (s.is_live(slot)) {
+      if (!q.accepts(slot)) continue;
+    } else {
       slot = s.states.has(slot, SlotStates::kMarked) ? s.find(s.id_view(slot)) : kNoSlot;
-      if (slot == kNoSlot || !s.is_live(slot)) continue;
+      // The row set was made before this slot had the record.
+      if (slot == kNoSlot || !s.is_live(slot) || !still_matches(s, q, slot)) continue;
       followed = true;
     }
-    if (!q.accepts(slot)) continue;
     const auto* end = scratch.slots.end();
     if (followed && std::find(scratch.slots.begin(), scratch.slots.end(), slot) != end) continue;
     scratch.slots.push_back_reserved(slot);
@@ -96,20 +98,7 @@ Status Collection::Impl::rerank(Store& s, Query& q) {
     exact.score(slots + first, nullptr, n, 0, distances + first);
   }
   q.plan.reranked += count;
-  // Nearly sorted already: insertion sort by distance, then order.
-  for (size_t i = 1; i < count; ++i) {
-    const uint32_t slot = slots[i];
-    const float d = distances[i];
-    size_t j = i;
-    for (; j > 0 && (distances[j - 1] > d ||
-                     (distances[j - 1] == d && s.order_of(slots[j - 1]) > s.order_of(slot)));
-         --j) {
-      slots[j] = slots[j - 1];
-      distances[j] = distances[j - 1];
-    }
-    slots[j] = slot;
-    distances[j] = d;
-  }
+  sort_hits(s, scratch);
   return Status::ok();
 }
 
@@ -154,31 +143,7 @@ Status Collection::Impl::walk(Store& s, Query& q) {
   return rerank(s, q);
 }
 
-bool Collection::Impl::confirm(Store& s, Query& q) {
-  if (s.version.load(std::memory_order_acquire) == q.version && (q.version & 1) == 0) return true;
-  QueryScratch& scratch = *q.scratch;
-  const Filter* filter = q.rows != nullptr ? q.options->filter.get() : nullptr;
-  size_t kept = 0;
-  for (size_t i = 0; i < scratch.slots.size(); ++i) {
-    const uint32_t slot = scratch.slots[i];
-    // A record being replaced has two live slots for a moment: the index names one.
-    if (!s.is_live(slot) || s.find(s.id_view(slot)) != slot) continue;
-    if (filter != nullptr) {
-      FilterId id;
-      id.is_integer = s.id_of(slot, &id.integer, &id.string);
-      if (!filter->matches_json(s.columns.json(slot), id)) continue;
-    }
-    scratch.slots[kept] = slot;
-    scratch.distances[kept++] = scratch.distances[i];
-  }
-  const bool all = kept == scratch.slots.size();
-  scratch.slots.truncate(kept);
-  return all;
-}
-
-Status Collection::Impl::find_hits(Store& s, Query& q) {
-  QueryScratch& scratch = *q.scratch;
-  scratch.slots.clear();
+Status Collection::Impl::find_matches(Store& s, Query& q) {
   q.matches = s.live();
   if (q.options->filter != nullptr && !q.options->filter->matches_all()) {
     OMEN_TRY(filter_rows(s, *q.options->filter, &q.rows));
@@ -187,24 +152,39 @@ Status Collection::Impl::find_hits(Store& s, Query& q) {
   q.plan.matches = q.matches;
   q.plan.selectivity =
       s.live() == 0 ? 0 : static_cast<double>(q.matches) / static_cast<double>(s.live());
-  if (q.matches == 0) return Status::ok();
-  choose_plan(s, q);
-  for (int attempt = 0; attempt < kAttemptsMax; ++attempt) {
-    if (q.route != Query::Route::kScan) {
-      q.plan.plan = q.route == Query::Route::kGraph ? "graph" : "filtered-graph";
-      OMEN_TRY(walk(s, q));
-      (void)confirm(s, q);
-      if (scratch.slots.size() >= q.wanted()) break;
-      q.plan.fallback = true;
-      q.route = Query::Route::kScan;
-    } else if (!q.plan.fallback) {
-      q.plan.plan = "exact";
-    }
-    OMEN_TRY(scan(s, q));
-    // A record that was replaced between its old and new slot's turn is found by the next attempt.
-    if (confirm(s, q) && scratch.slots.size() >= q.wanted()) break;
-    q.matches = std::min(q.matches, s.live());
+  q.ef = std::max({q.options->ef == 0 ? 64u : q.options->ef, q.options->k});
+  q.matching_min = 0;
+  return Status::ok();
+}
+
+Status Collection::Impl::find_hits(Store& s, Query& q) {
+  QueryScratch& scratch = *q.scratch;
+  for (int attempt = 1;; ++attempt) {
+    scratch.slots.clear();
+    scratch.distances.clear();
+    q.moves = s.moves.count();
     q.version = s.version.load(std::memory_order_acquire);
+    OMEN_TRY(find_matches(s, q));
+    bool whole = false;
+    if (q.matches > 0) {
+      choose_plan(s, q);
+      if (q.route != Query::Route::kScan) {
+        q.plan.plan = q.route == Query::Route::kGraph ? "graph" : "filtered-graph";
+        OMEN_TRY(walk(s, q));
+        OMEN_TRY(settle(s, q).status());
+        whole = scratch.slots.size() >= q.wanted();
+        q.plan.fallback = !whole;
+      } else {
+        q.plan.plan = "exact";
+      }
+      if (!whole) OMEN_TRY(scan(s, q));
+    }
+    if (!whole) {
+      OMEN_ASSIGN(whole, settle(s, q));
+      // A record met in both its slots took the place of another hit.
+      whole = whole && scratch.slots.size() >= q.wanted();
+    }
+    if (whole || attempt == kAttemptsMax) break;
   }
   size_t count = std::min<size_t>(scratch.slots.size(), q.k);
   while (count > 0 && scratch.distances[count - 1] > q.options->max_distance) --count;
@@ -227,8 +207,6 @@ Status Collection::Impl::prepare(const Store& s, const float* query, const Searc
   q->scale = query_scale(s, query);
   q->options = &options;
   q->k = options.k;
-  q->ef = std::max({options.ef == 0 ? 64u : options.ef, options.k});
-  q->version = s.version.load(std::memory_order_acquire);
   return options.cancel == nullptr ? Status::ok() : options.cancel->check(*env.clock);
 }
 
@@ -241,6 +219,8 @@ Status Collection::Impl::answer(const float* query, size_t length, const SearchO
   OMEN_TRY(check_query(query, length, options));
   Store* s = store();
   if (s == nullptr || s->live() == 0) return Status::ok();
+  // The first rows came between: now the dimensions are fixed, and not as the query has them.
+  if (length != s->dimensions()) return check_query(query, length, options);
   std::unique_ptr<QueryScratch> scratch = take_scratch();
   Query q;
   q.scratch = scratch.get();

@@ -18,6 +18,7 @@
 #include <mutex>
 
 #include "db/codes.h"
+#include "db/moves.h"
 #include "db/types.h"
 #include "graph/graph.h"
 #include "memory/block_pool.h"
@@ -107,8 +108,10 @@ class Store final : public RowIds {
   std::atomic<uint32_t> high_water_{0};
   std::atomic<uint64_t> live_{0};
   std::atomic<uint64_t> marked_{0};
-  // Odd while a commit applies, even between: what cached row sets are valid for.
+  // Odd while a commit changes what readers see, even between: what row sets are valid for.
   std::atomic<uint64_t> version{0};
+  class Publishing;
+  Moves moves;
   uint32_t next_order = 0;
   uint64_t inserted_since_repair = 0;
   bool needs_repair = false;
@@ -118,6 +121,20 @@ class Store final : public RowIds {
   const uint32_t dimensions_;
   const Metric metric_;
   const uint32_t generation_;
+};
+
+// The scope in which a commit shows its changes, or takes records away.
+class Store::Publishing {
+ public:
+  explicit Publishing(Store& store) : store_(store) {
+    store_.version.fetch_add(1, std::memory_order_acq_rel);
+  }
+  ~Publishing() { store_.version.fetch_add(1, std::memory_order_acq_rel); }
+  Publishing(const Publishing&) = delete;
+  Publishing& operator=(const Publishing&) = delete;
+
+ private:
+  Store& store_;
 };
 
 // What the graph needs to build: scorers on the codes in use.

@@ -138,6 +138,26 @@ Status WriteBatch::stage_metadata(size_t row, std::string_view json) {
   return Status::ok();
 }
 
+// Slots for all rows, with the memory that staging fills.
+Status WriteBatch::Rep::take_slots() {
+  auto* taken = static_cast<uint32_t*>(::operator new(rows * sizeof(uint32_t), std::nothrow));
+  if (taken == nullptr) {
+    return Status::error(ErrorCode::kMemory, "no memory for a batch of " + std::to_string(rows) +
+                                                 " rows; send smaller ones");
+  }
+  Status status = store->slots.allocate_many(static_cast<uint32_t>(rows), taken);
+  if (status.is_ok()) {
+    const std::lock_guard<std::mutex> guard(store->stage_mutex);
+    status = store->ensure_staged(taken[rows - 1] + 1);
+    for (size_t i = 0; !status.is_ok() && i < rows; ++i) store->slots.release(taken[i]);
+  }
+  if (!status.is_ok())
+    ::operator delete(taken);
+  else
+    slots = taken;
+  return status;
+}
+
 Result<std::unique_ptr<WriteBatch>> Collection::begin_write(size_t rows, uint32_t dimensions) {
   Impl& c = *impl_;
   OMEN_TRY(c.check_alive());
@@ -150,7 +170,7 @@ Result<std::unique_ptr<WriteBatch>> Collection::begin_write(size_t rows, uint32_
   rep->dimensions = dimensions;
   {
     const std::lock_guard<std::mutex> guard(c.store_mutex_);
-    const uint32_t fixed = c.fixed_ ? c.options.dimensions : 0;
+    const uint32_t fixed = c.fixed_dimensions_.load(std::memory_order_acquire);
     Store* current = c.store();
     const bool busy = c.open_batches_.load(std::memory_order_acquire) > 0;
     const uint32_t wanted = fixed != 0                   ? fixed
@@ -172,24 +192,16 @@ Result<std::unique_ptr<WriteBatch>> Collection::begin_write(size_t rows, uint32_
   if (rows == 0) return batch;
   WriteBatch::Rep& r = *batch->rep_;
   r.generation = r.store->generation();
-  auto* slots = static_cast<uint32_t*>(::operator new(rows * sizeof(uint32_t), std::nothrow));
-  if (slots == nullptr) {
-    return Status::error(ErrorCode::kMemory, "no memory for a batch of " + std::to_string(rows) +
-                                                 " rows; send smaller ones");
+  Status status = r.take_slots();
+  if (status.code() == ErrorCode::kMemory) {
+    // What was retired may wait for nothing but the next commit; where one runs, it collects.
+    const std::unique_lock<std::mutex> lock(c.commit_mutex_, std::try_to_lock);
+    if (lock.owns_lock()) {
+      c.epochs.collect();
+      status = r.take_slots();
+    }
   }
-  Status status = r.store->slots.allocate_many(static_cast<uint32_t>(rows), slots);
-  if (!status.is_ok()) {
-    ::operator delete(slots);
-    return status;
-  }
-  const std::lock_guard<std::mutex> guard(r.store->stage_mutex);
-  status = r.store->ensure_staged(slots[rows - 1] + 1);
-  if (!status.is_ok()) {
-    for (size_t i = 0; i < rows; ++i) r.store->slots.release(slots[i]);
-    ::operator delete(slots);
-    return status;
-  }
-  r.slots = slots;
+  if (!status.is_ok()) return status;
   return batch;
 }
 

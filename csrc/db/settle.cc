@@ -1,0 +1,101 @@
+// Settling a search with the writes that raced it: hits that are none any more go, records that
+// took new slots meanwhile come in.
+#include <algorithm>
+
+#include "db/query.h"
+
+namespace omen {
+
+namespace {
+
+// Rounds in which new moves are waited out; each takes microseconds, so a second one is rare.
+constexpr int kRoundsMax = 4;
+
+}  // namespace
+
+bool Collection::Impl::still_matches(const Store& s, const Query& q, uint32_t slot) const {
+  if (q.rows == nullptr) return true;
+  FilterId id;
+  id.is_integer = s.id_of(slot, &id.integer, &id.string);
+  return q.options->filter->matches_json(s.columns.json(slot), id);
+}
+
+// Nearly sorted already: insertion sort by distance, then by order of insertion.
+void Collection::Impl::sort_hits(const Store& s, QueryScratch& scratch) const {
+  uint32_t* slots = scratch.slots.data();
+  float* distances = scratch.distances.data();
+  for (size_t i = 1; i < scratch.slots.size(); ++i) {
+    const uint32_t slot = slots[i];
+    const float d = distances[i];
+    const auto is_after = [&](size_t j) {
+      return distances[j] > d || (distances[j] == d && s.order_of(slots[j]) > s.order_of(slot));
+    };
+    size_t j = i;
+    for (; j > 0 && is_after(j - 1); --j) {
+      slots[j] = slots[j - 1];
+      distances[j] = distances[j - 1];
+    }
+    slots[j] = slot;
+    distances[j] = d;
+  }
+}
+
+void Collection::Impl::confirm(const Store& s, Query& q) {
+  if (s.version.load(std::memory_order_acquire) == q.version && (q.version & 1) == 0) return;
+  QueryScratch& scratch = *q.scratch;
+  size_t kept = 0;
+  for (size_t i = 0; i < scratch.slots.size(); ++i) {
+    const uint32_t slot = scratch.slots[i];
+    // A record being replaced has two live slots for a moment: the index names one.
+    if (!s.is_live(slot) || s.find(s.id_view(slot)) != slot || !still_matches(s, q, slot)) continue;
+    scratch.slots[kept] = slot;
+    scratch.distances[kept++] = scratch.distances[i];
+  }
+  scratch.slots.truncate(kept);
+  scratch.distances.truncate(kept);
+}
+
+Result<bool> Collection::Impl::add_moved(Store& s, Query& q) {
+  QueryScratch& scratch = *q.scratch;
+  Array<uint32_t>& slots = scratch.slots;
+  const size_t before = slots.size();
+  OMEN_TRY(slots.reserve(before + Moves::kKept));
+  OMEN_TRY(scratch.distances.reserve(before + Moves::kKept));
+  const bool all = s.moves.visit_since(q.moves, [&](uint32_t slot) {
+    if (slots.size() == before + Moves::kKept) return;
+    if (!s.is_live(slot) || s.find(s.id_view(slot)) != slot) return;
+    if (std::find(slots.begin(), slots.end(), slot) != slots.end()) return;
+    if (still_matches(s, q, slot)) slots.push_back_reserved(slot);
+  });
+  if (slots.size() == before) return all;
+  RowScorer<Float32Codec> exact(s.floats, s.float_views(), s.kernels, &scratch.floats);
+  OMEN_TRY(exact.reserve(s.dimensions()));
+  exact.prepare(q.vector, q.scale);
+  float distances[kScoreBlock];
+  for (size_t first = before; first < slots.size(); first += kScoreBlock) {
+    const size_t n = std::min(kScoreBlock, slots.size() - first);
+    exact.score(slots.data() + first, nullptr, n, 0, distances);
+    for (size_t i = 0; i < n; ++i) scratch.distances.push_back_reserved(distances[i]);
+  }
+  sort_hits(s, scratch);
+  return all;
+}
+
+// False if more records moved than can be followed: what is there may lack some.
+Result<bool> Collection::Impl::settle(Store& s, Query& q) {
+  for (int round = 0; round < kRoundsMax; ++round) {
+    const uint64_t moves = s.moves.count();
+    bool all = true;
+    if (moves != q.moves) {
+      OMEN_ASSIGN(all, add_moved(s, q));
+    }
+    confirm(s, q);
+    if (!all) return false;
+    q.moves = moves;
+    // A move since then may have taken a hit's slot: its record's new one must come in.
+    if (s.moves.count() == moves) break;
+  }
+  return true;
+}
+
+}  // namespace omen
