@@ -12,14 +12,20 @@ namespace {
 constexpr std::align_val_t kAlign{64};
 constexpr double kDotLimit = 2147483647.0 / 255.0;
 
+// A float holds a factor up to here, and its inverse. Beyond it a factor is applied in two steps of
+// powers of two, which are exact, up to the inverse of the smallest float.
+constexpr double kFactorMax = 0x1p120;
+constexpr double kLift = 0x1p28;
+
 // The largest power of two f such that weights t * f keep within a weight's range and the int32
 // sum. Powers of two keep integer weights integer.
-float weight_factor(double magnitude_max, double magnitude_sum, size_t dimensions) {
-  if (!(magnitude_max > 0)) return 1.0f;
+double weight_factor(double magnitude_max, double magnitude_sum, size_t dimensions) {
+  if (!(magnitude_max > 0)) return 1;
   // Rounding may add half to each weight.
   const double by_sum = (kDotLimit - 0.5 * static_cast<double>(dimensions)) / magnitude_sum;
   const double by_max = (simd::kWeightMax - 0.5) / magnitude_max;
-  return static_cast<float>(std::exp2(std::floor(std::log2(std::min(by_sum, by_max)))));
+  const double factor = std::exp2(std::floor(std::log2(std::min(by_sum, by_max))));
+  return std::min(factor, kFactorMax * kLift);
 }
 
 }  // namespace
@@ -97,14 +103,15 @@ void Sq8Codec::fit(const float* lowest, const float* highest, bool all_integers)
     low_squared_ += low * low;
     half_step_squared_ += 0.25f * squared_step_[i];
   }
-  row_factor_ = weight_factor(t_max, t_sum, dimensions_);
+  const double row_factor = weight_factor(t_max, t_sum, dimensions_);
+  row_factor_ = static_cast<float>(std::min(row_factor, kFactorMax));
   // Weights are multiples of 1 / factor, which the largest step dictates. Their rounding adds about
   // 85 sqrt(dimensions) / factor to a distance, the codes' own rounding about sqrt(squared_sum /
   // 12) times the distance's root: compare at a distance of one step per dimension.
   const double mean_square = squared_sum / static_cast<double>(dimensions_);
   in_float_ = step_max * step_max > 256.0 * mean_square ||
               !std::isfinite(static_cast<float>(t_sum * 255.0)) ||
-              (t_sum > 0 && (row_factor_ == 0.0f || !std::isfinite(row_factor_)));
+              (t_sum > 0 && (row_factor_ == 0.0f || row_factor > kFactorMax));
   if (!in_float_ && t_max > 0) {
     // A dimension whose steps vanish beside the largest is lost in the weights' rounding.
     size_t coarse = 0;
@@ -143,9 +150,14 @@ void Sq8Codec::prepare(const float* query, float scale, PreparedQuery* out) cons
   out->bias = static_cast<float>(bias) * half;
   out->factor_multiplier = dot ? 0.0f : half;
   if (in_float_) return;
-  const float factor = weight_factor(magnitude_max, magnitude_sum, dimensions_);
-  out->dot_multiplier = (dot ? 1.0f : 2.0f) * half / factor;
-  kernels_.make_weights(out->floats, factor, dimensions_, out->w, out->hi, out->lo);
+  double factor = weight_factor(magnitude_max, magnitude_sum, dimensions_);
+  out->dot_multiplier = static_cast<float>((dot ? 1.0 : 2.0) * half / factor);
+  if (factor > kFactorMax) {
+    for (size_t i = 0; i < dimensions_; ++i) out->floats[i] *= static_cast<float>(kLift);
+    factor /= kLift;
+  }
+  kernels_.make_weights(out->floats, static_cast<float>(factor), dimensions_, out->w, out->hi,
+                        out->lo);
 }
 
 void Sq8Codec::prepare_row(const uint8_t* code, float factor, PreparedQuery* out) const {

@@ -215,6 +215,37 @@ TEST(sq8_bears_odd_data) {
   }
 }
 
+// The dot product's order does not depend on the query's length, down to lengths that float32 barely
+// holds.
+TEST(sq8_orders_rows_for_tiny_queries) {
+  Clusters clusters(32, 8, test_seed());
+  const Rows8 data(clusters.draw_many(300), 32, Distance::kDot);
+  auto trained = Sq8Codec::train(Distance::kDot, 32, kernels(), data.rows.data(),
+                                 data.scales.data(), 300);
+  CHECK_OK(trained);
+  PreparedQuery query;
+  CHECK_OK(query.reserve(32));
+  for (const float length : {1.0f, 1e-20f, 1e-30f, 1e-34f, 1e-36f, 1e-37f}) {
+    int right = 0;
+    for (size_t q = 0; q < 100; ++q) {
+      float small[32];
+      for (int i = 0; i < 32; ++i) small[i] = data.rows[q][i] * length;
+      trained.value()->prepare(small, 1, &query);
+      size_t best[2] = {0, 0};
+      double best_d[2] = {INFINITY, INFINITY};
+      for (size_t i = 0; i < 300; ++i) {
+        const double got = score(*trained.value(), query, encode(*trained.value(), data.rows[i], 1));
+        const double truth = exact(Distance::kDot, data.rows[q], 1, data.rows[i], 1, 32);
+        if (got < best_d[0]) best_d[0] = got, best[0] = i;
+        if (truth < best_d[1]) best_d[1] = truth, best[1] = i;
+      }
+      right += best[0] == best[1];
+    }
+    CHECK(right >= 85);
+    if (right < 85) std::printf("  %d of 100 at %g\n", right, static_cast<double>(length));
+  }
+}
+
 // Rows farther apart than float32 counts are as far as can be, and still hits.
 TEST(distances_that_overflow_are_finite) {
   const std::vector<float> values = {1.5e19f, 0, -1.5e19f, 0, 0, 0, 1.2e19f, -1.2e19f};
