@@ -10,9 +10,10 @@
 // Why weights of 15 bits: two planes of signed bytes (VNNI, dot-product NEON) or one of int16
 // (AVX2) multiply bytes exactly, and their rounding is far below the rounding of the codes. Integer
 // data in a range of 255 trains to step 1 and integer lows, so that codes and, with the
-// power-of-two weight factor, integer queries are exact. When the dimensions' steps differ so much
-// that one weight factor cannot serve them all, scoring goes dimension by dimension in float:
-// slower, and right.
+// power-of-two weight factor, integer queries are exact, as long as the weights fit and the sums of
+// the algebra stay below 2^24: float32 holds no longer every integer beyond. When the dimensions'
+// steps differ so much that one weight factor cannot serve them all, scoring goes dimension by
+// dimension in float: slower, and right.
 // Invariants:
 //   1. step_i >= 0; step_i == 0 where the sample was constant.
 //   2. sum |w_i| * 255 < 2^31.

@@ -9,6 +9,10 @@
 #include <arm_neon.h>
 #include <string.h>
 
+#if !defined(__GNUC__)
+#include <intrin.h>  // __prefetch
+#endif
+
 #include "simd/table.h"
 #include "simd/tail.h"
 
