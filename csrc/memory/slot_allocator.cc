@@ -26,12 +26,14 @@ SlotAllocator::SlotAllocator(MemoryAccount* account, Use use, uint32_t limit)
   OMEN_ASSERT(limit > 0 && limit <= kSlotLimit);
 }
 
-// New words are zero: nothing free in them, nothing to tell the level above.
+// New words are zero: nothing free in them, nothing to tell the level above. From the top down, so
+// that when memory ends between two levels, every word still has its bit above.
 Status SlotAllocator::cover(uint32_t slots) {
-  size_t words = slots;
-  for (Array<uint64_t>& level : level_) {
-    words = (words + 63) / 64;
-    if (words > level.size()) OMEN_TRY(level.resize(words));
+  size_t words[kLevels];
+  size_t below = slots;
+  for (size_t& w : words) w = below = (below + 63) / 64;
+  for (uint32_t l = kLevels; l-- > 0;) {
+    if (words[l] > level_[l].size()) OMEN_TRY(level_[l].resize(words[l]));
   }
   return Status::ok();
 }

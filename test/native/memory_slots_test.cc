@@ -269,6 +269,27 @@ TEST(slot_allocator_keeps_its_limit) {
   CHECK_OK(slots.validate());
 }
 
+// Memory that ends between two levels of the bitmap leaves each word its bit above: validate() reads
+// there. The limits stop growth at every level.
+TEST(slot_allocator_bears_refused_levels) {
+  MemoryBudget unlimited;
+  MemoryAccount own(&unlimited);
+  Array<uint32_t> out(&own, Use::kScratch);
+  REQUIRE_OK(out.resize(300000));
+  for (uint64_t limit = 0; limit < 60000; limit += 64) {
+    MemoryBudget budget(limit + 1);
+    MemoryAccount account(&budget);
+    SlotAllocator slots(&account);
+    const bool has_some = slots.allocate_many(70, out.data()).is_ok();
+    const Status more = slots.allocate_many(300000 - 70, out.data() + 70);
+    CHECK_OK(slots.validate());
+    if (!more.is_ok()) CHECK_EQ(slots.high_water(), has_some ? 70u : 0u);
+    if (!has_some) continue;
+    slots.release(3);
+    CHECK_OK(slots.validate());
+  }
+}
+
 // The bitmap must cost what the header says: little more than a bit a slot.
 TEST(slot_allocator_is_compact) {
   MemoryBudget budget;
