@@ -36,7 +36,7 @@ const ENGINES = [
   { name: 'sqlite-vec', module: 'sqlite-vec', options: {} },
 ]
 
-// Not in the lockfile, which would name zvec's binary of every platform: where one of them cannot be
+// Not in the lockfile, which would name its binary of every platform: where one of them cannot be
 // had, `npm ci` would install no peer at all.
 const UNLOCKED = ['@zvec/zvec@0.7.0']
 const ONE_THREAD = new Set(['hnswlib', 'sqlite-vec']) // Their interfaces build on one thread only.
