@@ -9,6 +9,20 @@ constexpr auto kRelaxed = std::memory_order_relaxed;
 
 std::atomic<uint64_t> process_used{0};  // Constant-initialised and never destroyed.
 
+#ifdef OMENDB_TEST_POINTS
+std::atomic<uint64_t> reservations{0};
+std::atomic<uint64_t> refused_first{0};
+std::atomic<uint64_t> refused_count{0};
+
+bool is_refused_by_test() {
+  const uint64_t number = reservations.fetch_add(1, kRelaxed);
+  const uint64_t first = refused_first.load(kRelaxed);
+  return number >= first && number - first < refused_count.load(kRelaxed);
+}
+#else
+bool is_refused_by_test() { return false; }
+#endif
+
 void subtract(std::atomic<uint64_t>& counter, uint64_t bytes) {
   const uint64_t before = counter.fetch_sub(bytes, kRelaxed);
   OMEN_ASSERT(before >= bytes);
@@ -18,15 +32,24 @@ void subtract(std::atomic<uint64_t>& counter, uint64_t bytes) {
 
 const char* use_name(Use use) {
   switch (use) {
-    case Use::kVectors: return "vectors";
-    case Use::kCodes: return "codes";
-    case Use::kGraph: return "graph";
-    case Use::kIds: return "ids";
-    case Use::kMetadata: return "metadata";
-    case Use::kColumns: return "columns";
-    case Use::kScratch: return "scratch";
-    case Use::kRetired: return "retired";
-    case Use::kCount: break;
+    case Use::kVectors:
+      return "vectors";
+    case Use::kCodes:
+      return "codes";
+    case Use::kGraph:
+      return "graph";
+    case Use::kIds:
+      return "ids";
+    case Use::kMetadata:
+      return "metadata";
+    case Use::kColumns:
+      return "columns";
+    case Use::kScratch:
+      return "scratch";
+    case Use::kRetired:
+      return "retired";
+    case Use::kCount:
+      break;
   }
   OMEN_ASSERT(false);
   return "";
@@ -34,17 +57,27 @@ const char* use_name(Use use) {
 
 uint64_t process_memory_used() { return process_used.load(kRelaxed); }
 
+#ifdef OMENDB_TEST_POINTS
+void test_refuse_reservations(uint64_t first, uint64_t count) {
+  refused_first.store(first, kRelaxed);
+  refused_count.store(count, kRelaxed);
+  reservations.store(0, kRelaxed);
+}
+
+uint64_t test_reservations() { return reservations.load(kRelaxed); }
+#endif
+
 MemoryBudget::~MemoryBudget() { OMEN_ASSERT(used() == 0); }
 
 Status MemoryBudget::reserve(uint64_t bytes) {
   uint64_t used = used_.load(kRelaxed);
   for (;;) {
     const uint64_t limit = limit_ == 0 ? UINT64_MAX : limit_;
-    if (bytes > limit - used) {
-      return Status::error(ErrorCode::kMemory,
-                           "cannot reserve " + std::to_string(bytes) + " bytes: " +
-                               std::to_string(used) + " of maxMemoryBytes " +
-                               std::to_string(limit_) + " are in use");
+    if (bytes > limit - used || is_refused_by_test()) {
+      return Status::error(ErrorCode::kMemory, "cannot reserve " + std::to_string(bytes) +
+                                                   " bytes: " + std::to_string(used) +
+                                                   " of maxMemoryBytes " + std::to_string(limit_) +
+                                                   " are in use");
     }
     if (used_.compare_exchange_weak(used, used + bytes, kRelaxed)) break;
   }

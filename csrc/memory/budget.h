@@ -40,6 +40,14 @@ const char* use_name(Use use);
 // Bytes reserved by all budgets of the process: what AdjustExternalMemory is told.
 uint64_t process_memory_used();
 
+#ifdef OMENDB_TEST_POINTS
+// For tests of what a refused allocation leaves behind: from now on the reservations numbered
+// [first, first + count) of the whole process are refused; count 0: none.
+void test_refuse_reservations(uint64_t first, uint64_t count);
+// Reservations since the last call of test_refuse_reservations().
+uint64_t test_reservations();
+#endif
+
 class MemoryBudget {
  public:
   explicit MemoryBudget(uint64_t limit = 0) : limit_(limit) {}

@@ -148,3 +148,113 @@ TEST(submitted_commits_all_answer) {
   CHECK_EQ(c->count(), 199u);
   CHECK_EQ(c->check().problem, std::string());
 }
+
+// A record that is replaced for ever by itself, with the same vector and metadata, is there all the
+// time: for get, count, filtered and exact searches, whole and once.
+TEST(a_record_being_replaced_is_always_found) {
+  auto pool = ThreadPool::create(2).take();
+  Fixture fixture(pool.get());
+  const auto c = fixture.make(options_of(4, Metric::kL2, Quantization::kSq8));
+  const float vector[4] = {1, 2, 3, 4};
+  const std::vector<float> others(4 * 50, 9.0f);
+  CHECK_OK(write(*c, kAdd, others.data(), 50, 4, {}, std::vector<std::string>(50, "{\"a\":2}")));
+  CHECK_OK(write(*c, kUpsert, vector, 1, 4, {1000}, {"{\"a\":1}"}));
+  std::atomic<bool> stop{false};
+  std::atomic<uint64_t> writes{0};
+  auto writer = [&] {
+    for (; !stop; ++writes) {
+      if (!write(*c, kUpsert, vector, 1, 4, {1000}, {"{\"a\":1}"}).is_ok()) break;
+      if (writes % 512 == 0) (void)optimize(*c).is_ok();
+    }
+  };
+  Thread thread = start(writer);
+  const auto filter = Filter::parse("{\"a\":1}", nullptr).take();
+  IdView id;
+  id.integer = 1000;
+  Rows rows;
+  uint64_t faults = 0;
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(1);
+  while (std::chrono::steady_clock::now() < end && faults == 0) {
+    CHECK_OK(c->get(&id, 1, kIncludeMetadata, &rows));
+    faults += rows.metadata != "[{\"a\":1}]";
+    SearchOptions o;
+    o.filter = filter;
+    o.include = kIncludeMetadata;
+    CHECK_OK(c->search(vector, 4, o, &rows));
+    faults += rows.metadata != "[{\"a\":1}]";
+    faults += c->count_matching(filter).value() != 1;
+    SearchOptions all;
+    all.mode = Mode::kExact;
+    CHECK_OK(c->search(vector, 4, all, &rows));
+    faults += rows.ids.size() != 10 || rows.ids[0].value != 1000;
+  }
+  stop = true;
+  thread.join();
+  CHECK_EQ(faults, 0u);
+  CHECK(writes > 100);
+}
+
+// A filter on ids looks at every slot, and one in the hands of a batch may hold anything: a string
+// id that takes an integer's place must not be read as an address.
+TEST(id_filters_leave_staged_slots_alone) {
+  auto pool = ThreadPool::create(1).take();
+  Fixture fixture(pool.get());
+  const auto c = fixture.make(options_of(4, Metric::kL2, Quantization::kNone));
+  std::vector<uint64_t> ids(300);
+  for (size_t i = 0; i < ids.size(); ++i) ids[i] = i;
+  const std::vector<float> vectors(4 * 300, 1.0f);
+  CHECK_OK(write(*c, kAdd, vectors.data(), 300, 4, ids));
+  ids.resize(200);  // So many free slots below the high water mark.
+  CHECK_EQ(remove(*c, ids), 200u);
+  CHECK_OK(optimize(*c));
+  std::atomic<bool> stop{false};
+  std::atomic<uint64_t> dropped{0};
+  auto stager = [&] {
+    for (; !stop; ++dropped) {
+      auto batch = c->begin_write(100, 4).take();
+      for (size_t i = 0; i < 100; ++i) {
+        Status staged = dropped % 2 == 0 ? batch->stage_string_id(i, std::string(20, 'z'))
+                                         : batch->stage_integer_id(i, 5);
+        if (!staged.is_ok()) return;
+      }
+    }
+  };
+  Thread thread = start(stager);
+  uint64_t counts = 0;
+  const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(500);
+  while (std::chrono::steady_clock::now() < end) {
+    // Another text each time, so that no cached answer serves.
+    const std::string text = "{\"$id\":{\"$gt\":\"zzz" + std::to_string(++counts) + "\"}}";
+    CHECK_EQ(c->count_matching(Filter::parse(text, nullptr).take()).value(), 0u);
+  }
+  stop = true;
+  thread.join();
+  CHECK(dropped > 10 && counts > 10);
+}
+
+// While the first batch of a collection without dimensions comes in, a query of another length is
+// either answered by nothing or refused: it is never compared with rows that are longer.
+TEST(queries_of_another_length_never_meet_rows) {
+  auto pool = ThreadPool::create(2).take();
+  Fixture fixture(pool.get());
+  Clusters clusters(16, 10, test_seed());
+  const auto vectors = clusters.draw_many(3000);
+  for (int round = 0; round < 5; ++round) {
+    const auto c = fixture.make(options_of(0, Metric::kL2, Quantization::kNone));
+    Commit commit;
+    commit.batch = c->begin_write(3000, 16).take();
+    CHECK_OK(commit.batch->stage_vectors(0, 3000, vectors.data()));
+    std::atomic<uint64_t> done{0};
+    commit.context = &done;
+    commit.on_done = [](Commit*, void* context) {
+      *static_cast<std::atomic<uint64_t>*>(context) = 1;
+    };
+    c->submit(&commit);
+    const float query[2] = {1, 2};
+    SearchOptions o;
+    Rows rows;
+    while (c->search(query, 2, o, &rows).is_ok()) CHECK_EQ(rows.ids.size(), 0u);
+    CHECK(comes_to(done, uint64_t{1}));
+    CHECK_OK(commit.status);
+  }
+}
