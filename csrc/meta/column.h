@@ -50,7 +50,6 @@ struct ChunkTable {
 struct Column {
   uint64_t hash;
   std::atomic<ChunkTable*> table;
-  std::atomic<uint64_t> version;
   uint32_t number;
   uint32_t path_length;
 

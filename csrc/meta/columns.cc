@@ -108,11 +108,6 @@ const Column* Columns::find(std::string_view path) const {
   return t == nullptr ? nullptr : t->find(hash_bytes(path.data(), path.size()), path);
 }
 
-uint64_t Columns::version(std::string_view path) const {
-  const Column* c = find(path);
-  return c == nullptr ? 0 : c->version.load(std::memory_order_acquire);
-}
-
 Status Columns::grow_table() {
   ColumnTable* old = table_.load(std::memory_order_relaxed);
   const uint32_t capacity = old == nullptr ? kFirstCapacity : old->capacity * 2;
@@ -148,7 +143,6 @@ Result<Column*> Columns::column_for(const RecordField& field) {
   OMEN_ASSIGN(void* memory, pool_.allocate(sizeof(Column) + field.path.size()));
   auto* c = new (memory) Column();
   c->hash = field.path_hash;
-  c->version.store(1, std::memory_order_relaxed);
   c->path_length = static_cast<uint32_t>(field.path.size());
   if (!field.path.empty()) {
     std::memcpy(static_cast<void*>(c + 1), field.path.data(), field.path.size());
@@ -328,11 +322,7 @@ void Columns::store_cell(Column* column, uint32_t slot, Cell fresh) {
                      .chunk.load(std::memory_order_relaxed);
   std::atomic<Cell>& at = chunk->cells[slot & (kChunkRows - 1)];
   const Cell old = at.load(std::memory_order_relaxed);
-  // Equal scalars are equal words: storing again would only wake caches of row sets.
-  if (old != fresh) {
-    at.store(fresh, std::memory_order_release);
-    column->version.fetch_add(1, std::memory_order_release);
-  }
+  at.store(fresh, std::memory_order_release);
   if (old == cell::kMissing) return;
   drop_cell(old, true);
   release_chunk(column, slot);

@@ -76,9 +76,6 @@ class Columns {
 
   uint32_t column_count() const;
   uint64_t string_count() const { return dictionary_.count(); }
-  // Rises whenever a cell of the column at that path changes, or it comes to exist: what a row set
-  // cached for a filter depends on. 0 for a path that no record ever had.
-  uint64_t version(std::string_view path) const;
 
   // What compiled filters read. nullptr: no record ever had the path.
   const Column* find(std::string_view path) const;

@@ -219,20 +219,6 @@ TEST(dates_are_flagged) {
   CHECK(f.columns->block(0) == nullptr);
 }
 
-// A version moves when and only when a cell of its column does: caches of row sets rely on it.
-TEST(versions_tell_changes) {
-  Fixture f;
-  CHECK_EQ(f.columns->version("a"), 0);
-  CHECK_OK(f.put(0, "{\"a\":1,\"b\":\"x\"}"));
-  const uint64_t a = f.columns->version("a"), b = f.columns->version("b");
-  CHECK(a > 0);
-  CHECK_OK(f.put(0, "{\"a\":1,\"b\":\"y\"}"));
-  CHECK_EQ(f.columns->version("a"), a);
-  CHECK(f.columns->version("b") > b);
-  f.columns->clear(0);
-  CHECK(f.columns->version("a") > a);
-}
-
 // The schema refuses other types, and only its fields become columns.
 TEST(schema_checks_records) {
   Fixture f;
