@@ -5,7 +5,8 @@
 // Invariants (Columns::validate() checks them):
 //   1. A chunk's `used` is the number of its cells that are not missing, and of cells reserved by
 //      records not yet applied; a chunk at zero does not exist.
-//   2. A column never moves and lives as long as the Columns; its path never changes.
+//   2. A column never moves and its path never changes; it lives while it has chunks, and then
+//   until its place in the table is wanted and no reader can hold it.
 //   3. The index of a ColumnTable finds each of its columns by path.
 // Threads: one writer; readers under a pin. Pointers and cells are released by stores, acquired by
 // loads; `used` is the writer's own.
@@ -50,10 +51,12 @@ struct ChunkTable {
 struct Column {
   uint64_t hash;
   std::atomic<ChunkTable*> table;
-  uint32_t number;
+  uint32_t chunk_count;  // Chunks that exist: the writer's.
+  uint32_t number;       // Its place in the newest table, where columns keep their order.
   uint32_t path_length;
 
   uint64_t bytes() const { return sizeof(Column) + path_length; }
+  bool is_empty() const { return chunk_count == 0; }
   std::string_view path() const { return {reinterpret_cast<const char*>(this + 1), path_length}; }
 
   const Chunk* chunk(uint32_t index) const {

@@ -1,10 +1,8 @@
-// Growth, reservation and application of columns.
+// Cells: reserving, applying and clearing records. The table of columns is in column_table.cc.
 #include "meta/columns.h"
 
 #include <algorithm>
-#include <cstring>
 #include <new>
-#include <string>
 #include <utility>
 
 #include "base/random.h"
@@ -13,36 +11,12 @@ namespace omen {
 
 namespace {
 
-constexpr uint32_t kFirstCapacity = 8;
-
 // Of a slot of the block table. The table covers all slots that were ever reserved.
 std::atomic<MetadataBlock*>& block_at(const SlotPages& rows, uint32_t slot) {
   return *rows.row_as<std::atomic<MetadataBlock*>>(slot);
 }
 
 }  // namespace
-
-Column* ColumnTable::find(uint64_t hash, std::string_view path) const {
-  const uint32_t mask = 2 * capacity - 1;
-  for (uint32_t i = static_cast<uint32_t>(hash) & mask;; i = (i + 1) & mask) {
-    const uint16_t entry = index()[i].load(std::memory_order_acquire);
-    if (entry == 0) return nullptr;
-    Column* c = at(entry - 1u);
-    if (c->hash == hash && c->path() == path) return c;
-  }
-}
-
-void ColumnTable::add(Column* column) {
-  const uint32_t number = count.load(std::memory_order_relaxed);
-  OMEN_ASSERT(number < capacity);
-  column->number = number;
-  columns()[number].store(column, std::memory_order_release);
-  const uint32_t mask = 2 * capacity - 1;
-  uint32_t i = static_cast<uint32_t>(column->hash) & mask;
-  while (index()[i].load(std::memory_order_relaxed) != 0) i = (i + 1) & mask;
-  index()[i].store(static_cast<uint16_t>(number + 1), std::memory_order_release);
-  count.store(number + 1, std::memory_order_release);
-}
 
 Columns::Columns(MemoryAccount* account, EpochDomain* epochs)
     : account_(account), blocks_(account, Use::kMetadata, epochs),
@@ -108,49 +82,6 @@ const Column* Columns::find(std::string_view path) const {
   return t == nullptr ? nullptr : t->find(hash_bytes(path.data(), path.size()), path);
 }
 
-Status Columns::grow_table() {
-  ColumnTable* old = table_.load(std::memory_order_relaxed);
-  const uint32_t capacity = old == nullptr ? kFirstCapacity : old->capacity * 2;
-  OMEN_ASSIGN(void* memory, pool_.allocate(ColumnTable::bytes_of(capacity)));
-  auto* fresh = new (memory) ColumnTable();
-  fresh->capacity = capacity;
-  for (uint32_t i = 0; i < capacity; ++i) new (fresh->columns() + i) std::atomic<Column*>(nullptr);
-  for (uint32_t i = 0; i < 2 * capacity; ++i) new (fresh->index() + i) std::atomic<uint16_t>(0);
-  const uint32_t count = old == nullptr ? 0 : old->count.load(std::memory_order_relaxed);
-  for (uint32_t i = 0; i < count; ++i) fresh->add(old->at(i));
-  table_.store(fresh, std::memory_order_release);
-  if (old != nullptr) pool_.retire(old);
-  return Status::ok();
-}
-
-Result<Column*> Columns::column_for(const RecordField& field) {
-  ColumnTable* t = table_.load(std::memory_order_relaxed);
-  if (t != nullptr) {
-    if (Column* c = t->find(field.path_hash, field.path); c != nullptr) return c;
-  }
-  const uint32_t count = t == nullptr ? 0 : t->count.load(std::memory_order_relaxed);
-  if (count == kIndexedFieldsMax) {
-    return Status::error(ErrorCode::kMetadata,
-                         "metadata field '" + std::string(field.path) +
-                             "' would be the collection's " + std::to_string(count + 1) +
-                             "th indexed field; put keys that vary into an array, or give a schema")
-        .with_path(std::string(field.path));
-  }
-  if (t == nullptr || count == t->capacity) {
-    OMEN_TRY(grow_table());
-    t = table_.load(std::memory_order_relaxed);
-  }
-  OMEN_ASSIGN(void* memory, pool_.allocate(sizeof(Column) + field.path.size()));
-  auto* c = new (memory) Column();
-  c->hash = field.path_hash;
-  c->path_length = static_cast<uint32_t>(field.path.size());
-  if (!field.path.empty()) {
-    std::memcpy(static_cast<void*>(c + 1), field.path.data(), field.path.size());
-  }
-  t->add(c);
-  return c;
-}
-
 // The entry of the slot's chunk, with one use more. A fresh chunk is all missing.
 Status Columns::hold_chunk(Column* column, uint32_t slot) {
   const uint32_t index = slot >> kChunkShift;
@@ -179,6 +110,7 @@ Status Columns::hold_chunk(Column* column, uint32_t slot) {
       new (&chunk->cells[i]) std::atomic<Cell>(cell::kMissing);
     }
     entry.chunk.store(chunk, std::memory_order_release);
+    ++column->chunk_count;
   }
   ++entry.used;
   return Status::ok();
@@ -191,6 +123,7 @@ void Columns::release_chunk(Column* column, uint32_t slot) {
   if (--entry.used > 0) return;
   Chunk* chunk = entry.chunk.load(std::memory_order_relaxed);
   entry.chunk.store(nullptr, std::memory_order_release);
+  --column->chunk_count;
   pool_.retire(chunk);
 }
 
@@ -296,6 +229,9 @@ Status Columns::reserve(std::span<const uint32_t> slots, std::span<ParsedRecord>
     Status s = reserve_record(slots[i], &records[i]);
     if (s.is_ok()) continue;
     for (size_t done = 0; done < i; ++done) cancel(&records[done]);
+    // The columns that were made for the batch go again. Where there is no memory even for that,
+    // they stay empty until the next one that needs room.
+    (void)drop_empty_columns();
     return std::move(s).with_row(static_cast<int64_t>(i));
   }
   return Status::ok();

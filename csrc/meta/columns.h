@@ -12,7 +12,7 @@
 //   1. A cell is what parsing the slot's block gives: no field of an older version stays.
 //   2. Every string code in a cell names a dictionary entry, and an entry's count of references is
 //      the number of cells and array elements that hold it.
-//   3. At most kIndexedFieldsMax columns.
+//   3. At most kIndexedFieldsMax columns. One without cells gives up its place when it is wanted.
 // Threads: parse() any; reserve(), cancel(), apply(), clear() one at a time (the commit lock);
 // readers any time under a pin of the epoch domain. Blocks, arrays and strings are retired through
 // it.
@@ -77,7 +77,8 @@ class Columns {
   uint32_t column_count() const;
   uint64_t string_count() const { return dictionary_.count(); }
 
-  // What compiled filters read. nullptr: no record ever had the path.
+  // What compiled filters read, valid while the caller's pin is held. nullptr: no record has the
+  // path.
   const Column* find(std::string_view path) const;
   const Dictionary& dictionary() const { return dictionary_; }
 
@@ -85,7 +86,8 @@ class Columns {
   Status validate(uint32_t high_water) const;
 
  private:
-  Status grow_table();
+  Status replace_table(uint32_t capacity);
+  Status drop_empty_columns();
   Result<Column*> column_for(const RecordField& field);
   Status hold_chunk(Column* column, uint32_t slot);
   void release_chunk(Column* column, uint32_t slot);

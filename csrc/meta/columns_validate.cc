@@ -77,10 +77,12 @@ Status Columns::validate_references() const {
     const Column* column = t->at(i);
     if (t->find(column->hash, column->path()) != column) return corrupt(3, "a column is lost");
     const ChunkTable* chunks = column->table.load(std::memory_order_acquire);
+    uint32_t chunk_count = 0;
     for (uint32_t k = 0; chunks != nullptr && k < chunks->count; ++k) {
       const ChunkTable::Entry& entry = chunks->entries()[k];
       const Chunk* chunk = entry.chunk.load(std::memory_order_acquire);
       uint32_t used = 0;
+      chunk_count += chunk != nullptr;
       for (uint32_t row = 0; chunk != nullptr && row < kChunkRows; ++row) {
         const Cell c = chunk->cells[row].load(std::memory_order_acquire);
         used += c != cell::kMissing;
@@ -93,6 +95,7 @@ Status Columns::validate_references() const {
         return corrupt(1, "column '" + std::string(column->path()) + "' counts its cells wrongly");
       }
     }
+    if (chunk_count != column->chunk_count) return corrupt(3, "a column counts its chunks wrongly");
   }
   for (uint32_t code = 0; code < counts.size(); ++code) {
     if (counts[code] != dictionary_.references(code)) {

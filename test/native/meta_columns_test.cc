@@ -204,6 +204,66 @@ TEST(limits_of_records) {
   CHECK_OK(f.columns->validate(3));
 }
 
+// Fields that no record has any more, and those of refused batches, do not use up the limit.
+TEST(fields_come_back) {
+  Fixture f;
+  CHECK_OK(f.put(0, "{\"a\":1,\"b\":1,\"c\":1,\"d\":1,\"e\":1}"));
+  const auto fields = [](const char* name, int count) {
+    std::string json = "{";
+    for (int i = 0; i < count; ++i) {
+      json += (i > 0 ? ",\"" : "\"") + std::string(name) + std::to_string(i) + "\":\"x\"";
+    }
+    return json + "}";
+  };
+  CHECK(f.put(1, fields("x", 1022)).code() == ErrorCode::kMetadata);
+  CHECK_EQ(f.columns->column_count(), 5);
+  CHECK(f.columns->find("x0") == nullptr);
+  CHECK_OK(f.put(1, "{\"z\":1}"));
+  CHECK_OK(f.columns->validate(2));
+  // Four times other keys in the same record, beside readers that may still hold the old ones.
+  for (const char* name : {"p", "q", "r", "s"}) {
+    const EpochDomain::Pin pin = f.epochs.pin();
+    CHECK_OK(f.put(2, fields(name, 500)));
+    const Column* held = f.columns->find(std::string(name) + "7");
+    REQUIRE(held != nullptr);
+    f.columns->clear(2);
+    CHECK_OK(f.put(3, fields((name + std::string("!")).c_str(), 1018)));
+    CHECK_EQ(f.columns->column_count(), 1024);
+    f.epochs.collect();
+    CHECK_EQ(held->cell(2), cell::kMissing);
+    CHECK_EQ(held->path(), name + std::string("7"));
+    CHECK_OK(f.columns->validate(4));
+    f.columns->clear(3);
+  }
+  f.epochs.collect();
+  CHECK_OK(f.columns->validate(4));
+  f.columns.reset();
+  CHECK_EQ(f.account.total(), 0);
+}
+
+// A batch refused at its last record leaves no field of the ones before.
+TEST(a_refused_batch_leaves_no_fields) {
+  Fixture f;
+  std::vector<ParsedRecord> records;
+  std::vector<uint32_t> slots;
+  for (uint32_t i = 0; i < 3; ++i) {
+    std::string json = "{";
+    for (int k = 0; k < 400; ++k) {
+      json += (k > 0 ? ",\"" : "\"") + std::to_string(i) + "x" + std::to_string(k) + "\":1";
+    }
+    records.push_back(f.columns->parse(json + "}").take());
+    slots.push_back(i);
+  }
+  const Status s = f.columns->reserve(slots, records);
+  CHECK(s.code() == ErrorCode::kMetadata);
+  CHECK_EQ(s.row(), 2);
+  CHECK_EQ(f.columns->column_count(), 0);
+  CHECK_OK(f.columns->reserve({slots.data(), 2}, {records.data(), 2}));
+  for (uint32_t i = 0; i < 2; ++i) f.columns->apply(i, std::move(records[i]));
+  CHECK_EQ(f.columns->column_count(), 800);
+  CHECK_OK(f.columns->validate(2));
+}
+
 // Flags tell whether dates must be revived, wherever they stand.
 TEST(dates_are_flagged) {
   Fixture f;

@@ -115,7 +115,8 @@ TEST(readers_beside_the_writer) {
   CHECK_OK(columns.validate(kSlots));
 }
 
-// Slots that come and go while readers run: chunks, tables and strings are retired under them.
+// Slots and fields that come and go while readers run: chunks, columns, tables and strings are
+// retired under them.
 TEST(readers_beside_growth_and_removal) {
   const uint64_t seed = test_seed();
   MemoryBudget budget;
@@ -125,7 +126,8 @@ TEST(readers_beside_growth_and_removal) {
   SlotIds ids;
   std::atomic<bool> stop{false};
   std::thread reader([&] {
-    auto filter = Filter::parse("{\"$or\":[{\"a\":\"x\"},{\"b\":{\"$gt\":3}}]}", nullptr);
+    auto filter = Filter::parse("{\"$or\":[{\"a\":\"x\"},{\"b\":{\"$gt\":3}},{\"c105\":\"y\"}]}",
+                                nullptr);
     uint64_t rounds = 0;
     while (!stop.load() || rounds < 5) {
       ++rounds;
@@ -139,7 +141,8 @@ TEST(readers_beside_growth_and_removal) {
   for (int round = 0; round < 6; ++round) {
     for (uint32_t slot = 0; slot < 3000; slot += 1 + static_cast<uint32_t>(r.below(9))) {
       auto record = columns.parse("{\"a\":\"x\",\"b\":" + std::to_string(r.below(9)) + ",\"c" +
-                                  std::to_string(r.below(30)) + "\":[\"y\"]}");
+                                  std::to_string(100 * round + r.below(30)) +
+                                  "\":[\"y\"]}");
       CHECK_OK(columns.reserve({&slot, 1}, {&record.value(), 1}));
       columns.apply(slot, record.take());
     }
