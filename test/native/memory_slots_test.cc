@@ -269,8 +269,8 @@ TEST(slot_allocator_keeps_its_limit) {
   CHECK_OK(slots.validate());
 }
 
-// Memory that ends between two levels of the bitmap leaves each word its bit above: validate() reads
-// there. The limits stop growth at every level.
+// Memory that ends between two levels of the bitmap leaves each word its bit above: validate()
+// reads there. The limits stop growth at every level.
 TEST(slot_allocator_bears_refused_levels) {
   MemoryBudget unlimited;
   MemoryAccount own(&unlimited);

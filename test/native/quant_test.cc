@@ -215,8 +215,8 @@ TEST(sq8_bears_odd_data) {
   }
 }
 
-// The dot product's order does not depend on the query's length, down to lengths that float32 barely
-// holds.
+// The dot product's order does not depend on the query's length, down to lengths that float32
+// barely holds.
 TEST(sq8_orders_rows_for_tiny_queries) {
   Clusters clusters(32, 8, test_seed());
   const Rows8 data(clusters.draw_many(300), 32, Distance::kDot);
@@ -234,8 +234,9 @@ TEST(sq8_orders_rows_for_tiny_queries) {
       size_t best[2] = {0, 0};
       double best_d[2] = {INFINITY, INFINITY};
       for (size_t i = 0; i < 300; ++i) {
-        const double got = score(*trained.value(), query, encode(*trained.value(), data.rows[i], 1));
-        const double truth = exact(Distance::kDot, data.rows[q], 1, data.rows[i], 1, 32);
+        const auto& row = data.rows[i];
+        const double got = score(*trained.value(), query, encode(*trained.value(), row, 1));
+        const double truth = exact(Distance::kDot, data.rows[q], 1, row, 1, 32);
         if (got < best_d[0]) best_d[0] = got, best[0] = i;
         if (truth < best_d[1]) best_d[1] = truth, best[1] = i;
       }
