@@ -197,8 +197,7 @@ Status Collection::Impl::apply_batch(Commit* commit) {
   if (!trained.is_ok() && trained.code() != ErrorCode::kMemory) return trained;
   OMEN_TRY(reserve_batch(s, b, parsed));
   // Here, not where the batch is dropped: that may be a thread that must not stall.
-  delete[] b.metadata;
-  b.metadata = nullptr;
+  b.drop_metadata();
   publish_batch(s, commit, old_slots.data, parsed);
   return Status::ok();
 }

@@ -110,14 +110,10 @@ Status differs(const std::string& collection, const char* option) {
 
 }  // namespace
 
-Status Collection::check_options(const CollectionOptions& given) const {
+Status Collection::agree_on(const CollectionOptions& given) {
   const CollectionOptions mine = options();
   const std::string& n = name();
   using O = CollectionOptions;
-  if ((given.given & O::kGivenDimensions) != 0 && given.dimensions != mine.dimensions &&
-      mine.dimensions != 0) {
-    return differs(n, "dimensions");
-  }
   if ((given.given & O::kGivenMetric) != 0 && given.metric != mine.metric)
     return differs(n, "metric");
   if ((given.given & O::kGivenQuantization) != 0 && given.quantization != mine.quantization) {
@@ -128,9 +124,23 @@ Status Collection::check_options(const CollectionOptions& given) const {
       given.ef_construction != mine.ef_construction) {
     return differs(n, "efConstruction");
   }
-  if ((given.given & O::kGivenSchema) == 0) return Status::ok();
-  OMEN_ASSIGN(const std::shared_ptr<const Schema> schema, Schema::parse(given.schema_json));
-  return schema->text() == mine.schema_json ? Status::ok() : differs(n, "schema");
+  if ((given.given & O::kGivenSchema) != 0) {
+    OMEN_ASSIGN(const std::shared_ptr<const Schema> schema, Schema::parse(given.schema_json));
+    if (schema->text() != mine.schema_json) return differs(n, "schema");
+  }
+  if ((given.given & O::kGivenDimensions) == 0) return Status::ok();
+  // Last: nothing is fixed by a call that is refused.
+  Impl& c = *impl_;
+  const std::lock_guard<std::mutex> guard(c.store_mutex_);
+  const uint32_t fixed = c.fixed_dimensions_.load(std::memory_order_acquire);
+  if (fixed != 0) return fixed == given.dimensions ? Status::ok() : differs(n, "dimensions");
+  const Store* s = c.store();
+  const bool staging = c.open_batches_.load(std::memory_order_acquire) > 0;
+  if (s != nullptr && staging && s->dimensions() != given.dimensions)
+    return differs(n, "dimensions");
+  c.options.dimensions = given.dimensions;
+  c.fixed_dimensions_.store(given.dimensions, std::memory_order_release);
+  return Status::ok();
 }
 
 }  // namespace omen

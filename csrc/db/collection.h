@@ -114,8 +114,9 @@ class Collection : public std::enable_shared_from_this<Collection> {
 
   const std::string& name() const;
   CollectionOptions options() const;
-  // ERR_OPTIONS naming the first given option that differs from the stored one.
-  Status check_options(const CollectionOptions& given) const;
+  // ERR_OPTIONS naming the first given option that differs from the stored one. Dimensions that
+  // nothing fixed yet are fixed by the given ones.
+  Status agree_on(const CollectionOptions& given);
   // 0 while no vector has fixed them.
   uint32_t dimensions() const;
   uint64_t count() const;

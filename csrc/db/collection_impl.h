@@ -77,8 +77,10 @@ struct WriteBatch::Rep {
   size_t vectors_staged = 0;
   uint32_t* slots = nullptr;        // rows, rising.
   std::string* metadata = nullptr;  // rows, or nullptr while every row has {}.
+  uint64_t metadata_bytes = 0;      // Of it, as the account counts them.
   bool committed = false;
   Status take_slots();
+  void drop_metadata();
   ~Rep();
 };
 

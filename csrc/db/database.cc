@@ -90,9 +90,11 @@ Result<std::shared_ptr<Database>> Database::open_memory(const DatabaseOptions& o
   };
   if (options.name.empty()) return make();
   Registry& r = registry();
+  std::shared_ptr<Database> living;  // Outlives the lock: it may be the last one, which takes it.
   const std::lock_guard<std::mutex> guard(r.mutex);
   std::weak_ptr<Database>& entry = r.databases[options.name];
-  if (std::shared_ptr<Database> living = entry.lock()) {
+  living = entry.lock();
+  if (living != nullptr) {
     if (options.given_max_memory_bytes &&
         options.max_memory_bytes != living->impl_->options.max_memory_bytes) {
       return Status::error(ErrorCode::kOptions,
@@ -120,7 +122,8 @@ Result<std::shared_ptr<Collection>> Database::collection(std::string_view name,
       return Status::error(ErrorCode::kExists,
                            "collection '" + std::string(name) + "' exists; open it instead");
     }
-    OMEN_TRY(it->second->check_options(options));
+    OMEN_TRY(check_ranges(options));
+    OMEN_TRY(it->second->agree_on(options));
     return it->second;
   }
   if (mode == OpenMode::kOpen) {

@@ -307,10 +307,12 @@ Status Collection::search_batch(const float* queries, size_t count, size_t dimen
       if (status.is_ok()) continue;
       const std::lock_guard<std::mutex> guard(mutex);
       if (!first_fault.is_ok() && first_fault.row() <= static_cast<int64_t>(row)) return;
-      first_fault =
-          Status::error(status.code(), "query " + std::to_string(row) + ": " + status.message())
-              .with_row(static_cast<int64_t>(row))
-              .with_path(status.path());
+      const bool of_query =
+          status.code() == ErrorCode::kVector || status.code() == ErrorCode::kDimensions;
+      first_fault = of_query ? Status::error(status.code(), "query " + std::to_string(row) + ": " +
+                                                                status.message())
+                                   .with_row(static_cast<int64_t>(row))
+                             : std::move(status);
       return;
     }
   });

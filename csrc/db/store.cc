@@ -82,6 +82,21 @@ Status Store::ensure_staged(uint32_t count) {
   return orders.ensure(count);
 }
 
+void Store::trim_staged() {
+  for (bool more = true; more;) {
+    const std::lock_guard<std::mutex> guard(stage_mutex);
+    const uint32_t end = std::max(slots.trim(high_water()), 1u);
+    const uint32_t had = vectors.rows();
+    const uint32_t step = vectors.view().mask + 1;
+    const uint32_t to = had > step ? std::max(end, had - step) : end;
+    more = to > end;
+    vectors.shrink(to);
+    if (has_norms) norms.shrink(to);
+    ids.shrink(to);
+    orders.shrink(to);
+  }
+}
+
 IdView Store::id_view(uint32_t slot) const {
   const uint64_t word = ids.row_as<std::atomic<uint64_t>>(slot)->load(std::memory_order_acquire);
   IdView id;

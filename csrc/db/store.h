@@ -69,6 +69,9 @@ class Store final : public RowIds {
 
   // Memory for the staged part of slots below `slots`; under stage_mutex.
   Status ensure_staged(uint32_t slots);
+  // Gives back what batches staged beyond every slot in use. Never more than one extent at a time
+  // under stage_mutex, for which a thread may wait that must not stall.
+  void trim_staged();
   float* vector(uint32_t slot) const { return vectors.row_as<float>(slot); }
   // Inverse norm under cosine, else 1.
   float scale(uint32_t slot) const { return has_norms ? *norms.row_as<float>(slot) : 1.0f; }

@@ -29,9 +29,17 @@ WriteBatch::Rep::~Rep() {
       store->states.reset(slot);
       store->slots.release(slot);
     }
+    store->trim_staged();
   }
   ::operator delete(slots);
+  drop_metadata();
+}
+
+void WriteBatch::Rep::drop_metadata() {
   delete[] metadata;
+  metadata = nullptr;
+  if (metadata_bytes > 0) store->account->release(Use::kScratch, metadata_bytes);
+  metadata_bytes = 0;
 }
 
 WriteBatch::WriteBatch(std::unique_ptr<Rep> rep) : rep_(std::move(rep)) {}
@@ -128,12 +136,18 @@ Status WriteBatch::stage_metadata(size_t row, std::string_view json) {
                                                    " bytes, more than 1 MiB")
         .with_row(static_cast<int64_t>(row));
   }
+  MemoryAccount& account = *rep_->store->account;
   if (rep_->metadata == nullptr) {
+    const uint64_t bytes = uint64_t{rep_->rows} * sizeof(std::string);
+    OMEN_TRY(account.reserve(Use::kScratch, bytes));
+    rep_->metadata_bytes += bytes;
     rep_->metadata = new (std::nothrow) std::string[rep_->rows];
     if (rep_->metadata == nullptr) {
       return Status::error(ErrorCode::kMemory, "no memory to stage metadata; send smaller batches");
     }
   }
+  OMEN_TRY(account.reserve(Use::kScratch, json.size()));
+  rep_->metadata_bytes += json.size();
   rep_->metadata[row].assign(json);
   return Status::ok();
 }

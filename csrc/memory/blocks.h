@@ -35,6 +35,10 @@ void unmap_block(std::byte* block, size_t bytes);
 // Idempotent. Where the system commits at first touch this does nothing.
 Status commit_block(std::byte* start, size_t bytes);
 
+// Gives the memory of [start, start + bytes) back; multiples of page_bytes(). The address space
+// stays, and reads as zero once commit_block made it usable again.
+void decommit_block(std::byte* start, size_t bytes);
+
 // Asks for 2 MiB pages; the bounds are multiples of kHugePageBytes. A hint: no result.
 void advise_huge(std::byte* start, size_t bytes);
 

@@ -58,6 +58,18 @@ void unmap_block(std::byte* block, size_t bytes) {
 
 Status commit_block(std::byte*, size_t) { return Status::ok(); }
 
+void decommit_block(std::byte* start, size_t bytes) {
+#if defined(__linux__)
+  const int failed = bytes == 0 ? 0 : madvise(start, bytes, MADV_DONTNEED);
+  OMEN_ASSERT(failed == 0);
+#else
+  // Elsewhere DONTNEED may keep what was there: a fresh mapping in its place is zero for certain.
+  if (bytes == 0) return;
+  constexpr int kFlags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
+  OMEN_ASSERT(mmap(start, bytes, PROT_READ | PROT_WRITE, kFlags, -1, 0) != MAP_FAILED);
+#endif
+}
+
 void advise_huge(std::byte* start, size_t bytes) {
 #if defined(MADV_HUGEPAGE)
   if (bytes > 0) madvise(start, bytes, MADV_HUGEPAGE);

@@ -58,6 +58,10 @@ Status commit_block(std::byte* start, size_t bytes) {
   return refused("commit", bytes);
 }
 
+void decommit_block(std::byte* start, size_t bytes) {
+  if (bytes > 0) VirtualFree(start, bytes, MEM_DECOMMIT);
+}
+
 void advise_huge(std::byte*, size_t) {}
 
 void collapse_huge(std::byte*, size_t) {}

@@ -19,10 +19,9 @@ constexpr uint64_t bit(uint32_t i) { return uint64_t{1} << (i & 63); }
 }  // namespace
 
 SlotAllocator::SlotAllocator(MemoryAccount* account, Use use, uint32_t limit)
-    : limit_(limit),
-      level_{Array<uint64_t>(account, use), Array<uint64_t>(account, use),
-             Array<uint64_t>(account, use), Array<uint64_t>(account, use),
-             Array<uint64_t>(account, use), Array<uint64_t>(account, use)} {
+    : limit_(limit), level_{Array<uint64_t>(account, use), Array<uint64_t>(account, use),
+                            Array<uint64_t>(account, use), Array<uint64_t>(account, use),
+                            Array<uint64_t>(account, use), Array<uint64_t>(account, use)} {
   OMEN_ASSERT(limit > 0 && limit <= kSlotLimit);
 }
 
@@ -54,6 +53,11 @@ uint32_t SlotAllocator::take_lowest() {
   for (uint32_t l = kLevels; l-- > 0;) {
     slot = slot * 64 + static_cast<uint32_t>(std::countr_zero(level_[l][slot]));
   }
+  set_used(slot);
+  return slot;
+}
+
+void SlotAllocator::set_used(uint32_t slot) {
   uint32_t i = slot;
   for (Array<uint64_t>& level : level_) {
     uint64_t& word = level[i / 64];
@@ -62,7 +66,6 @@ uint32_t SlotAllocator::take_lowest() {
     i /= 64;
   }
   --free_count_;
-  return slot;
 }
 
 Result<uint32_t> SlotAllocator::allocate() {
@@ -91,6 +94,16 @@ void SlotAllocator::release(uint32_t slot) {
   OMEN_ASSERT(slot < high_water_ && (level_[0][slot / 64] & bit(slot)) == 0);
   set_free(slot);
   ++free_count_;
+}
+
+uint32_t SlotAllocator::trim(uint32_t floor) {
+  const std::lock_guard lock(mutex_);
+  for (; high_water_ > floor; --high_water_) {
+    const uint32_t last = high_water_ - 1;
+    if ((level_[0][last / 64] & bit(last)) == 0) break;
+    set_used(last);
+  }
+  return high_water_;
 }
 
 void SlotAllocator::clear() {
@@ -134,8 +147,8 @@ Status SlotAllocator::validate() const {
     for (size_t w = 0; w < level_[l - 1].size(); ++w) {
       const bool told = (level_[l][w / 64] & bit(static_cast<uint32_t>(w))) != 0;
       if (told != (level_[l - 1][w] != 0)) {
-        return broken(2, "level " + std::to_string(l) + " is wrong about word " +
-                             std::to_string(w));
+        return broken(2,
+                      "level " + std::to_string(l) + " is wrong about word " + std::to_string(w));
       }
     }
   }

@@ -21,8 +21,7 @@ namespace omen {
 class SlotAllocator {
  public:
   // `limit` slots at most; smaller ones are for tests.
-  explicit SlotAllocator(MemoryAccount* account, Use use = Use::kIds,
-                         uint32_t limit = kSlotLimit);
+  explicit SlotAllocator(MemoryAccount* account, Use use = Use::kIds, uint32_t limit = kSlotLimit);
 
   // The lowest free slot, or a new one. ERR_MEMORY; ERR_LIMIT when every slot is in use.
   Result<uint32_t> allocate();
@@ -30,6 +29,8 @@ class SlotAllocator {
   Status allocate_many(uint32_t n, uint32_t* out);
   // The slot must be in use.
   void release(uint32_t slot);
+  // Forgets the free slots at the end, down to `floor` at most; returns the new high_water().
+  uint32_t trim(uint32_t floor);
   // Everything is free and forgotten: high_water() is 0 again.
   void clear();
 
@@ -45,6 +46,7 @@ class SlotAllocator {
   Status cover(uint32_t slots);
   void set_free(uint32_t slot);
   uint32_t take_lowest();
+  void set_used(uint32_t slot);
 
   mutable std::mutex mutex_;
   const uint32_t limit_;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstring>
 #include <string>
 
 namespace omen {
@@ -73,7 +74,8 @@ uint64_t SlotPages::bytes_to_ensure(uint32_t rows) const {
 }
 
 Status SlotPages::ensure(uint32_t rows) {
-  if (rows <= this->rows()) [[likely]] return Status::ok();
+  if (rows <= this->rows()) [[likely]]
+    return Status::ok();
   if (rows > kSlotLimit) {
     return Status::error(ErrorCode::kLimit, std::to_string(rows) + " rows exceed the limit of " +
                                                 std::to_string(kSlotLimit));
@@ -123,8 +125,8 @@ Status SlotPages::add_extents(uint32_t first, uint32_t rows) {
       break;
     }
     entries[added] = extent.value();
-    status = use_extent(extent.value(), added,
-                        added + 1 == extents ? committed_in_last(rows) : full);
+    status =
+        use_extent(extent.value(), added, added + 1 == extents ? committed_in_last(rows) : full);
     ++added;
   }
   if (status.is_ok() && first > 0) {
@@ -160,6 +162,30 @@ void SlotPages::collapse(uint32_t rows) {
     if (to > from) collapse_huge(row(start) + from, to - from);
   }
   collapsed_rows_ = std::max(collapsed_rows_, rows);
+}
+
+void SlotPages::shrink(uint32_t rows) {
+  if (table() == nullptr || rows == 0 || rows >= asked_rows_) return;
+  std::byte** entries = table();
+  const uint32_t had = extents_for(asked_rows_);
+  const uint32_t keep = extents_for(rows);
+  const size_t full = round_up(extent_bytes(), small_step());
+  const size_t committed = keep == had ? committed_in_last(asked_rows_) : full;
+  const size_t kept = committed_in_last(rows);
+  for (uint32_t i = keep; i < had; ++i) {
+    unmap_block(entries[i], extent_bytes());
+    entries[i] = nullptr;
+  }
+  if (committed > kept) decommit_block(entries[keep - 1] + kept, committed - kept);
+  // The rest of the last step stays usable, and rows there are new again when they come back.
+  const size_t used = static_cast<size_t>(rows - ((keep - 1) << shift_)) * stride_;
+  std::memset(entries[keep - 1] + used, 0, std::min(kept, committed) - used);
+  // The touched page of the table is counted as it was: extents may come again.
+  const uint64_t after = bytes_for(rows);
+  account_->release(use_, bytes() - after);
+  bytes_.store(after, std::memory_order_relaxed);
+  asked_rows_ = rows;
+  rows_.store(usable_rows(rows), std::memory_order_relaxed);
 }
 
 void SlotPages::release_all() {

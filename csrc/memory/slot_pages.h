@@ -14,7 +14,7 @@
 //      64) that divides the stride.
 //   2. Every row below rows() lies in committed memory and was zero before its first write.
 //   3. bytes() is what the account holds: the committed steps and the touched page of the table.
-// Threads: one writer at a time (the caller's lock) for ensure() and release_all(); row() and
+// Threads: one writer at a time (the caller's lock) for ensure(), shrink() and release_all(); row() and
 // views from any thread, for slots that were published to it after ensure() returned. No reader
 // may be left when release_all() is called.
 #pragma once
@@ -80,6 +80,9 @@ class SlotPages {
   // Moves the whole huge pages below `rows` that are not huge yet; for kAtCollapse. One caller at a
   // time, beside readers and ensure().
   void collapse(uint32_t rows);
+  // Gives back what lies beyond `rows`. No reader may hold a row there, or look for one; the writer
+  // excludes ensure() and collapse() beyond it.
+  void shrink(uint32_t rows);
   // Gives everything back; the object can be used again.
   void release_all();
 
@@ -125,7 +128,7 @@ class SlotPages {
   const Use use_;
   const size_t stride_;
   const Paging paging_;
-  uint32_t collapsed_rows_ = 0;
+  uint32_t collapsed_rows_ = 0;  // collapse()'s own.
   uint32_t shift_ = 0;
   uint32_t mask_ = 0;
   uint32_t asked_rows_ = 0;  // The largest ensure() that succeeded.

@@ -305,6 +305,36 @@ TEST(slot_allocator_is_compact) {
 }
 
 // Moving filled rows to huge pages keeps every row's address and bytes, whatever was filled when.
+// What shrinking gives back is not counted any more, what it keeps stays, and what comes again is
+// zero.
+TEST(shrinking_gives_back_and_keeps) {
+  Random random(test_seed());
+  for (const size_t stride : {size_t{1}, size_t{36}, size_t{512}, size_t{3136}}) {
+    MemoryBudget budget;
+    MemoryAccount account(&budget);
+    SlotPages pages(&account, Use::kVectors, stride);
+    uint32_t kept = 0;
+    for (int step = 0; step < 20; ++step) {
+      const auto rows = static_cast<uint32_t>(1 + random.below((40u << 20) / stride));
+      CHECK_OK(pages.ensure(rows));
+      for (uint32_t slot = kept; slot < rows; slot += 97) {
+        CHECK_EQ(static_cast<int>(*pages.row(slot)), 0);
+        *pages.row(slot) = static_cast<std::byte>(1 + slot % 200);
+      }
+      const uint32_t to = kept + (rows > kept ? 97 * ((rows - kept) / 97 / 2) : 0);
+      pages.shrink(to);
+      CHECK_OK(pages.validate());
+      CHECK_EQ(account.total(), pages.bytes());
+      if (to > kept) kept = to;
+      for (uint32_t slot = 0; slot < kept; slot += 97) {
+        CHECK_EQ(static_cast<int>(*pages.row(slot)), static_cast<int>(1 + slot % 200));
+      }
+      if (kept == 0 || kept % 97 != 0) break;
+    }
+  }
+}
+
+// A collapsed row stays where it is.
 TEST(collapsed_rows_keep_address_and_contents) {
   MemoryBudget budget;
   MemoryAccount account(&budget);
