@@ -165,7 +165,7 @@ void SlotPages::collapse(uint32_t rows) {
 }
 
 void SlotPages::shrink(uint32_t rows) {
-  if (table() == nullptr || rows == 0 || rows >= asked_rows_) return;
+  if (table() == nullptr || rows == 0 || rows >= this->rows()) return;
   std::byte** entries = table();
   const uint32_t had = extents_for(asked_rows_);
   const uint32_t keep = extents_for(rows);
