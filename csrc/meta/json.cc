@@ -1,12 +1,12 @@
 // The parser: one pass, recursive descent, bounded.
 #include "meta/json.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
 
-#include "base/random.h"
 #include "meta/json_number.h"
 #include "meta/utf8.h"
 
@@ -138,46 +138,46 @@ class JsonParser {
     }
   }
 
-  // Of equal keys the last stays. A table of pointers keeps this linear for objects of any size.
+  // Of equal keys the last stays. Sorted rather than hashed: keys can be chosen to collide in any
+  // table, and an order bounds the work whatever they are.
   Status drop_duplicates(JsonNode* object) {
     if (object->count < 2) return Status::ok();
-    size_t capacity = 4;
-    while (capacity < size_t{object->count} * 2) capacity *= 2;
     constexpr size_t kOnStack = 32;
-    const JsonNode* few[kOnStack] = {};
-    const JsonNode** table = few;
-    if (capacity > kOnStack) {
-      table = bump_->make_array<const JsonNode*>(capacity);
-      if (table == nullptr) return no_memory();
+    JsonNode* few[kOnStack];
+    JsonNode** members = few;
+    if (object->count > kOnStack) {
+      members = bump_->make_array<JsonNode*>(object->count);
+      if (members == nullptr) return no_memory();
     }
-    bool has_duplicates = false;
+    size_t count = 0;
     for (const JsonNode* m = object->first; m != nullptr; m = m->next) {
-      const JsonNode** at = slot_of(table, capacity, m->key);
-      has_duplicates |= *at != nullptr;
-      *at = m;
+      members[count++] = const_cast<JsonNode*>(m);
     }
-    if (!has_duplicates) return Status::ok();
-    // The table now holds the last of each key: keep the members that it names.
-    const JsonNode** tail = &object->first;
-    uint32_t kept = 0;
-    for (const JsonNode* m = object->first; m != nullptr;) {
-      const JsonNode* next = m->next;
-      if (*slot_of(table, capacity, m->key) == m) {
-        *tail = m;
-        tail = &const_cast<JsonNode*>(m)->next;
-        ++kept;
-      }
-      m = next;
+    std::sort(members, members + count, [](const JsonNode* a, const JsonNode* b) {
+      const int order = a->key.compare(b->key);
+      return order != 0 ? order < 0 : a->key_source.data() < b->key_source.data();
+    });
+    bool has_duplicates = false;
+    for (size_t i = 1; i < count; ++i) {
+      if (members[i - 1]->key != members[i]->key) continue;
+      members[i - 1]->key_source = {};  // Every member has one: its lack is the mark.
+      has_duplicates = true;
     }
-    *tail = nullptr;
-    object->count = kept;
+    if (has_duplicates) unlink_marked(object);
     return Status::ok();
   }
 
-  static const JsonNode** slot_of(const JsonNode** table, size_t capacity, std::string_view key) {
-    size_t at = hash_bytes(key.data(), key.size()) & (capacity - 1);
-    while (table[at] != nullptr && table[at]->key != key) at = (at + 1) & (capacity - 1);
-    return &table[at];
+  static void unlink_marked(JsonNode* object) {
+    const JsonNode** tail = &object->first;
+    for (const JsonNode* m = object->first; m != nullptr; m = m->next) {
+      if (m->key_source.empty()) {
+        --object->count;
+        continue;
+      }
+      *tail = m;
+      tail = &const_cast<JsonNode*>(m)->next;
+    }
+    *tail = nullptr;
   }
 
   Status parse_string(std::string_view* out) {

@@ -1,5 +1,7 @@
 // JSON and dates: what is accepted, what is refused, and that texts keep their meaning.
+#include <chrono>
 #include <cmath>
+#include <cstring>
 #include <string>
 #include <vector>
 
@@ -218,6 +220,37 @@ TEST(duplicate_keys) {
     REQUIRE(last != nullptr);
     CHECK_EQ(last->number, count - 1.0);
   }
+}
+
+// Keys that all collide in hash_bytes cost no more than others.
+TEST(colliding_keys) {
+  const auto unmix = [](uint64_t x) {  // The inverse of mix64.
+    x = (x ^ (x >> 31) ^ (x >> 62)) * 0x319642B2D24D8EC3ull;
+    x = (x ^ (x >> 27) ^ (x >> 54)) * 0x96DE1B173F119089ull;
+    return (x ^ (x >> 30) ^ (x >> 60)) - 0x9E3779B97F4A7C15ull;
+  };
+  CHECK_EQ(unmix(mix64(12345)), 12345);
+  std::string json = "{";
+  uint32_t count = 0;
+  for (uint64_t hash = 0; count < 40000; hash += uint64_t{1} << 20) {
+    const uint64_t word = mix64(8) ^ unmix(unmix(hash));
+    if ((word & 0x8080808080808080ull) != 0) continue;  // ASCII is enough.
+    char key[8];
+    std::memcpy(key, &word, 8);
+    if (count == 0) CHECK_EQ(hash_bytes(key, 8), hash);
+    json += count++ > 0 ? "," : "";
+    append_json_string({key, 8}, &json);
+    json += ":1";
+  }
+  json += "}";
+  Bump bump;
+  const auto start = std::chrono::steady_clock::now();
+  auto root = parse_json(json, 2, ErrorCode::kMetadata, &bump);
+  const double seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  REQUIRE(root.is_ok());
+  CHECK_EQ(root.value()->count, count);
+  CHECK(seconds < 2);  // Some milliseconds; a table took 12 s.
 }
 
 // Escaped lone surrogates keep their text; pairs join; byte order is code point order.
