@@ -1,4 +1,4 @@
-// Seeded randomness and hashing of integers. Nothing here reads a clock or global state.
+// Seeded randomness and hashing. But for process_seed(), nothing here reads a clock or global state.
 #pragma once
 
 #include <cstddef>
@@ -28,6 +28,10 @@ class Random {
  private:
   uint64_t state_;
 };
+
+// The seed of this process's hash tables, other in each: keys that collide cannot be chosen ahead.
+// Only places within tables may depend on it, nothing that is told or stored.
+uint64_t process_seed();
 
 // Hash of bytes, seeded; not cryptographic. Eight bytes a step through mix64.
 inline uint64_t hash_bytes(const void* data, size_t length, uint64_t seed = 0) {

@@ -60,7 +60,9 @@ class Dictionary {
     std::string_view view() const { return {reinterpret_cast<const char*>(this + 1), length}; }
   };
 
-  static uint64_t hash_of(std::string_view text) { return hash_bytes(text.data(), text.size()); }
+  uint64_t hash_of(std::string_view text) const {
+    return hash_bytes(text.data(), text.size(), hash_seed_);
+  }
   std::atomic<Entry*>& row(uint32_t code) const {
     return *rows_.row_as<std::atomic<Entry*>>(code);
   }
@@ -69,6 +71,7 @@ class Dictionary {
   static void destroy_entry(void* entry, void* dictionary);
 
   RetiringPool* const pool_;
+  const uint64_t hash_seed_ = process_seed();
   SlotAllocator codes_;
   SlotPages rows_;
   SlotIndex index_;
