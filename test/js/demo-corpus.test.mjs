@@ -45,7 +45,8 @@ for (const quantization of ['sq8', 'none']) {
     const metadata = paragraphs.map(({ package: name }, i) => ({ name, share: (i * 7919) % 1000 }))
     const docs = build(quantization, vectors, metadata)
     assert.ok(vectors.length > 4096, `${vectors.length} paragraphs are too few to train codes`)
-    for (const below of [1000, 500, 100, 10]) {
+    // Below a tenth, a walk of so few rows meets them all.
+    for (const below of [1000, 500, 100]) {
       const found = recall(docs, { filter: { share: { $lt: below } } })
       assert.ok(found >= 0.95, `of ${below / 10} % ${found} found`)
     }
