@@ -85,6 +85,8 @@ void Collection::mark_dropped() {
   submit(commit);
 }
 
+Status Collection::check_alive() const { return impl_->check_alive(); }
+
 CollectionOptions Collection::options() const {
   const std::lock_guard<std::mutex> guard(impl_->store_mutex_);
   return impl_->options;

@@ -52,6 +52,9 @@ class WriteBatch {
   Status stage_string_id(size_t row, std::string_view id);
   // JSON object text as meta/columns.h defines it. Rows without one get {}.
   Status stage_metadata(size_t row, std::string_view json);
+  // It will not be committed: from now on it no longer fixes the collection's dimensions, though
+  // its slots are given back by the destructor alone. Idempotent; nothing may be staged after it.
+  void abandon();
 
  private:
   friend class Collection;
@@ -154,8 +157,10 @@ class Collection : public std::enable_shared_from_this<Collection> {
   CheckReport check();
   // The schema's view for Filter::parse; nullptr if there is no schema.
   const Schema* schema() const;
-  // Every later call answers ERR_NOT_FOUND, and the memory goes back although handles may live.
+  // Every later call answers ERR_NOT_FOUND, but for has, stats and check, whose callers ask
+  // check_alive(); and the memory goes back although handles may live.
   void mark_dropped();
+  Status check_alive() const;
 
   struct Impl;
   Impl& impl() { return *impl_; }

@@ -79,6 +79,7 @@ struct WriteBatch::Rep {
   std::string* metadata = nullptr;  // rows, or nullptr while every row has {}.
   uint64_t metadata_bytes = 0;      // Of it, as the account counts them.
   bool committed = false;
+  bool abandoned = false;
   Status take_slots();
   void drop_metadata();
   ~Rep();
@@ -149,7 +150,9 @@ struct Collection::Impl {
   Status filter_rows(Store& s, const Filter& filter, std::shared_ptr<const CachedRows>* out);
   Status prepare(const Store& s, const float* query, const SearchOptions& options, Query* q);
   std::unique_ptr<QueryScratch> take_scratch();
-  void write_rows(const Store& s, const uint32_t* slots, size_t count, uint32_t include, Rows* out);
+  // ERR_LIMIT once their metadata passes kRowsTextBytesMax.
+  Status write_rows(const Store& s, const uint32_t* slots, size_t count, uint32_t include,
+                    Rows* out);
 
   const std::string name;
   CollectionOptions options;  // dimensions: 0 until fixed; under store_mutex_.

@@ -13,8 +13,8 @@ constexpr int kCountsMax = 256;
 
 }  // namespace
 
-void Collection::Impl::write_rows(const Store& s, const uint32_t* slots, size_t count,
-                                  uint32_t include, Rows* out) {
+Status Collection::Impl::write_rows(const Store& s, const uint32_t* slots, size_t count,
+                                    uint32_t include, Rows* out) {
   const bool with_metadata = (include & kIncludeMetadata) != 0;
   if (with_metadata) out->metadata.push_back('[');
   for (size_t i = 0; i < count; ++i) {
@@ -34,6 +34,11 @@ void Collection::Impl::write_rows(const Store& s, const uint32_t* slots, size_t 
       const MetadataBlock* block = exists ? s.columns.block(slot) : nullptr;
       out->metadata.append(!exists ? "null" : block == nullptr ? "{}" : block->json());
       if (block != nullptr && (block->flags & MetadataBlock::kHasDate) != 0) out->has_dates = true;
+      if (out->metadata.size() > kRowsTextBytesMax) {
+        return Status::error(ErrorCode::kLimit,
+                             "the metadata of these rows exceeds 500 MiB, more "
+                             "than one answer holds; ask for fewer at once");
+      }
     }
     if ((include & kIncludeVector) == 0) continue;
     const size_t at = out->vectors.size();
@@ -41,6 +46,7 @@ void Collection::Impl::write_rows(const Store& s, const uint32_t* slots, size_t 
     if (exists) std::copy_n(s.vector(slot), s.dimensions(), out->vectors.data() + at);
   }
   if (with_metadata) out->metadata.push_back(']');
+  return Status::ok();
 }
 
 Status Collection::get(const IdView* ids, size_t count, uint32_t include, Rows* out) {
@@ -65,8 +71,7 @@ Status Collection::get(const IdView* ids, size_t count, uint32_t include, Rows* 
     slots[i] = s->find(ids[i]);
     out->found[i] = slots[i] != kNoSlot;
   }
-  c.write_rows(*s, slots.data(), count, include, out);
-  return Status::ok();
+  return c.write_rows(*s, slots.data(), count, include, out);
 }
 
 bool Collection::has(const IdView& id) {
@@ -129,10 +134,8 @@ Status Collection::scroll(uint64_t* cursor, size_t limit,
     const bool more = slots.size() == limit && slot < high;
     if (more) *cursor = uint64_t{s->generation()} << 32 | slot;
   }
-  if (s != nullptr)
-    c.write_rows(*s, slots.data(), slots.size(), include, out);
-  else if ((include & kIncludeMetadata) != 0)
-    out->metadata = "[]";
+  if (s != nullptr) return c.write_rows(*s, slots.data(), slots.size(), include, out);
+  if ((include & kIncludeMetadata) != 0) out->metadata = "[]";
   return Status::ok();
 }
 
@@ -216,18 +219,16 @@ CheckReport Collection::check() {
     OMEN_TRY(s->slots.validate());
     return s->id_blocks.validate();
   };
-  if (Status status = check_all(); !status.is_ok()) {
-    report.ok = false;
-    report.problem = status.message();
-    return report;
+  Status status = check_all();
+  if (status.is_ok()) {
+    auto lost = s->graph.count_unreachable(high);
+    if (lost.is_ok()) report.unreachable = lost.value();
+    status = lost.is_ok() ? Status::ok() : lost.status();
   }
-  auto lost = s->graph.count_unreachable(high);
-  if (!lost.is_ok()) {
-    report.ok = false;
-    report.problem = lost.status().message();
-  } else {
-    report.unreachable = lost.value();
-  }
+  if (status.is_ok()) return report;
+  report.ok = false;
+  report.problem = status.message();
+  if (status.code() == ErrorCode::kMemory) report.status = std::move(status);
   return report;
 }
 

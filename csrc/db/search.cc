@@ -36,10 +36,11 @@ Status Collection::Impl::check_query(const float* query, size_t length,
   }
   const uint32_t dimensions = fixed_dimensions_.load(std::memory_order_acquire);
   if (length == 0 || length > kDimensionsMax || (dimensions != 0 && length != dimensions)) {
-    return Status::error(ErrorCode::kDimensions,
-                         "the query has " + std::to_string(length) + " dimensions, collection '" +
-                             name + "' has " +
-                             (dimensions != 0 ? std::to_string(dimensions) : "1 to 16 384"));
+    return Status::error(
+        ErrorCode::kDimensions,
+        "the query has " + std::to_string(length) + " dimensions" +
+            (dimensions == 0 ? "; 1 to 16 384 are possible"
+                             : ", collection '" + name + "' has " + std::to_string(dimensions)));
   }
   const double squares = env.kernels->norm_f32(query, length);
   if (!(squares <= static_cast<double>(std::numeric_limits<float>::max()))) {
@@ -241,9 +242,8 @@ Status Collection::search(const float* query, size_t length, const SearchOptions
   if (plan != nullptr) *plan = {};
   OMEN_TRY(c.answer(query, length, options, plan, [&](const Store& s, const QueryScratch& hits) {
     const size_t count = hits.slots.size();
-    c.write_rows(s, hits.slots.data(), count, options.include, out);
     out->distances.assign(hits.distances.data(), hits.distances.data() + count);
-    return Status::ok();
+    return c.write_rows(s, hits.slots.data(), count, options.include, out);
   }));
   if (plan != nullptr) plan->native_ns = c.env.clock->now_ns() - start_ns;
   return Status::ok();

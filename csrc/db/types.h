@@ -29,6 +29,8 @@ inline constexpr uint32_t kMMin = 2;
 inline constexpr uint32_t kMMax = 64;
 inline constexpr uint32_t kEfConstructionMax = 2000;
 inline constexpr size_t kBatchRowsMax = size_t{1} << 28;
+// Text of one answer, such as the metadata of its rows. V8's longest string is a little above.
+inline constexpr size_t kRowsTextBytesMax = size_t{500} << 20;
 
 // Options of a collection. A field with its `given` bit clear takes the stored value or the
 // default.
@@ -137,6 +139,7 @@ struct CheckReport {
   uint64_t records = 0;
   uint64_t unreachable = 0;  // Live records that no path from the entry point reaches.
   std::string problem;       // The first violated invariant, empty if none.
+  Status status;             // ERR_MEMORY: no room to look, and the rest says nothing.
 };
 
 }  // namespace omen

@@ -2,6 +2,7 @@
 #include <cmath>
 #include <limits>
 #include <new>
+#include <utility>
 
 #include "db/collection_impl.h"
 
@@ -46,9 +47,15 @@ WriteBatch::WriteBatch(std::unique_ptr<Rep> rep) : rep_(std::move(rep)) {}
 
 WriteBatch::~WriteBatch() {
   const std::shared_ptr<Collection> keep = std::move(rep_->collection);
+  const bool is_open = !rep_->abandoned;
   rep_.reset();
-  // Outlives the slots' return: a store is replaced only when no batch is open.
-  keep->impl().open_batches_.fetch_sub(1, std::memory_order_acq_rel);
+  if (is_open) keep->impl().open_batches_.fetch_sub(1, std::memory_order_acq_rel);
+}
+
+// The batch holds its store, so another may take that one's place before the slots are back.
+void WriteBatch::abandon() {
+  if (std::exchange(rep_->abandoned, true)) return;
+  rep_->collection->impl().open_batches_.fetch_sub(1, std::memory_order_acq_rel);
 }
 
 size_t WriteBatch::rows() const { return rep_->rows; }

@@ -47,6 +47,7 @@ bool Columns::is_cell_of(Cell c, const RecordField& field) const {
 Status Columns::validate_slot(uint32_t slot) const {
   const std::string at = "slot " + std::to_string(slot);
   Result<ParsedRecord> record = parse(json(slot));
+  if (!record.is_ok() && record.status().code() == ErrorCode::kMemory) return record.status();
   if (!record.is_ok()) return corrupt(1, at + ": " + record.status().message());
   const ParsedRecord& r = record.value();
   for (uint32_t i = 0; i < r.field_count_; ++i) {

@@ -33,7 +33,7 @@ inline constexpr uint32_t kIdBytesMax = 512;  // Of a string id.
 inline constexpr uint32_t kFilterDepthMax = 32;
 inline constexpr uint32_t kFilterClausesMax = 1024;
 inline constexpr uint32_t kFilterInMax = 65536;             // Values of one $in, $nin or $contains.
-inline constexpr size_t kFilterBytesMax = size_t{16} << 20;  // JSON text of a filter.
+inline constexpr size_t kFilterBytesMax = size_t{64} << 20;  // JSON text: holds $in of ids.
 
 // A record's id as filters see it.
 struct FilterId {
