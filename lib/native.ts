@@ -8,6 +8,7 @@
 
 import path from 'node:path'
 import type { NativeAddon } from '../types/native.js'
+import { setImmediate } from './clock.js'
 import { errorFromNative, OmenError } from './errors.js'
 
 let addon: NativeAddon | undefined
@@ -25,6 +26,7 @@ function load(): NativeAddon {
       ? require(path.resolve(file))
       : require('node-gyp-build')(path.resolve(__dirname, '../..'))
     loaded.setErrorFactory(errorFromNative)
+    loaded.setImmediate(setImmediate)
     return loaded
   } catch (cause) {
     if (cause instanceof OmenError) throw cause

@@ -208,6 +208,8 @@ export interface NativeCollection {
   readonly name: string
   /** 0 while no vector has fixed them. */
   readonly dimensions: number
+  /** Whether some handle has dropped it: then every call is ERR_NOT_FOUND. */
+  readonly isDropped: boolean
 
   /**
    * The fast path. Writes into the ArrayBuffer of `scratch`, which must hold k hits:
@@ -387,6 +389,8 @@ export interface NativeAddon {
   ) => NativeOperation
   IdList: new () => NativeIdList
   setErrorFactory(factory: NativeErrorFactory): void
+  /** The true setImmediate, where the global one may be a fake clock's. */
+  setImmediate(setImmediate: (callback: () => void) => unknown): void
   /**
    * The buffer of this environment (thread) that searchSync writes into; it grows, so call again
    * before a search of more hits. It holds `capacity = (byteLength - 8) / 12` hits, an even number:

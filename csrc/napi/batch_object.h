@@ -32,7 +32,10 @@ struct BatchObject final : HandleMember {
     join(*handle);
   }
   void give_back(Disposal* disposal) override {
-    if (batch != nullptr) disposal->batches.push_back(std::move(batch));
+    if (batch != nullptr) {
+      batch->abandon();
+      disposal->batches.push_back(std::move(batch));
+    }
     if (collection != nullptr) disposal->collections.push_back(std::move(collection));
     over = true;
   }
@@ -76,6 +79,7 @@ class Staging {
       return;
     }
     // It was aborted or closed by a getter meanwhile.
+    batch->abandon();
     auto disposal = std::make_unique<Disposal>();
     disposal->batches.push_back(std::move(batch));
     disposal->collections.push_back(std::move(collection_));

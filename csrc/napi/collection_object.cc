@@ -47,10 +47,21 @@ napi_value dimensions(napi_env env, napi_callback_info info) {
   return value;
 }
 
+napi_value is_dropped(napi_env env, napi_callback_info info) {
+  const Call call(env, info);
+  napi_value value = nullptr;
+  if (const Subject* subject = open_subject(call); subject != nullptr) {
+    napi_get_boolean(env, !subject->collection->check_alive().is_ok(), &value);
+  }
+  return value;
+}
+
 }  // namespace
 
 bool define_collection(Environment& environment) {
-  std::vector<Member> members = {{"name", nullptr, name}, {"dimensions", nullptr, dimensions}};
+  std::vector<Member> members = {{"name", nullptr, name},
+                                 {"dimensions", nullptr, dimensions},
+                                 {"isDropped", nullptr, is_dropped}};
   for (const auto& methods : {search_methods(), read_methods(), write_methods()}) {
     members.insert(members.end(), methods.begin(), methods.end());
   }

@@ -112,6 +112,10 @@ class DeleteFilterRequest final : public CommitRequest {
     OMEN_TRY(filter.read(call, 0, subject));
     if (!filter.is_given()) return argument_error("filter must be a string, not undefined");
     OMEN_TRY(filter.parse(*subject.collection));
+    if (filter.filter()->matches_all()) {
+      return Status::error(ErrorCode::kFilter,
+                           "a filter without a condition would delete every record: use clear()");
+    }
     commit_.filter = filter.filter();
     return Status::ok();
   }

@@ -229,6 +229,7 @@ class CheckRequest final : public Request {
   Status read(const Call&, const Subject&) override { return Status::ok(); }
   Status run(const Target& target) override {
     reports_ = target.database->check();
+    for (const CheckReport& report : reports_) OMEN_TRY(Status(report.status));
     return Status::ok();
   }
   Result<napi_value> answer(Environment& environment) override {

@@ -67,7 +67,8 @@ bool Environment::create_wakeup() {
   }
   napi_unref_threadsafe_function(env_, wakeup);
   mailbox_->open(wakeup);
-  // Taken now: a test of the caller's may replace the global by a fake clock later.
+  // Taken now: a test of the caller's may replace the global by a fake clock later. If one has
+  // already, lib/ gives the true one by set_immediate().
   napi_value global = nullptr, set_immediate = nullptr, callback = nullptr;
   return napi_get_global(env_, &global) == napi_ok &&
          napi_get_named_property(env_, global, "setImmediate", &set_immediate) == napi_ok &&
@@ -104,6 +105,12 @@ void Environment::set_error_factory(napi_value function) {
   if (error_factory_ != nullptr) napi_delete_reference(env_, error_factory_);
   error_factory_ = nullptr;
   napi_create_reference(env_, function, 1, &error_factory_);
+}
+
+void Environment::set_immediate(napi_value function) {
+  if (set_immediate_ != nullptr) napi_delete_reference(env_, set_immediate_);
+  set_immediate_ = nullptr;
+  napi_create_reference(env_, function, 1, &set_immediate_);
 }
 
 napi_value Environment::make_error(const Status& status) {

@@ -39,6 +39,8 @@ class Environment : public std::enable_shared_from_this<Environment> {
   // Throws it; keeps an exception that is pending already (a getter of the caller's threw).
   void throw_status(const Status& status);
   void set_error_factory(napi_value function);
+  // What to call, with a function, for the next turn of the event loop.
+  void set_immediate(napi_value function);
 
   // The promise of an operation that starts now.
   napi_value start(std::unique_ptr<AsyncOp> op);

@@ -36,15 +36,16 @@ void pin_library() {
 #endif
 }
 
-napi_value set_error_factory(napi_env env, napi_callback_info info) {
+template <void (Environment::*set)(napi_value)>
+napi_value set_function(napi_env env, napi_callback_info info) {
   const Call call(env, info);
   napi_valuetype type = napi_undefined;
   napi_typeof(env, call.arguments[0], &type);
   if (type == napi_function) {
-    call.environment->set_error_factory(call.arguments[0]);
+    (call.environment->*set)(call.arguments[0]);
   } else {
     call.environment->throw_status(
-        argument_error("factory must be a function, not " + describe(env, call.arguments[0])));
+        argument_error("the argument must be a function, not " + describe(env, call.arguments[0])));
   }
   return nullptr;
 }
@@ -108,7 +109,8 @@ napi_value test_point(napi_env env, napi_callback_info info) {
 
 bool define_all(Environment& environment, napi_value exports) {
   static constexpr Member kFunctions[] = {
-      {"setErrorFactory", set_error_factory},
+      {"setErrorFactory", set_function<&Environment::set_error_factory>},
+      {"setImmediate", set_function<&Environment::set_immediate>},
       {"scratch", scratch},
       {"sliceNsMax", slice_ns_max},
       {"processMemoryBytes", memory_bytes},

@@ -130,14 +130,23 @@ void append_rows_json(const Rows& rows, const JsonParts& parts, std::string* out
   out->push_back('}');
 }
 
-Result<napi_value> make_rows(napi_env env, const Rows& rows, const RowsShape& shape) {
+void RowsOut::finish(const RowsShape& rows_shape) {
+  shape = rows_shape;
+  const bool with_ids = shape.kind != RowsKind::kGet && !fits_numbers(rows);
+  const JsonParts parts{with_ids, (shape.include & kIncludeMetadata) != 0};
+  if (parts.ids || parts.metadata) append_rows_json(rows, parts, &json);
+  rows.metadata = {};
+}
+
+Result<napi_value> make_rows(napi_env env, const RowsOut& out) {
+  const Rows& rows = out.rows;
+  const RowsShape& shape = out.shape;
   const bool is_get = shape.kind == RowsKind::kGet;
   const size_t count = is_get ? rows.found.size() : rows.ids.size();
   ObjectOut object(env);
   object.count("count", count).count("dimensions", shape.dimensions);
   object.flag("hasDates", rows.has_dates);
-  const bool as_numbers = !is_get && fits_numbers(rows);
-  if (as_numbers) {
+  if (out.ids_fit_numbers()) {
     OMEN_ASSIGN(const ArrayOut ids, make_array(env, napi_float64_array, count));
     auto* numbers = static_cast<double*>(ids.data);
     for (size_t i = 0; i < count; ++i) numbers[i] = static_cast<double>(rows.ids[i].value);
@@ -151,11 +160,8 @@ Result<napi_value> make_rows(napi_env env, const Rows& rows, const RowsShape& sh
     OMEN_TRY(set_array(&object, "found", make_array(env, napi_uint8_array, count),
                        rows.found.data(), count));
   }
-  const JsonParts parts{!is_get && !as_numbers, (shape.include & kIncludeMetadata) != 0};
-  if (parts.ids || parts.metadata) {
-    std::string json;
-    append_rows_json(rows, parts, &json);
-    OMEN_ASSIGN(const napi_value text, make_text(env, json));
+  if (!out.json.empty()) {
+    OMEN_ASSIGN(const napi_value text, make_text(env, out.json));
     object.set("json", text);
   }
   if ((shape.include & kIncludeVector) != 0) {

@@ -4,7 +4,7 @@
 // Invariants:
 //   1. Every array is fresh memory that V8 owns (napi_create_arraybuffer), never external.
 //   2. What is too large for one array or string is ERR_LIMIT, before V8 is asked.
-// Threads: the JS thread; append_ids_json and fits_numbers any.
+// Threads: the JS thread; append_rows_json, fits_numbers and RowsOut any.
 #pragma once
 
 #include <node_api.h>
@@ -19,8 +19,7 @@ namespace omen::napi {
 inline constexpr uint64_t kVectorBytesMax = uint64_t{1} << 30;
 // Hits that one searchBatch may return.
 inline constexpr uint64_t kBatchHitsMax = uint64_t{1} << 26;
-// V8's longest string is a little above.
-inline constexpr size_t kStringBytesMax = size_t{500} << 20;
+inline constexpr size_t kStringBytesMax = kRowsTextBytesMax;
 
 // Sets properties of a fresh object.
 class ObjectOut {
@@ -60,11 +59,21 @@ void append_rows_json(const Rows& rows, const JsonParts& parts, std::string* out
 
 enum class RowsKind : uint8_t { kHits, kGet, kScroll };
 struct RowsShape {
-  RowsKind kind;
-  uint32_t include;
-  uint32_t dimensions;
+  RowsKind kind = RowsKind::kHits;
+  uint32_t include = 0;
+  uint32_t dimensions = 0;
 };
-Result<napi_value> make_rows(napi_env env, const Rows& rows, const RowsShape& shape);
+// Rows on their way out, in two steps: what takes long is done where the request ran.
+struct RowsOut {
+  Rows rows;
+  RowsShape shape;
+  std::string json;  // NativeRows.json.
+
+  // Any thread. Takes the metadata out of `rows`.
+  void finish(const RowsShape& rows_shape);
+  bool ids_fit_numbers() const { return shape.kind != RowsKind::kGet && fits_numbers(rows); }
+};
+Result<napi_value> make_rows(napi_env env, const RowsOut& out);
 Result<napi_value> make_batch(napi_env env, const Rows& rows, const std::vector<uint32_t>& counts,
                               uint32_t k);
 napi_value make_plan(napi_env env, const Plan& plan);

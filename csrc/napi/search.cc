@@ -39,19 +39,18 @@ class SearchRequest final : public Request {
   }
   Status run(const Target& target) override {
     OMEN_TRY(in_.finish(target));
-    OMEN_TRY(target.collection->search(query_.data(), query_.length(), in_.options, &rows_));
-    dimensions_ = target.collection->dimensions();
+    OMEN_TRY(target.collection->search(query_.data(), query_.length(), in_.options, &rows_.rows));
+    rows_.finish({RowsKind::kHits, in_.options.include, target.collection->dimensions()});
     return Status::ok();
   }
   Result<napi_value> answer(Environment& environment) override {
-    return make_rows(environment.env(), rows_, {RowsKind::kHits, in_.options.include, dimensions_});
+    return make_rows(environment.env(), rows_);
   }
 
  private:
   FloatsIn query_;
   SearchIn in_;
-  Rows rows_;
-  uint32_t dimensions_ = 0;
+  RowsOut rows_;
 };
 
 class ExplainRequest final : public Request {
