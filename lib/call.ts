@@ -9,6 +9,7 @@
 
 import type { NativeAddon, NativeOperation } from '../types/native.js'
 import type { AbortSignalLike } from '../types/values.js'
+import { clearInterval, clearTimeout, nowMs, setInterval, setTimeout } from './clock.js'
 import { OmenError } from './errors.js'
 import type { CallSettings } from './options.js'
 
@@ -16,9 +17,50 @@ const PROGRESS_MS = 50
 const TIMER_MS_MAX = 2 ** 31 - 1
 
 function aborted(signal: AbortSignalLike): OmenError {
-  return new OmenError('ERR_ABORTED', "the caller's signal aborted the call; nothing was stored", {
+  return new OmenError('ERR_ABORTED', "the caller's signal aborted the call", {
     cause: signal.reason,
   })
+}
+
+// Code of the caller's, called back: what it throws is an uncaught error, as in any listener.
+function callOut(callback: () => void): void {
+  try {
+    callback()
+  } catch (error) {
+    queueMicrotask(() => {
+      throw error
+    })
+  }
+}
+
+/** The one listener on a signal, and what it calls. */
+interface Watch {
+  readonly calls: Set<() => void>
+  readonly listener: () => void
+}
+
+// One listener for all calls under a signal: Node warns of a leak past ten of them.
+const watches = new WeakMap<AbortSignalLike, Watch>()
+
+function watch(signal: AbortSignalLike, onAbort: () => void): void {
+  let found = watches.get(signal)
+  if (found === undefined) {
+    const calls = new Set<() => void>()
+    const listener = (): void => {
+      for (const call of [...calls]) call()
+    }
+    found = { calls, listener }
+    signal.addEventListener('abort', listener)
+    watches.set(signal, found)
+  }
+  found.calls.add(onAbort)
+}
+
+function unwatch(signal: AbortSignalLike, onAbort: () => void): void {
+  const found = watches.get(signal)
+  if (found === undefined || !found.calls.delete(onAbort) || found.calls.size > 0) return
+  watches.delete(signal)
+  callOut(() => signal.removeEventListener('abort', found.listener))
 }
 
 export class Call {
@@ -44,9 +86,8 @@ export class Call {
     this.#settings = settings
     const { signal, timeoutMs } = settings
     this.operation = new addon.Operation(timeoutMs)
-    this.#deadline =
-      timeoutMs === undefined ? Number.POSITIVE_INFINITY : performance.now() + timeoutMs
-    signal?.addEventListener('abort', this.#abort)
+    this.#deadline = timeoutMs === undefined ? Number.POSITIVE_INFINITY : nowMs() + timeoutMs
+    if (signal !== undefined) watch(signal, this.#abort)
   }
 
   readonly #abort = (): void => {
@@ -63,7 +104,7 @@ export class Call {
       this.#timeout = setTimeout(() => {
         const error = this.over()
         if (error !== undefined) this.#onOver?.(error)
-      }, timeoutMs + 1)
+      }, Math.ceil(timeoutMs) + 1)
     }
   }
 
@@ -71,8 +112,8 @@ export class Call {
   over(): OmenError | undefined {
     const { signal, timeoutMs } = this.#settings
     if (signal?.aborted) return aborted(signal)
-    if (performance.now() <= this.#deadline) return undefined
-    return new OmenError('ERR_TIMEOUT', `not done within ${timeoutMs} ms; nothing was stored`)
+    if (nowMs() <= this.#deadline) return undefined
+    return new OmenError('ERR_TIMEOUT', `not done within ${timeoutMs} ms`)
   }
 
   /** The call went native: from now on the operation is what gets cancelled. */
@@ -96,17 +137,10 @@ export class Call {
     else this.#tell(Math.floor((rows + rows * (done / total)) / 2), rows)
   }
 
-  // The callback is the caller's: what it throws is an uncaught error, as in any listener.
   #tell(done: number, total: number): void {
     if (done <= this.#told) return
     this.#told = done
-    try {
-      this.#settings.onProgress?.({ done, total })
-    } catch (error) {
-      queueMicrotask(() => {
-        throw error
-      })
-    }
+    callOut(() => this.#settings.onProgress?.({ done, total }))
   }
 
   /** Waits for native work and ends the call. Names the signal's reason as the cause. */
@@ -131,6 +165,7 @@ export class Call {
     this.#onOver = undefined
     clearTimeout(this.#timeout)
     clearInterval(this.#poll)
-    this.#settings.signal?.removeEventListener('abort', this.#abort)
+    const { signal } = this.#settings
+    if (signal !== undefined) unwatch(signal, this.#abort)
   }
 }

@@ -37,6 +37,7 @@ import {
   readChange,
   readDeletion,
   type WriteKind,
+  withoutRow,
   writeRowsSync,
 } from './collection/writes.js'
 import { filterToJson } from './filter.js'
@@ -104,14 +105,22 @@ export abstract class RecordMethods<M extends object = Metadata>
 
   async update(id: Id, change: Change<M>, options?: CallOptions): Promise<void> {
     const { id: key, vector, metadata, unset } = readChange(id, change, true)
-    await this.#push(options, (collection) =>
+    const work = this.#push(options, (collection) =>
       plainWrite((call) => collection.update(key, vector, metadata, unset, call?.operation)),
     )
+    await work.catch((error: unknown) => {
+      throw withoutRow(error)
+    })
   }
 
   updateSync(id: Id, change: Change<M>): void {
     const { id: key, vector, metadata, unset } = readChange(id, change, false)
-    this._open().updateSync(key, vector, metadata, unset)
+    const collection = this._open()
+    try {
+      collection.updateSync(key, vector, metadata, unset)
+    } catch (error) {
+      throw withoutRow(error)
+    }
   }
 
   async delete(which: Id | Ids | { filter: Filter<M> }, options?: CallOptions): Promise<number> {

@@ -25,6 +25,7 @@ import { NamedCollection, RecordMethods } from './collection.js'
 import { OmenError } from './errors.js'
 import { native } from './native.js'
 import { collectionName, readCollection, readMemory } from './options.js'
+import { describe } from './text.js'
 
 const DEFAULT = 'default'
 
@@ -89,13 +90,15 @@ export class DB<M extends object = Metadata> extends RecordMethods<M> implements
   /** As `open`, throwing. */
   static openSync<M extends object = Metadata>(path: string, _options?: OpenOptions): DB<M> {
     throw unsupported(
-      `cannot open ${JSON.stringify(path)}: in this version databases live in memory; use new DB()`,
+      `cannot open ${describe(path)}: in this version databases live in memory; use new DB()`,
     )
   }
 
   /** @internal */
   protected override _open(): NativeCollection {
     this._session.check()
+    // Another handle of this database may have dropped it: then it is made anew.
+    if (this.#default?.isDropped) this.#default = undefined
     this.#default ??= this._session.database.collection(DEFAULT, this.#defaults, 0)
     return this.#default
   }
@@ -212,7 +215,7 @@ export class DB<M extends object = Metadata> extends RecordMethods<M> implements
   backupSync(path: string): void {
     this._session.check()
     throw unsupported(
-      `cannot back up to ${JSON.stringify(path)}: in this version databases live in memory; ` +
+      `cannot back up to ${describe(path)}: in this version databases live in memory; ` +
         'read them with records()',
     )
   }

@@ -95,7 +95,8 @@ export function errorFromNative(
   id?: string,
 ): OmenError {
   const details: { row?: number; path?: string; id?: Id } = {}
-  let text = message
+  // Native code names an id past 2^53 - 1 by its JSON.
+  let text = message.replace(/\{"\$int":"(\d+)"\}/g, '$1n')
   if (row !== undefined) {
     details.row = row
     if (!text.includes(`row ${row}`)) text = `row ${row}: ${text}`

@@ -9,6 +9,7 @@ import type { NativeIds } from '../types/native.js'
 import type { Id } from '../types/values.js'
 import { OmenError } from './errors.js'
 import { describe } from './text.js'
+import { isDetached } from './vectors.js'
 
 const INTEGER_MAX = 2n ** 64n - 1n
 const TEXT_BYTES_MAX = 512
@@ -55,9 +56,14 @@ function isIdArray(value: unknown): value is Uint32Array | Float64Array | BigUin
   return types.isUint32Array(value) || types.isFloat64Array(value) || types.isBigUint64Array(value)
 }
 
-/** Checks that a value is a list of ids. Throws ERR_ID. */
+/** Checks that a value is a list of ids. Throws ERR_ID, ERR_DETACHED. */
 export function idList(value: unknown): NativeIds {
-  if (isIds(value)) return value
+  if (isIdArray(value) && isDetached(value)) {
+    throw new OmenError('ERR_DETACHED', 'the array of ids is detached')
+  }
+  // Native code takes a Proxy for no array.
+  if (Array.isArray(value)) return types.isProxy(value) ? [...value] : value
+  if (isIdArray(value)) return value
   throw fault(
     `ids are an array, Uint32Array, Float64Array or BigUint64Array, not ${describe(value)}`,
     undefined,
@@ -71,7 +77,8 @@ export function checkIds(ids: NativeIds, from: number, to: number): void {
 }
 
 /** The ids as they come back. */
-export function normalIds(ids: NativeIds): Id[] {
+export function normalIds(given: NativeIds): Id[] {
+  const ids = idList(given)
   const out = new Array<Id>(ids.length)
   for (let i = 0; i < ids.length; i++) out[i] = normalId(ids[i], i)
   return out

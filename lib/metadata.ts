@@ -12,6 +12,7 @@ import { describe } from './text.js'
 
 /** Nested objects and arrays of one record: the engine's bound. */
 const DEPTH_MAX = 64
+const TEXT_BYTES_MAX = 2 ** 20
 
 /**
  * The JSON text of one record's metadata.
@@ -20,12 +21,12 @@ const DEPTH_MAX = 64
  * @throws {OmenError} ERR_METADATA with `details.path` and `details.row`.
  */
 export function metadataToJson(value: unknown, row?: number): string {
-  const reason =
-    typeof value !== 'object' || value === null || Array.isArray(value) ? 'type' : refusal(value)
-  if (reason !== undefined) {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw fault('', row, `metadata is a plain object, not ${describe(value)}`)
   }
-  const hasDates = walkObject(value as Record<string, unknown>, '', row, 1)
+  const reason = refusal(value)
+  if (reason !== undefined) throw fault('', row, reason)
+  const hasDates = new Walk(row).object(value as Record<string, unknown>, '', 1)
   return hasDates ? objectToJson(value as Record<string, unknown>) : JSON.stringify(value)
 }
 
@@ -39,82 +40,97 @@ function fault(path: string, row: number | undefined, message: string): OmenErro
 // What makes an object other than plain data: undefined if it is plain. Instances of classes count
 // as data with their own fields.
 function refusal(object: object): string | undefined {
+  if (typeof (object as { toJSON?: unknown }).toJSON === 'function' && !types.isDate(object)) {
+    return 'an object with a toJSON method is not plain; store what the method returns'
+  }
   const prototype = Object.getPrototypeOf(object)
   if (prototype === Object.prototype || prototype === null) return undefined
   const tag = Object.prototype.toString.call(object)
-  if (tag !== '[object Object]') return `${describe(object)} is not JSON`
-  if (typeof (object as { toJSON?: unknown }).toJSON === 'function') {
-    return 'an object with a toJSON method is not plain; store what the method returns'
-  }
-  return undefined
+  return tag === '[object Object]' ? undefined : `${describe(object)} is not JSON`
 }
 
-/** Checks an object; whether there is a Date anywhere in it. */
-function walkObject(
-  object: Record<string, unknown>,
-  path: string,
-  row: number | undefined,
-  depth: number,
-): boolean {
-  let hasDates = false
-  for (const key of Object.keys(object)) {
-    const value = object[key]
-    if (value === undefined) continue
-    if (key.charCodeAt(0) === 36 || key.includes('.')) {
-      const at = path === '' ? key : `${path}.${key}`
-      throw fault(
-        at,
-        row,
-        "keys hold no '.' and do not start with '$': filters could not name them",
-      )
+/** Checks one record; each method tells whether there is a Date in what it was given. */
+class Walk {
+  readonly #row: number | undefined
+  // Of the text to come, at least. Counted because an object that many others share is written as
+  // often: thirty levels of { l: x, r: x } are a thousand million.
+  #bytes = 0
+
+  constructor(row: number | undefined) {
+    this.#row = row
+  }
+
+  object(object: Record<string, unknown>, path: string, depth: number): boolean {
+    let hasDates = false
+    for (const key of Object.keys(object)) {
+      const value = object[key]
+      if (value === undefined) continue
+      if (key.charCodeAt(0) === 36 || key.includes('.')) {
+        const at = path === '' ? key : `${path}.${key}`
+        throw fault(
+          at,
+          this.#row,
+          "keys hold no '.' and do not start with '$': filters could not name them",
+        )
+      }
+      // Two quotes, a colon, a comma, and a byte of the value.
+      this.#count(key.length + (typeof value === 'string' ? value.length : 0) + 5, path)
+      // Most values are scalars: their path is only put together for a message.
+      if (typeof value === 'string' || typeof value === 'boolean' || value === null) continue
+      if (typeof value === 'number' && Number.isFinite(value)) continue
+      if (this.#value(value, path === '' ? key : `${path}.${key}`, depth)) hasDates = true
     }
-    // Most values are scalars: their path is only put together for a message.
-    if (typeof value === 'string' || typeof value === 'boolean' || value === null) continue
-    if (typeof value === 'number' && Number.isFinite(value)) continue
-    if (walkValue(value, path === '' ? key : `${path}.${key}`, row, depth)) hasDates = true
+    return hasDates
   }
-  return hasDates
+
+  #count(bytes: number, path: string): void {
+    this.#bytes += bytes
+    // One more: there is no comma after the last.
+    if (this.#bytes <= TEXT_BYTES_MAX + 1) return
+    throw fault(shortened(path), this.#row, 'the metadata of a record has at most 1 MiB of JSON')
+  }
+
+  #list(list: readonly unknown[], path: string, depth: number): boolean {
+    let hasDates = false
+    for (let i = 0; i < list.length; i++) {
+      const value = list[i]
+      this.#count((typeof value === 'string' ? value.length : 0) + 2, path)
+      if (typeof value === 'string' || typeof value === 'boolean' || value === null) continue
+      if (typeof value === 'number' && Number.isFinite(value)) continue
+      if (this.#value(value, `${path}[${i}]`, depth)) hasDates = true
+    }
+    return hasDates
+  }
+
+  #value(value: unknown, path: string, depth: number): boolean {
+    if (typeof value === 'number') {
+      throw fault(path, this.#row, `${value} is not a JSON number; leave the key out, or use null`)
+    }
+    if (typeof value === 'bigint') {
+      const message = `${value}n is a bigint, which JSON has not; use a number or a string`
+      throw fault(path, this.#row, message)
+    }
+    if (value === undefined) throw fault(path, this.#row, 'undefined within an array; use null')
+    if (typeof value !== 'object' || value === null) {
+      throw fault(path, this.#row, `${describe(value)} is not JSON`)
+    }
+    if (types.isDate(value)) {
+      if (Number.isNaN(value.getTime())) throw fault(path, this.#row, 'the date is invalid')
+      return true
+    }
+    if (depth >= DEPTH_MAX) {
+      const message = `circular, or nested deeper than ${DEPTH_MAX} levels`
+      throw fault(shortened(path), this.#row, message)
+    }
+    const reason = Array.isArray(value) && !('toJSON' in value) ? undefined : refusal(value)
+    if (reason !== undefined) throw fault(path, this.#row, reason)
+    if (Array.isArray(value)) return this.#list(value, path, depth + 1)
+    return this.object(value as Record<string, unknown>, path, depth + 1)
+  }
 }
 
-function walkList(
-  list: readonly unknown[],
-  path: string,
-  row: number | undefined,
-  depth: number,
-): boolean {
-  let hasDates = false
-  for (let i = 0; i < list.length; i++) {
-    const value = list[i]
-    if (typeof value === 'string' || typeof value === 'boolean' || value === null) continue
-    if (typeof value === 'number' && Number.isFinite(value)) continue
-    if (walkValue(value, `${path}[${i}]`, row, depth)) hasDates = true
-  }
-  return hasDates
-}
-
-function walkValue(value: unknown, path: string, row: number | undefined, depth: number): boolean {
-  if (typeof value === 'number') {
-    throw fault(path, row, `${value} is not a JSON number; leave the key out, or use null`)
-  }
-  if (typeof value === 'bigint') {
-    throw fault(path, row, `${value}n is a bigint, which JSON has not; use a number or a string`)
-  }
-  if (value === undefined) throw fault(path, row, 'undefined within an array; use null')
-  if (typeof value !== 'object' || value === null) {
-    throw fault(path, row, `${describe(value)} is not JSON`)
-  }
-  if (types.isDate(value)) {
-    if (Number.isNaN(value.getTime())) throw fault(path, row, 'the date is invalid')
-    return true
-  }
-  if (depth >= DEPTH_MAX) {
-    const at = path.length > 200 ? `${path.slice(0, 200)}...` : path
-    throw fault(at, row, `circular, or nested deeper than ${DEPTH_MAX} levels`)
-  }
-  if (Array.isArray(value)) return walkList(value, path, row, depth + 1)
-  const reason = refusal(value)
-  if (reason !== undefined) throw fault(path, row, reason)
-  return walkObject(value as Record<string, unknown>, path, row, depth + 1)
+function shortened(path: string): string {
+  return path.length > 200 ? `${path.slice(0, 200)}...` : path
 }
 
 // JSON.stringify would call Date.toJSON before anything else could see the Date, so records that

@@ -9,7 +9,7 @@ import type { NativeCollectionOptions, NativeInclude, NativeMode } from '../type
 import type { AbortSignalLike, Progress } from '../types/values.js'
 import { OmenError } from './errors.js'
 import { filterToJson } from './filter.js'
-import { describe } from './text.js'
+import { describe, isPlain } from './text.js'
 
 export const DIMENSIONS_MAX = 16_384
 const HITS_MAX = 10_000
@@ -41,7 +41,7 @@ function optionsObject(options: unknown): Record<string, unknown> {
 }
 
 function unknownOption(key: string): OmenError {
-  return argumentError(`unknown option ${JSON.stringify(key)}`)
+  return argumentError(`unknown option ${JSON.stringify(key)}: this call has none of that name`)
 }
 
 /** What limits and watches one asynchronous call. */
@@ -53,7 +53,11 @@ export interface CallSettings {
 
 function signalOf(value: unknown): AbortSignalLike {
   const signal = value as Partial<AbortSignalLike> | null
-  if (typeof signal !== 'object' || typeof signal?.addEventListener !== 'function') {
+  if (
+    typeof signal !== 'object' ||
+    typeof signal?.addEventListener !== 'function' ||
+    typeof signal.removeEventListener !== 'function'
+  ) {
     throw argumentError(`signal is an AbortSignal, not ${describe(value)}`)
   }
   return signal as AbortSignalLike
@@ -103,6 +107,11 @@ export interface SearchCall {
   timeoutMs: number | undefined
 }
 
+/** What a search takes beside the options that all searches have: bits. */
+export type SearchForm = number
+export const TAKES_INCLUDE = 1
+export const TAKES_SIGNAL = 2
+
 /** A SearchCall with the defaults of a search without options. */
 export function searchCall(): SearchCall {
   return {
@@ -121,7 +130,7 @@ export function searchCall(): SearchCall {
  * Reads search options into `call`, all fields of it. The caller's getters may run a search of
  * their own meanwhile: nothing is written before everything was read.
  */
-export function readSearch(options: unknown, call: SearchCall): void {
+export function readSearch(options: unknown, call: SearchCall, form: SearchForm): void {
   let k = 10
   let ef = 0
   let mode: NativeMode = 0
@@ -138,11 +147,11 @@ export function readSearch(options: unknown, call: SearchCall): void {
       if (key === 'k') k = integer(value, 'k', 1, HITS_MAX)
       else if (key === 'ef') ef = integer(value, 'ef', 1, EF_MAX)
       else if (key === 'filter') filter = filterToJson(value)
-      else if (key === 'include') include = includeOf(value)
       else if (key === 'exact') mode = boolean(value, 'exact') ? 1 : 2
       else if (key === 'maxDistance') maxDistance = distanceOf(value)
-      else if (key === 'signal') signal = signalOf(value)
-      else if (key === 'timeoutMs') timeoutMs = timeoutOf(value)
+      else if (key === 'include' && (form & TAKES_INCLUDE) !== 0) include = includeOf(value)
+      else if (key === 'signal' && (form & TAKES_SIGNAL) !== 0) signal = signalOf(value)
+      else if (key === 'timeoutMs' && (form & TAKES_SIGNAL) !== 0) timeoutMs = timeoutOf(value)
       else throw unknownOption(key)
     }
   }
@@ -218,19 +227,22 @@ function readRead(options: unknown, names: readonly string[], sizeName: string):
   return call
 }
 
-export function readGet(options: unknown): ReadCall {
-  return readRead(options, ['include', 'signal', 'timeoutMs'], '')
+const ASYNC_NAMES = ['signal', 'timeoutMs']
+
+/** @param isSync  A Sync call has neither signal nor timeoutMs. */
+export function readGet(options: unknown, isSync = false): ReadCall {
+  return readRead(options, ['include', ...(isSync ? [] : ASYNC_NAMES)], '')
 }
 
-export function readScroll(options: unknown): ReadCall {
-  const names = ['include', 'filter', 'limit', 'cursor', 'signal', 'timeoutMs']
+export function readScroll(options: unknown, isSync = false): ReadCall {
+  const names = ['include', 'filter', 'limit', 'cursor', ...(isSync ? [] : ASYNC_NAMES)]
   const call = readRead(options, names, 'limit')
   if (call.limit === 0) throw argumentError('scroll needs `limit`, an integer from 1 to 10000')
   return call
 }
 
 export function readRecords(options: unknown): ReadCall {
-  const names = ['include', 'filter', 'batchSize', 'signal', 'timeoutMs']
+  const names = ['include', 'filter', 'batchSize', ...ASYNC_NAMES]
   const call = readRead(options, names, 'batchSize')
   if (call.limit === 0) call.limit = 256
   return call
@@ -248,6 +260,35 @@ function oneOf(value: unknown, name: string, values: readonly string[]): string 
 
 function unsupported(message: string): OmenError {
   return new OmenError('ERR_UNSUPPORTED', message)
+}
+
+// Native code checks paths and types; here is refused what JSON.stringify would drop or throw at.
+function schemaToJson(schema: unknown): string {
+  if (!isPlain(schema)) {
+    throw argumentError(`schema is an object of types by path, not ${describe(schema)}`)
+  }
+  const out: Record<string, unknown> = {}
+  for (const [path, field] of Object.entries(schema)) {
+    if (field === undefined) continue
+    if (typeof field !== 'string' && !isPlain(field)) throw schemaFault(path, field)
+    if (path.split('.').includes('')) {
+      throw argumentError(`schema: ${describe(path)} is no path; between dots there are names`)
+    }
+    if (isPlain(field)) {
+      for (const value of Object.values(field)) {
+        if (!['string', 'boolean', 'undefined'].includes(typeof value))
+          throw schemaFault(path, value)
+      }
+    }
+    Object.defineProperty(out, path, { value: field, enumerable: true })
+  }
+  return JSON.stringify(out)
+}
+
+function schemaFault(path: string, value: unknown): OmenError {
+  return argumentError(
+    `schema: ${path} has a type, or { type, index? }, and neither is ${describe(value)}`,
+  )
 }
 
 /** Reads one option of a collection into `out`. Returns whether it is one. */
@@ -277,10 +318,7 @@ function readCollectionOption(key: string, value: unknown, out: NativeCollection
       }
       return true
     case 'schema':
-      if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-        throw argumentError(`schema is an object of types by path, not ${describe(value)}`)
-      }
-      out.schema = JSON.stringify(value)
+      out.schema = schemaToJson(value)
       return true
     default:
       return false

@@ -1,4 +1,4 @@
-/** What messages say of a value. */
+/** What messages say of a value, and whether it has fields. */
 
 /** `5`, `"abc"`, `a Float32Array of 3`: a short description of any value. */
 export function describe(value: unknown): string {
@@ -26,4 +26,14 @@ export function describe(value: unknown): string {
 
 function article(noun: string): string {
   return `${/^[AEIOU]/.test(noun) ? 'an' : 'a'} ${noun}`
+}
+
+/** Whether a value's entries are fields: an object, of a class too, but no Map, Date or array. */
+export function isPlain(value: unknown): value is Record<string, unknown> {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    !Array.isArray(value) &&
+    Object.prototype.toString.call(value) === '[object Object]'
+  )
 }

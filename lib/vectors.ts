@@ -39,11 +39,14 @@ function isArrayLike(value: unknown): boolean {
   return Array.isArray(value) || isNumbers(value)
 }
 
-// A detached array shows length 0: the difference to an empty one matters to the message only.
-function isDetached(array: Numbers): boolean {
+/**
+ * Whether an array's buffer was detached, or shrank under it. Such an array shows length 0, as an
+ * empty one does, but none of its methods works.
+ */
+export function isDetached(array: Numbers | BigUint64Array): boolean {
   if (array.length > 0) return false
   try {
-    new Uint8Array(array.buffer)
+    array.at(0)
     return false
   } catch {
     return true
@@ -90,10 +93,14 @@ export function toVector(vector: unknown, row?: number): Float32Array {
   }
   if (isTensor(vector)) {
     const { data, dims } = vector
+    const shape = `[${dims.join(', ')}]`
     if (dims.length > 1 && dims.slice(0, -1).some((n) => n !== 1)) {
-      throw fault('ERR_DIMENSIONS', `a tensor of shape [${dims.join(', ')}] is not one vector`, row)
+      throw fault('ERR_DIMENSIONS', `a tensor of shape ${shape} is not one vector`, row)
     }
-    return toVector(data, row)
+    const floats = toVector(data, row)
+    if (dims[dims.length - 1] === floats.length) return floats
+    const message = `a tensor of shape ${shape} has ${floats.length} numbers`
+    throw fault('ERR_DIMENSIONS', message, row)
   }
   const message = `a vector is a Float32Array or an array of numbers, not ${describe(vector)}`
   throw fault('ERR_VECTOR', message, row)
@@ -123,7 +130,8 @@ export function vectorSet(vectors: unknown, known: Shape): VectorSet {
   }
   if (Array.isArray(vectors)) {
     if (typeof vectors[0] === 'number') return flatSet(vectors, known)
-    const first = vectors.length > 0 && known.dimensions === 0 ? toVector(vectors[0], 0).length : 0
+    // Looked at before memory is reserved for all of them: a list may be long and hold nothing.
+    const first = vectors.length > 0 ? toVector(vectors[0], 0).length : 0
     const dimensions = known.dimensions || first
     return { kind: 'list', list: vectors, rows: vectors.length, dimensions }
   }

@@ -54,7 +54,8 @@ export abstract class RowSource {
 
 // What stageVectorList takes as it is.
 function isDirect(vector: unknown): boolean {
-  return types.isFloat32Array(vector) || types.isFloat64Array(vector) || Array.isArray(vector)
+  if (types.isFloat32Array(vector) || types.isFloat64Array(vector)) return true
+  return Array.isArray(vector) && !types.isProxy(vector)
 }
 
 class BatchSource extends RowSource {
@@ -164,9 +165,8 @@ class RecordSource extends RowSource {
     }
     const vectors = chunk.map((record) => record.vector)
     stageList(batch, from, vectors, 0, vectors.length)
-    if (chunk.some((record) => record.metadata !== undefined)) {
-      stageMetadata(batch, from, to, (row) => chunk[row - from]?.metadata)
-    }
+    // Those without any too: native code takes rows in order, each once.
+    stageMetadata(batch, from, to, (row) => chunk[row - from]?.metadata)
   }
 }
 

@@ -3,6 +3,7 @@
 import type { NativeAddon, NativeCollection, NativeCollectionStats } from '../../types/native.js'
 import type { CollectionStats } from '../../types/stats.js'
 import { Call } from '../call.js'
+import { nowMs } from '../clock.js'
 import { isIds, normalId, normalIds } from '../ids.js'
 import { type ReadCall, readGet, readRecords, readScroll } from '../options.js'
 import { type AnyRow, foundRows, rowsOf } from './results.js'
@@ -20,7 +21,7 @@ export function getSync(
   which: unknown,
   options: unknown,
 ): AnyRow | undefined | (AnyRow | undefined)[] {
-  const { include } = readGet(options)
+  const { include } = readGet(options, true)
   const ids = isIds(which) ? normalIds(which) : [normalId(which)]
   const rows = foundRows(collection.getSync(ids, include), ids, include)
   return isIds(which) ? rows : rows[0]
@@ -36,7 +37,7 @@ export async function get(
   const ids = isIds(which) ? normalIds(which) : [normalId(which)]
   let rows: (AnyRow | undefined)[] = []
   let from = 0
-  const end = performance.now() + (read.timeoutMs ?? 0)
+  const end = nowMs() + (read.timeoutMs ?? 0)
   do {
     const part = ids.length <= GET_IDS_MAX ? ids : ids.slice(from, from + GET_IDS_MAX)
     const call = startCall(addon, read)
@@ -44,7 +45,7 @@ export async function get(
     const partRows = foundRows(found, part, read.include)
     rows = from === 0 ? partRows : rows.concat(partRows)
     from += GET_IDS_MAX
-    if (read.timeoutMs !== undefined) read.timeoutMs = Math.max(0, end - performance.now())
+    if (read.timeoutMs !== undefined) read.timeoutMs = Math.max(0, end - nowMs())
   } while (from < ids.length)
   return isIds(which) ? rows : rows[0]
 }
@@ -56,7 +57,7 @@ export interface AnyPage {
 }
 
 export function scrollSync(collection: NativeCollection, options: unknown): AnyPage {
-  const { cursor, limit, filter, include } = readScroll(options)
+  const { cursor, limit, filter, include } = readScroll(options, true)
   const rows = collection.scrollSync(cursor, limit, filter, include)
   const records = rowsOf(rows, include)
   return rows.next === undefined ? { records } : { records, next: rows.next }

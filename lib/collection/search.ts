@@ -9,8 +9,16 @@
 import type { NativeAddon, NativeCollection } from '../../types/native.js'
 import type { Plan } from '../../types/stats.js'
 import { Call } from '../call.js'
-import { type CallSettings, readSearch, type SearchCall, searchCall } from '../options.js'
-import { packRows, toVector, type VectorSet, vectorSet } from '../vectors.js'
+import { OmenError } from '../errors.js'
+import {
+  type CallSettings,
+  readSearch,
+  type SearchCall,
+  searchCall,
+  TAKES_INCLUDE,
+  TAKES_SIGNAL,
+} from '../options.js'
+import { isNumbers, packRows, toVector, type VectorSet, vectorSet } from '../vectors.js'
 import { type AnyRow, BatchHitArrays, hitsFrom, hitsOf, NO_BATCH } from './results.js'
 
 const shared = searchCall()
@@ -42,7 +50,7 @@ export function searchSync(
   options: unknown,
 ): AnyRow[] {
   const vector = toVector(query)
-  readSearch(options, shared)
+  readSearch(options, shared, TAKES_INCLUDE)
   const { k, ef, mode, maxDistance, filter, include } = shared
   if (include > 1) {
     const rows = collection.searchRowsSync(vector, k, ef, mode, maxDistance, filter, include)
@@ -65,7 +73,7 @@ export function searchInto(
   options: unknown,
 ): number {
   const vector = toVector(query)
-  readSearch(options, shared)
+  readSearch(options, shared, 0)
   const { k, ef, mode, maxDistance, filter } = shared
   return collection.searchIntoSync(vector, ids, distances, k, ef, mode, maxDistance, filter)
 }
@@ -90,7 +98,7 @@ export async function search(
 ): Promise<AnyRow[]> {
   const vector = toVector(query)
   const call = searchCall()
-  readSearch(options, call)
+  readSearch(options, call, TAKES_INCLUDE | TAKES_SIGNAL)
   const { k, ef, mode, maxDistance, filter, include } = call
   const running = startCall(addon, call)
   const operation = running?.operation
@@ -99,7 +107,12 @@ export async function search(
 }
 
 function querySet(collection: NativeCollection, queries: unknown): VectorSet {
-  return vectorSet(queries, { rows: 0, dimensions: collection.dimensions })
+  const { dimensions } = collection
+  if (dimensions === 0 && isNumbers(queries) && queries.length > 0) {
+    const message = 'the collection has no dimensions yet: pass the queries as a list of vectors'
+    throw new OmenError('ERR_DIMENSIONS', message)
+  }
+  return vectorSet(queries, { rows: 0, dimensions })
 }
 
 export function searchBatchSync(
@@ -109,7 +122,7 @@ export function searchBatchSync(
 ): BatchHitArrays {
   const set = querySet(collection, queries)
   const floats = packRows(set)
-  readSearch(options, shared)
+  readSearch(options, shared, 0)
   const { k, ef, mode, maxDistance, filter } = shared
   if (set.rows === 0) return new BatchHitArrays(NO_BATCH, k)
   const batch = collection.searchBatchSync(
@@ -134,7 +147,7 @@ export async function searchBatch(
   const set = querySet(collection, queries)
   const floats = packRows(set)
   const call = searchCall()
-  readSearch(options, call)
+  readSearch(options, call, TAKES_SIGNAL)
   const { k, ef, mode, maxDistance, filter } = call
   if (set.rows === 0) return new BatchHitArrays(NO_BATCH, k)
   const running = startCall(addon, call)
@@ -154,7 +167,7 @@ export async function searchBatch(
 
 export function explainSync(collection: NativeCollection, query: unknown, options: unknown): Plan {
   const vector = toVector(query)
-  readSearch(options, shared)
+  readSearch(options, shared, 0)
   const { k, ef, mode, maxDistance, filter } = shared
   return collection.explainSync(vector, k, ef, mode, maxDistance, filter)
 }
@@ -167,7 +180,7 @@ export async function explain(
 ): Promise<Plan> {
   const vector = toVector(query)
   const call = searchCall()
-  readSearch(options, call)
+  readSearch(options, call, TAKES_SIGNAL)
   const { k, ef, mode, maxDistance, filter } = call
   const running = startCall(addon, call)
   const operation = running?.operation

@@ -6,11 +6,14 @@
  * 1. All writes of this thread together stage at most about 2 ms per turn of the event loop.
  * 2. Writes of one queue are submitted in the order they were pushed; one stages at a time.
  * 3. A write that fails, or is aborted before it is submitted, gives everything back.
+ * 4. Staging calls code of the caller's (getters, onProgress), which may end the write that is
+ *    being staged, or close the database: nothing is staged or submitted twice.
  * A write into an idle queue stages at once, within the call: small ones wait for no turn.
  */
 
 import type { Call } from '../call.js'
-import type { OmenError } from '../errors.js'
+import { nowMs, setImmediate } from '../clock.js'
+import { OmenError } from '../errors.js'
 
 /** No slice begins after this much of a turn; a slice aims at SLICE_MS. */
 const TURN_MS = 1.4
@@ -20,7 +23,7 @@ export const SLICE_MS = 0.4
 export interface StagedWrite<T> {
   /** For progress; 0 if that is not counted in rows. */
   readonly rows: number
-  /** Stages until performance.now() reaches `until`. Returns whether all is staged. */
+  /** Stages until nowMs() reaches `until`. Returns whether all is staged. */
   stage(until: number, call: Call | undefined): boolean
   submit(call: Call | undefined): Promise<T>
   /** Gives back what was staged. */
@@ -42,9 +45,9 @@ class Turns {
   }
 
   #slice(queue: WriteQueue): boolean {
-    const start = performance.now()
+    const start = nowMs()
     const isThrough = queue.slice(start + TURN_MS - this.#spentMs)
-    this.#spentMs += performance.now() - start
+    this.#spentMs += nowMs() - start
     return isThrough
   }
 
@@ -75,6 +78,7 @@ interface Job {
   resolve(value: unknown): void
   reject(error: unknown): void
   isOver: boolean
+  isStaging: boolean
   next: Job | undefined
 }
 
@@ -92,6 +96,7 @@ export class WriteQueue {
         resolve: resolve as (value: unknown) => void,
         reject,
         isOver: false,
+        isStaging: false,
         next: undefined,
       }
       if (this.#tail === undefined) this.#head = job
@@ -106,17 +111,19 @@ export class WriteQueue {
 
   /** Called by Turns: stages and submits until then. Returns whether nothing is left. */
   slice(until: number): boolean {
-    while (this.#head !== undefined) {
-      if (!advance(this.#head, until)) return false
-      this.#pop()
-      if (this.#head !== undefined && performance.now() >= until) return false
+    for (let job = this.#head; job !== undefined; job = this.#head) {
+      if (!advance(job, until)) return false
+      this.#pop(job)
+      if (this.#head !== undefined && nowMs() >= until) return false
     }
     this.#isScheduled = false
     return true
   }
 
-  #pop(): void {
-    this.#head = this.#head?.next
+  // drainSync may have taken it out meanwhile.
+  #pop(job: Job): void {
+    if (this.#head !== job) return
+    this.#head = job.next
     if (this.#head === undefined) this.#tail = undefined
   }
 
@@ -127,27 +134,45 @@ export class WriteQueue {
 
   /** Stages and submits everything now: for closeSync. */
   drainSync(): void {
-    while (this.#head !== undefined) {
-      advance(this.#head, Number.POSITIVE_INFINITY)
-      this.#pop()
+    for (let job = this.#head; job !== undefined; job = this.#head) {
+      if (job.isStaging) fail(job, closedWithin())
+      else advance(job, Number.POSITIVE_INFINITY)
+      this.#pop(job)
     }
   }
 }
 
+function closedWithin(): OmenError {
+  return new OmenError('ERR_CLOSED', 'the database was closed while this write took its input')
+}
+
+/** Stages until then, and submits what is staged. Returns whether the job is over. */
 function advance(job: Job, until: number): boolean {
   if (job.isOver) return true
   const { write, call } = job
+  job.isStaging = true
   try {
-    if (!write.stage(until, call)) return false
+    if (!write.stage(until, call)) return job.isOver
   } catch (error) {
     fail(job, error)
     return true
+  } finally {
+    job.isStaging = false
   }
-  job.isOver = true
-  call?.submitted(write.rows)
-  const work = write.submit(call)
-  job.resolve(call === undefined ? work : call.settle(work, write.rows))
+  if (!job.isOver) submit(job)
   return true
+}
+
+function submit(job: Job): void {
+  const { write, call } = job
+  job.isOver = true
+  try {
+    call?.submitted(write.rows)
+    const work = write.submit(call)
+    job.resolve(call === undefined ? work : call.settle(work, write.rows))
+  } catch (error) {
+    job.reject(error)
+  }
 }
 
 function fail(job: Job, error: unknown): void {

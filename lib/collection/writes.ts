@@ -15,12 +15,13 @@ import type {
 } from '../../types/native.js'
 import type { Id } from '../../types/values.js'
 import type { Call } from '../call.js'
+import { nowMs } from '../clock.js'
 import { OmenError } from '../errors.js'
 import { filterToJson, isEmptyFilter } from '../filter.js'
-import { checkIds, isIds, normalId } from '../ids.js'
+import { checkIds, idList, isIds, normalId } from '../ids.js'
 import { metadataToJson } from '../metadata.js'
 import { argumentError } from '../options.js'
-import { describe } from '../text.js'
+import { describe, isPlain } from '../text.js'
 import { detached, toVector } from '../vectors.js'
 import { isOneRecord, type RowSource, recordsSource, vectorsSource } from './incoming.js'
 import { SLICE_MS, type StagedWrite } from './staging.js'
@@ -37,11 +38,11 @@ class Pace {
   run(row: number, rows: number, until: number, work: (from: number, to: number) => void): number {
     let at = row
     while (at < rows) {
-      const start = performance.now()
+      const start = nowMs()
       if (start >= until) break
       const to = Math.min(rows, at + this.#rows)
       work(at, to)
-      const tookMs = Math.max(performance.now() - start, 0.001)
+      const tookMs = Math.max(nowMs() - start, 0.001)
       const wanted = Math.floor(((to - at) * SLICE_MS) / tookMs)
       this.#rows = Math.max(1, Math.min(wanted, this.#rows * 4))
       at = to
@@ -60,8 +61,8 @@ function sourceOf(kind: WriteKind, input: unknown, collection: NativeCollection)
   return kind === 'addBatch' ? vectorsSource(input, collection) : recordsSource(input, collection)
 }
 
-// To the caller of add(record) there are no rows.
-function withoutRow(error: unknown): unknown {
+/** To the caller of add(record) and update there are no rows. */
+export function withoutRow(error: unknown): unknown {
   if (!(error instanceof OmenError) || error.details.row !== 0) return error
   const { row: _, ...details } = error.details
   return new OmenError(error.code, error.message.replace(/^row 0: /, ''), { details })
@@ -182,6 +183,10 @@ export function readChange(id: unknown, change: unknown, isLater: boolean): Nati
   if (unset !== undefined && !(Array.isArray(unset) && unset.every((k) => typeof k === 'string'))) {
     throw argumentError(`unset is a list of top-level keys, not ${describe(unset)}`)
   }
+  const path = (unset as string[] | undefined)?.find((key) => key.includes('.'))
+  if (path !== undefined) {
+    throw argumentError(`unset takes top-level keys, and ${describe(path)} is a path`)
+  }
   const floats = vector === undefined ? undefined : toVector(vector)
   return {
     id: normalId(id),
@@ -195,17 +200,16 @@ export function readChange(id: unknown, change: unknown, isLater: boolean): Nati
 export type Deletion = { kind: 'ids'; ids: NativeIds } | { kind: 'filter'; filter: string }
 
 export function readDeletion(which: unknown): Deletion {
-  if (isIds(which)) return { kind: 'ids', ids: which }
+  if (isIds(which)) return { kind: 'ids', ids: idList(which) }
   if (typeof which !== 'object' || which === null) {
     return { kind: 'ids', ids: [normalId(which)] }
   }
-  const keys = Object.keys(which).filter((key) => key !== 'filter')
-  if (keys.length > 0) {
-    throw argumentError(
-      `delete takes an id, ids or { filter }, not an object with ${JSON.stringify(keys[0])}`,
-    )
+  const other = isPlain(which) ? Object.keys(which).find((key) => key !== 'filter') : undefined
+  if (!isPlain(which) || other !== undefined) {
+    const what = other === undefined ? describe(which) : `an object with ${JSON.stringify(other)}`
+    throw argumentError(`delete takes an id, ids or { filter }, not ${what}`)
   }
-  const { filter } = which as { filter?: unknown }
+  const { filter } = which
   if (isEmptyFilter(filter)) {
     throw new OmenError('ERR_FILTER', 'an empty filter would delete every record: use clear()')
   }
