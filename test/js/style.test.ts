@@ -19,7 +19,7 @@ const engineFloors = [
 
 // Modules of lib/ by floor. A module imports from its own floor and below; a directory is a module.
 const libFloors = [
-  ['errors', 'text'],
+  ['clock', 'errors', 'text'],
   ['native', 'options', 'filter', 'ids', 'vectors', 'metadata', 'call'],
   ['collection'],
   ['db', 'client'],
