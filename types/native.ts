@@ -32,7 +32,10 @@ export interface NativeDatabaseOptions {
   name?: string | undefined
   /** Bytes; 0: no limit. Left out: no limit, or that of the living engine of this name. */
   maxMemoryBytes?: number | undefined
-  /** Integer from 0 to 2^53 - 1: levels of the graph and other random choices. Default 0. */
+  /**
+   * Integer from 0 to 2^53 - 1: levels of the graph and other random choices. Left out: 0, or that
+   * of the living engine of this name.
+   */
   seed?: number | undefined
 }
 

@@ -70,7 +70,10 @@ export interface MemoryOptions extends CollectionOptions {
   name?: string | undefined
   /** Bytes that all collections may take together. Default: no limit. */
   maxMemoryBytes?: number | undefined
-  /** Seed of every random choice, an integer from 0. Default 0. */
+  /**
+   * Seed of every random choice, an integer from 0. Default 0, or that of the living database of
+   * this name; another than its is ERR_OPTIONS.
+   */
   seed?: number | undefined
 }
 

@@ -101,6 +101,11 @@ Result<std::shared_ptr<Database>> Database::open_memory(const DatabaseOptions& o
                            "the database '" + options.name +
                                "' is open with another maxMemoryBytes; leave the option out");
     }
+    if (options.given_seed && options.seed != living->impl_->options.seed) {
+      return Status::error(
+          ErrorCode::kOptions,
+          "the database '" + options.name + "' is open with another seed; leave the option out");
+    }
     return living;
   }
   std::shared_ptr<Database> fresh = make();

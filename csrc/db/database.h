@@ -24,6 +24,7 @@ struct DatabaseOptions {
   uint64_t max_memory_bytes = 0;  // 0: no limit.
   bool given_max_memory_bytes = false;
   uint64_t seed = 0;
+  bool given_seed = false;
 };
 
 enum class OpenMode : uint8_t { kOpenOrCreate, kCreate, kOpen };

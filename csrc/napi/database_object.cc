@@ -118,6 +118,7 @@ Status read_database_options(const Call& call, napi_value object, DatabaseOption
   }
   OMEN_TRY(read_property(call, object, "seed", &value));
   if (value == nullptr) return Status::ok();
+  out->given_seed = true;
   return read_integer(call.env, value, {"seed", 0, kSafeIntegerMax}, &out->seed);
 }
 
