@@ -20,12 +20,14 @@ type Whole =
 /** Depth left -> one less. */
 type Less = [never, 0, 1, 2, 3, 4]
 
-/** The dotted paths of M: `'title' | 'author' | 'author.born'`. */
+/** The dotted paths of M, of each part of a union: `'title' | 'author' | 'author.born'`. */
 export type Path<M, Depth extends number = 5> = [Depth] extends [0]
   ? never
-  : {
-      [K in keyof M & string]-?: K | Below<K, M[K], Less[Depth]>
-    }[keyof M & string]
+  : M extends unknown
+    ? {
+        [K in keyof M & string]-?: K | Below<K, M[K], Less[Depth]>
+      }[keyof M & string]
+    : never
 
 // Distributes over unions: of `string | { city: string }` only the object has paths.
 type Below<K extends string, V, Depth extends number> = V extends Whole

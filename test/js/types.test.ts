@@ -25,6 +25,10 @@ same<Extract<Path<Deep>, `either${string}`>, 'either' | 'either.city'>(true)
 same<Extract<Path<Deep>, `maybe${string}`>, 'maybe' | 'maybe.at'>(true)
 same<Extract<Path<Deep>, `objects${string}`>, 'objects'>(true)
 same<PathValue<Deep, 'either.city'>, string>(true)
+type Either = { kind: 'a'; a: { n: number } } | { kind: 'b'; b: string }
+same<Path<Either>, 'kind' | 'a' | 'a.n' | 'b'>(true)
+same<PathValue<Either, 'kind'>, 'a' | 'b'>(true)
+same<PathValue<Either, 'a.n'>, number>(true)
 same<PathValue<Deep, 'maybe.at'>, Date | null>(true)
 same<Hit<{ t: string }, 'none'>, { id: Hit<object>['id']; distance: number }>(true)
 same<keyof Row<Deep, 'vector'>, 'id' | 'vector'>(true)
@@ -46,6 +50,18 @@ export const right: Filter<Deep>[] = [
   { unknown: { $exists: true } },
   { $id: { $gte: 5n, $nin: new Uint32Array(1), $not: { $in: [1] } } },
   { $and: [{ flag: true }, { $or: [{ kind: 'film' }] }], $not: { flag: false } },
+]
+
+export const rightOfUnion: Filter<Either>[] = [
+  { kind: 'a', 'a.n': { $gt: 1 } },
+  { $or: [{ b: 'x' }, { a: { $exists: true } }] },
+]
+
+export const wrongOfUnion: Filter<Either>[] = [
+  // @ts-expect-error: no part has the field.
+  { c: 1 },
+  // @ts-expect-error: a string in the one part that has it.
+  { b: 5 },
 ]
 
 export const wrong: Filter<Deep>[] = [
