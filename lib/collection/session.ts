@@ -28,6 +28,8 @@ export class Session {
   queue(name: string): WriteQueue {
     let queue = this.#queues.get(name)
     if (queue === undefined) {
+      // An idle queue orders nothing any more: names that came and went are not kept.
+      for (const [old, { isIdle }] of this.#queues) if (isIdle) this.#queues.delete(old)
       queue = new WriteQueue()
       this.#queues.set(name, queue)
     }

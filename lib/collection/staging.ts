@@ -88,6 +88,10 @@ export class WriteQueue {
   #tail: Job | undefined
   #isScheduled = false
 
+  get isIdle(): boolean {
+    return this.#head === undefined && !this.#isScheduled
+  }
+
   push<T>(write: StagedWrite<T>, call?: Call): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       const job: Job = {
