@@ -385,3 +385,26 @@ test('what messages say', async () => {
   assert.match((await fault(db.add({ vector: [1, 2], metadata: hidden }))).message, /toJSON/)
   await db.close()
 })
+
+// Another seed than that of the living database of the name was ignored.
+test('handles of one name agree on the seed', async () => {
+  const one = new DB({ name: 'api-review-seed', seed: 7 })
+  const same = new DB({ name: 'api-review-seed', seed: 7 })
+  const any = new DB({ name: 'api-review-seed' })
+  assert.throws(() => new DB({ name: 'api-review-seed', seed: 8 }), refused('ERR_OPTIONS', /seed/))
+  for (const db of [one, same, any]) await db.close()
+})
+
+// A fraction of a millisecond as timeoutMs could end the timer before the deadline: it never fired.
+test('timeoutMs with a fraction ends a write that waits', async () => {
+  const db = new DB({ metric: 'l2' })
+  const first = db.addBatch(vectors(20_000, 8))
+  const start = performance.now()
+  await assert.rejects(
+    db.add({ vector: vectors(1, 8)[0] }, { timeoutMs: 1.9 }),
+    refused('ERR_TIMEOUT'),
+  )
+  assert.ok(performance.now() - start >= 1.9)
+  await first
+  await db.close()
+})
