@@ -1,4 +1,4 @@
-// Seeded randomness and hashing. But for process_seed(), nothing here reads a clock or global state.
+// Seeded randomness and hashing. Nothing here but process_seed() reads a clock or global state.
 #pragma once
 
 #include <cstddef>

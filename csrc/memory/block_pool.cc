@@ -1,4 +1,4 @@
-// Size classes over an arena; see block_pool.h.
+// Size classes over counted slabs; see block_pool.h.
 #include "memory/block_pool.h"
 
 #include <algorithm>
@@ -10,8 +10,13 @@ namespace omen {
 
 namespace {
 
-// Of classes below it; from here on a block is its own slab.
-constexpr size_t kSlabBytes = 4096;
+constexpr size_t kSlabBytesMin = size_t{4} << 10;
+constexpr size_t kSlabBytesMax = size_t{64} << 10;
+
+Status broken(int invariant, const char* what) {
+  return Status::error(ErrorCode::kCorrupt,
+                       "block pool, invariant " + std::to_string(invariant) + ": " + what);
+}
 
 }  // namespace
 
@@ -31,6 +36,56 @@ size_t BlockPool::class_bytes(size_t index) {
 
 size_t BlockPool::block_bytes(size_t bytes) { return class_bytes(class_of(bytes)); }
 
+void BlockPool::link(SizeClass* c, Slab* slab) {
+  slab->previous = nullptr;
+  slab->next = c->with_room;
+  if (slab->next != nullptr) slab->next->previous = slab;
+  c->with_room = slab;
+}
+
+void BlockPool::unlink(SizeClass* c, Slab* slab) {
+  (slab->previous == nullptr ? c->with_room : slab->previous->next) = slab->next;
+  if (slab->next != nullptr) slab->next->previous = slab->previous;
+}
+
+// Where the slab of a block stands in the table: the last that begins before it.
+size_t BlockPool::place_of(const void* block) const {
+  const auto after = std::upper_bound(
+      slabs_.begin(), slabs_.end(), reinterpret_cast<uintptr_t>(block),
+      [](uintptr_t b, const Slab* slab) { return b < reinterpret_cast<uintptr_t>(slab); });
+  return static_cast<size_t>(after - slabs_.begin()) - 1;
+}
+
+// A slab of a quarter of what the class has, so that its last slab wastes no more.
+Status BlockPool::add_slab(SizeClass* c, size_t block_bytes) {
+  static_assert(sizeof(Slab) <= kCacheLineBytes);
+  const size_t bytes = std::clamp(std::bit_floor(static_cast<size_t>(c->slab_bytes / 4) | 1),
+                                  kSlabBytesMin, kSlabBytesMax);
+  OMEN_TRY(slabs_.push_back(nullptr));
+  slabs_.pop_back();  // Room for one.
+  OMEN_TRY(account_->reserve(use_, bytes));
+  Result<std::byte*> memory = allocate_bytes(bytes);
+  if (!memory.is_ok()) {
+    account_->release(use_, bytes);
+    return memory.status();
+  }
+  const auto blocks = static_cast<uint32_t>((bytes - kCacheLineBytes) / block_bytes);
+  auto* slab = new (memory.value())
+      Slab{nullptr, nullptr, nullptr, 0, 0, blocks, static_cast<uint32_t>(bytes)};
+  const size_t place = place_of(slab) + 1;
+  slabs_.push_back_reserved(slab);
+  std::rotate(slabs_.begin() + place, slabs_.end() - 1, slabs_.end());
+  c->slab_bytes += bytes;
+  link(c, slab);
+  return Status::ok();
+}
+
+void BlockPool::free_slab(Slab* slab) {
+  const size_t bytes = slab->bytes;
+  free_bytes(slab, bytes);
+  account_->release(use_, bytes);
+}
+
 Result<void*> BlockPool::allocate(size_t bytes) {
   if (bytes > kBytesMax) {
     return Status::error(ErrorCode::kLimit, "a block of " + std::to_string(bytes) +
@@ -41,22 +96,14 @@ Result<void*> BlockPool::allocate(size_t bytes) {
   const size_t size = class_bytes(index);
   const std::lock_guard lock(mutex_);
   SizeClass& c = classes_[index];
-  if (c.free != nullptr) {
-    FreeBlock* block = c.free;
-    c.free = block->next;
-    ++c.used_blocks;
-    return static_cast<void*>(block);
-  }
-  if (c.next == c.end) {
-    const size_t blocks = std::max<size_t>(kSlabBytes / size, 1);
-    OMEN_ASSIGN(std::byte * slab, arena_.allocate(blocks * size));
-    c.next = slab;
-    c.end = slab + blocks * size;
-    c.slab_blocks += blocks;
-  }
-  void* block = c.next;
-  c.next += size;
+  if (c.with_room == nullptr) OMEN_TRY(add_slab(&c, size));
+  Slab* slab = c.with_room;
+  void* block = slab->free;
+  if (block != nullptr) slab->free = slab->free->next;
+  else block = first_block(slab) + size_t{slab->cut++} * size;
+  ++slab->used;
   ++c.used_blocks;
+  if (slab->is_full()) unlink(&c, slab);
   return block;
 }
 
@@ -65,15 +112,28 @@ void BlockPool::release(void* block, size_t bytes) {
   OMEN_ASSERT(bytes <= kBytesMax);
   const std::lock_guard lock(mutex_);
   SizeClass& c = classes_[class_of(bytes)];
-  OMEN_ASSERT(c.used_blocks > 0);
+  const size_t place = place_of(block);
+  OMEN_ASSERT(place < slabs_.size());
+  Slab* slab = slabs_[place];
+  OMEN_ASSERT(slab->used > 0 && c.used_blocks > 0);
+  if (slab->is_full()) link(&c, slab);
+  slab->free = new (block) FreeBlock{slab->free};
+  --slab->used;
   --c.used_blocks;
-  c.free = new (block) FreeBlock{c.free};
+  if (slab->used > 0) return;
+  unlink(&c, slab);
+  c.slab_bytes -= slab->bytes;
+  free_slab(slab);
+  std::rotate(slabs_.begin() + place, slabs_.begin() + place + 1, slabs_.end());
+  slabs_.pop_back();
+  if (slabs_.empty()) slabs_.drop();
 }
 
 void BlockPool::clear() {
   const std::lock_guard lock(mutex_);
   for (SizeClass& c : classes_) c = SizeClass();
-  arena_.reset();
+  for (Slab* slab : slabs_) free_slab(slab);
+  slabs_.drop();
 }
 
 uint64_t BlockPool::used_bytes() const {
@@ -85,27 +145,39 @@ uint64_t BlockPool::used_bytes() const {
 
 uint64_t BlockPool::bytes_reserved() const {
   const std::lock_guard lock(mutex_);
-  return arena_.bytes_reserved();
+  uint64_t sum = slabs_.bytes();
+  for (const SizeClass& c : classes_) sum += c.slab_bytes;
+  return sum;
+}
+
+Status BlockPool::validate_slab(Slab* slab, size_t index) const {
+  uint32_t blocks = slab->used + (slab->blocks - slab->cut);
+  for (const FreeBlock* b = slab->free; b != nullptr && blocks <= slab->blocks; b = b->next) {
+    if (reinterpret_cast<uintptr_t>(b) % 16 != 0) return broken(1, "unaligned block");
+    ++blocks;
+  }
+  if (blocks != slab->blocks) return broken(2, "the blocks of a slab do not add up");
+  if (slab->used == 0 || slab->is_full()) return broken(3, "a full or empty slab in the list");
+  const size_t place = place_of(first_block(slab));
+  if (place >= slabs_.size() || slabs_[place] != slab) return broken(3, "a slab is not found");
+  const auto most = (slab->bytes - kCacheLineBytes) / class_bytes(index);
+  return slab->blocks == most ? Status::ok() : broken(3, "a slab of another class");
 }
 
 Status BlockPool::validate() const {
   const std::lock_guard lock(mutex_);
-  OMEN_TRY(arena_.validate());
+  uint64_t bytes = 0;
   for (size_t i = 0; i < kClasses; ++i) {
-    const SizeClass& c = classes_[i];
-    uint64_t blocks = c.used_blocks + static_cast<size_t>(c.end - c.next) / class_bytes(i);
-    for (const FreeBlock* b = c.free; b != nullptr && blocks <= c.slab_blocks; b = b->next) {
-      if (reinterpret_cast<uintptr_t>(b) % 16 != 0) {
-        return Status::error(ErrorCode::kCorrupt, "block pool, invariant 1: unaligned block");
-      }
-      ++blocks;
+    for (Slab* slab = classes_[i].with_room; slab != nullptr; slab = slab->next) {
+      OMEN_TRY(validate_slab(slab, i));
     }
-    if (blocks != c.slab_blocks) {
-      return Status::error(ErrorCode::kCorrupt, "block pool, invariant 2: the blocks of class " +
-                                                    std::to_string(i) + " do not add up");
-    }
+    bytes += classes_[i].slab_bytes;
   }
-  return Status::ok();
+  for (size_t i = 0; i < slabs_.size(); ++i) {
+    if (i > 0 && slabs_[i - 1] >= slabs_[i]) return broken(3, "the table is out of order");
+    bytes -= slabs_[i]->bytes;
+  }
+  return bytes == 0 ? Status::ok() : broken(2, "the slabs are not what is reserved");
 }
 
 }  // namespace omen

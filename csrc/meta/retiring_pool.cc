@@ -1,4 +1,5 @@
-// Small blocks from the size classes, large ones on their own.
+// Small blocks from the size classes, all others on their own, so that sizes that change leave no
+// slabs behind.
 #include "meta/retiring_pool.h"
 
 namespace omen {

@@ -156,6 +156,28 @@ TEST(churn_keeps_memory) {
   CHECK_OK(f.columns->validate(0));
 }
 
+// Records whose sizes change, and go at last, leave no memory behind in the classes they were in.
+TEST(sizes_that_change_give_memory_back) {
+  Random r(test_seed());
+  Fixture f;
+  uint64_t live = 0;
+  for (int round = 1; round <= 10; ++round) {
+    live = 0;
+    for (uint32_t slot = 0; slot < 100; ++slot) {
+      const std::string text(static_cast<size_t>(round) * 20000 + r.below(1000), 'x');
+      CHECK_OK(f.put(slot, "{\"body\":\"" + text + "\",\"n\":" + std::to_string(slot) + "}"));
+      live += text.size();
+      f.epochs.collect();
+    }
+  }
+  CHECK(f.account.used(Use::kMetadata) < live + live / 10);
+  for (uint32_t slot = 0; slot < 100; ++slot) f.columns->clear(slot);
+  f.epochs.collect();
+  CHECK(f.account.used(Use::kMetadata) < 100000);
+  CHECK(f.account.used(Use::kColumns) < 100000);
+  CHECK_OK(f.columns->validate(0));
+}
+
 // What metadata may not be, and where the message points.
 TEST(faults_of_records) {
   Fixture f;
