@@ -13,8 +13,9 @@ namespace omen {
 
 namespace {
 
-// Deep enough for kFilterDepthMax nested $and, an operator, a list and a date.
-constexpr uint32_t kJsonDepthMax = 2 * kFilterDepthMax + 16;
+// Far deeper than kFilterDepthMax nested $and, so that what is too deep is told with its path; what
+// recurs deeper than this is told without.
+constexpr uint32_t kJsonDepthMax = 256;
 constexpr size_t kShownKeyBytes = 256;  // Of a key in a message.
 
 }  // namespace

@@ -247,6 +247,14 @@ TEST(faults_name_their_path) {
       {"{\"$id\":{\"$contains\":1}}", "$id.$contains"},
       {"{\"a.$b\":1}", "a.$b"},
   };
+  // Too deep is told with the path of the first filter that is.
+  std::string deep = "{}", path;
+  for (int i = 0; i < 45; ++i) deep = "{\"$and\":[" + deep + "]}";
+  for (uint32_t i = 0; i < kFilterDepthMax; ++i) path += i == 0 ? "$and[0]" : ".$and[0]";
+  const Status too_deep = Filter::parse(deep, nullptr).status();
+  CHECK_EQ(static_cast<int>(too_deep.code()), static_cast<int>(ErrorCode::kFilter));
+  CHECK_EQ(too_deep.path(), path);
+  CHECK(too_deep.message().find("nested deeper than 32") != std::string::npos);
   for (const Case& c : cases) {
     auto filter = Filter::parse(c.filter, nullptr);
     CHECK(!filter.is_ok());
