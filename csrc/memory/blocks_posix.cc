@@ -15,6 +15,14 @@ namespace omen {
 namespace {
 
 Status refused(size_t bytes, int error) {
+#if defined(__linux__)
+  if (error == ENOMEM) {
+    return Status::error(ErrorCode::kMemory,
+                         "the system refused to map " + std::to_string(bytes) +
+                             " bytes: free memory, or, with thousands of collections, raise "
+                             "vm.max_map_count (sysctl): a collection takes up to 19 mappings");
+  }
+#endif
   return Status::error(ErrorCode::kMemory, "the system refused to map " + std::to_string(bytes) +
                                                " bytes (error " + std::to_string(error) +
                                                "); raise its limits or free memory");
