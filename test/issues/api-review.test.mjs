@@ -33,11 +33,14 @@ for (const [name, over] of [
   ['closeSync', (db) => db.closeSync()],
 ]) {
   const code = name === 'abort' ? 'ERR_ABORTED' : 'ERR_CLOSED'
-  const write = (make) => {
+  const write = async (make) => {
     const db = new DB({ metric: 'l2' })
     const controller = new AbortController()
     const [input, options] = make(() => over(db, controller))
-    return assert.rejects(db.addBatch(input, { signal: controller.signal, ...options }), { code })
+    const work = db.addBatch(input, { signal: controller.signal, ...options })
+    await assert.rejects(work, { code })
+    // An unhandled rejection would come now.
+    await new Promise((resolve) => setTimeout(resolve, 20))
   }
   test(`${name} within onProgress`, () => write((end) => [vectors(50), { onProgress: end }]))
   test(`${name} within a getter of metadata`, () =>
@@ -207,13 +210,16 @@ test('the first row is looked at before memory is reserved', async () => {
 // check() took a full database for a corrupt one.
 test('check of a database without room says ERR_MEMORY, or that all is well', async () => {
   const db = new DB({ maxMemoryBytes: 2 ** 24, metric: 'l2' })
-  const metadata = { text: 'x'.repeat(100_000) }
-  for (let i = 0; ; i++) {
-    try {
-      db.addSync({ vector: [i, 1], metadata })
-    } catch (error) {
-      assert.equal(error.code, 'ERR_MEMORY')
-      break
+  const fields = Array.from({ length: 1000 }, (_, i) => [`k${i}`, [i, i, i, i, i, i, i, i]])
+  await db.add({ vector: [1, 1], metadata: Object.fromEntries(fields) })
+  for (let length = 100_000; length > 0; length = Math.floor(length / 10)) {
+    for (let i = 0; i < 10_000; i++) {
+      try {
+        db.addSync({ vector: [i, 1], metadata: { text: `${i}`.padEnd(length, 'x') } })
+      } catch (error) {
+        assert.equal(error.code, 'ERR_MEMORY')
+        break
+      }
     }
   }
   try {
