@@ -20,6 +20,7 @@ struct Collection::Impl::Query {
   std::shared_ptr<const CachedRows> rows;  // nullptr: all live records.
   uint64_t matches = 0;
   Route route = Route::kScan;
+  bool by_index = false;      // A scan takes only slots that the index names: see find_hits().
   uint32_t matching_min = 0;  // A plain walk that meets fewer matches runs against the filter.
   uint64_t rows_limit = 0;    // Work after which a filtered walk gives up for a scan.
   Plan plan;

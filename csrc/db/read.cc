@@ -1,5 +1,6 @@
 // Reading without a query: get, has, count, scroll, stats, check.
 #include <algorithm>
+#include <chrono>
 #include <thread>
 
 #include "base/test_points.h"
@@ -9,7 +10,11 @@ namespace omen {
 
 namespace {
 
-constexpr int kCountsMax = 256;
+// A commit shows its changes in microseconds to milliseconds; one that lost its processor in the
+// middle is waited for a little longer.
+constexpr int kCountsMax = 4096;
+constexpr int kCountYields = 64;
+constexpr auto kCountPause = std::chrono::microseconds(100);
 
 }  // namespace
 
@@ -97,8 +102,10 @@ Result<uint64_t> Collection::count_matching(const std::shared_ptr<const Filter>&
     if ((version & 1) == 0) {
       OMEN_TRY(c.filter_rows(*s, *filter, &rows));
       if (s->version.load(std::memory_order_acquire) == version) break;
-    } else {
+    } else if (attempt < kCountYields) {
       std::this_thread::yield();
+    } else {
+      std::this_thread::sleep_for(kCountPause);
     }
     if (cancel != nullptr) OMEN_TRY(cancel->check(*c.env.clock));
   }

@@ -182,8 +182,10 @@ Status Collection::Impl::find_hits(Store& s, Query& q) {
     }
     if (!whole) {
       OMEN_ASSIGN(whole, settle(s, q));
-      // A record met in both its slots took the place of another hit.
+      // A record met in both its slots took the place of another hit. The committer may stand in
+      // the middle of such a change for long: from now on only the one that the index names counts.
       whole = whole && scratch.slots.size() >= q.wanted();
+      q.by_index = true;
     }
     if (whole || attempt == kAttemptsMax) break;
   }

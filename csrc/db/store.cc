@@ -31,8 +31,9 @@ size_t vector_stride(uint32_t dimensions) {
 }  // namespace
 
 uint64_t hash_id(const IdView& id) {
-  if (!id.is_string) return mix64(id.integer);
-  return hash_bytes(id.text.data(), id.text.size(), kStringSeed);
+  static const uint64_t seed = process_seed();  // Ids that collide cannot be chosen ahead.
+  if (!id.is_string) return mix64(id.integer ^ seed);
+  return hash_bytes(id.text.data(), id.text.size(), kStringSeed ^ seed);
 }
 
 std::string id_to_json(const IdView& id) {

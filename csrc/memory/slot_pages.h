@@ -14,8 +14,8 @@
 //      64) that divides the stride.
 //   2. Every row below rows() lies in committed memory and was zero before its first write.
 //   3. bytes() is what the account holds: the committed steps and the touched page of the table.
-// Threads: one writer at a time (the caller's lock) for ensure(), shrink() and release_all(); row() and
-// views from any thread, for slots that were published to it after ensure() returned. No reader
+// Threads: one writer at a time (the caller's lock) for ensure(), shrink() and release_all(); row()
+// and views from any thread, for slots that were published to it after ensure() returned. No reader
 // may be left when release_all() is called.
 #pragma once
 

@@ -47,8 +47,8 @@ class Codec {
   virtual float error_bound(float exact) const = 0;
 };
 
-// Contract 5, one distance. NaN comes of infinity less infinity, and counts as far. Two instructions
-// for a whole vector of them.
+// Contract 5, one distance. NaN comes of infinity less infinity, and counts as far. Two
+// instructions for a whole vector of them.
 inline float bounded(float distance) {
   const float d = distance < FLT_MAX ? distance : FLT_MAX;
   return d > -FLT_MAX ? d : -FLT_MAX;

@@ -138,7 +138,7 @@ TEST(replacing_all_is_as_good_as_a_fresh_build) {
 }
 
 // Where a plain walk would have to keep more than 10 000 candidates, the graph is walked among what
-// matches: that finds the neighbours itself, without the scan's help and without meeting everything.
+// matches: that finds the neighbours, without the scan's help and without meeting everything.
 TEST(a_walk_among_matches_finds_them) {
   constexpr uint32_t kFew = 16;
   constexpr size_t kMany = 30000;
