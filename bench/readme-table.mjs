@@ -85,8 +85,9 @@ function buildTable() {
   return [
     `Default options (ef 64), one query at a time, on all sets. ${machineLine(run.machine)}.`,
     markdownTable(header, rows),
-    'rotated: the same data as real floats. scaled: the dimension of largest variance times 100, which a codec must bear; ' +
-      'under cosine (wordnet) that leaves little but one dimension, and the graph finds no more on plain floats.',
+    'rotated: the same data as real floats. scaled: the dimension of largest variance times 100, ' +
+      'which a codec must bear; under cosine (wordnet) that leaves little but one dimension, ' +
+      'and the graph finds no more on plain floats.',
   ]
 }
 

@@ -50,8 +50,8 @@ export async function run({ machine, sets, rows = ROWS }) {
     notes: [
       `${set.name}, ${number(rows)} rows, k ${K}, ef ${EF}, one query at a time.`,
       'p50, p99, mean: by tinybench, one call after the other.',
-      'call, native: medians of the call and of explain().nativeNs on the same query, taken in turns.',
-      'overhead: their difference. explain() brings no metadata, so with metadata it holds that too.',
+      'call, native: medians of the call and of explain().nativeNs on that query, in turns.',
+      'overhead: their difference; explain() brings no metadata, so that is in it where given.',
     ],
     tables: [
       {
