@@ -44,51 +44,20 @@ Status Collection::Impl::restage(WriteBatch::Rep& batch) {
   }
   if (fresh == nullptr || fresh == batch.store || batch.rows == 0) return Status::ok();
   Store& from = *batch.store;
-  NewArray<uint32_t> slots(batch.rows);
-  if (slots.data == nullptr) return no_memory();
-  // What goes back at the end: the old slots, or on failure the new ones. Its destructor does it.
-  WriteBatch::Rep leftover;
-  leftover.slots =
-      static_cast<uint32_t*>(::operator new(batch.rows * sizeof(uint32_t), std::nothrow));
-  if (leftover.slots == nullptr) return no_memory();
-  OMEN_TRY(fresh->slots.allocate_many(static_cast<uint32_t>(batch.rows), slots.data));
-  Status status;
-  {
-    const std::lock_guard<std::mutex> guard(fresh->stage_mutex);
-    status = fresh->ensure_staged(slots.data[batch.rows - 1] + 1);
-  }
-  if (!status.is_ok()) {
-    for (size_t i = 0; i < batch.rows; ++i) fresh->slots.release(slots.data[i]);
-    return status;
-  }
-  size_t row = 0;
-  for (; status.is_ok() && row < batch.rows; ++row) {
+  // Takes the new slots, then trades them for the old ones; either goes back with it.
+  WriteBatch::Rep other;
+  other.store = fresh;
+  other.rows = batch.rows;
+  OMEN_TRY(other.take_slots());
+  for (size_t row = 0; row < batch.rows; ++row) {
     const uint32_t old_slot = batch.slots[row];
-    const uint32_t slot = slots.data[row];
+    const uint32_t slot = other.slots[row];
     std::memcpy(fresh->vector(slot), from.vector(old_slot), batch.dimensions * sizeof(float));
     if (fresh->has_norms) *fresh->norms.row_as<float>(slot) = *from.norms.row_as<float>(old_slot);
-    const IdView id = from.id_view(old_slot);
-    uint64_t word = id.integer;
-    if (id.is_string) {
-      auto memory = fresh->id_blocks.allocate(IdBlock::size_of(id.text.size()));
-      if (!memory.is_ok()) {
-        status = memory.status();
-        break;
-      }
-      auto* block = static_cast<IdBlock*>(memory.value());
-      block->length = static_cast<uint32_t>(id.text.size());
-      std::memcpy(block->bytes(), id.text.data(), id.text.size());
-      word = reinterpret_cast<uintptr_t>(block);
-      fresh->states.set(slot, SlotStates::kStringId);
-    }
-    fresh->ids.row_as<std::atomic<uint64_t>>(slot)->store(word, std::memory_order_release);
+    OMEN_TRY(fresh->stage_id(slot, from.id_view(old_slot)));
   }
-  leftover.rows = batch.rows;
-  leftover.store = status.is_ok() ? batch.store : fresh;
-  std::copy_n(status.is_ok() ? batch.slots : slots.data, batch.rows, leftover.slots);
-  if (!status.is_ok()) return status;
-  std::copy_n(slots.data, batch.rows, batch.slots);
-  batch.store = std::move(fresh);
+  std::swap(batch.slots, other.slots);
+  std::swap(batch.store, other.store);
   batch.generation = batch.store->generation();
   return Status::ok();
 }

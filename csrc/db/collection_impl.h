@@ -126,9 +126,10 @@ struct Collection::Impl {
   Status consolidate(Store& s);
   Status repair(Store& s);
 
-  // Reads (search.cc, plan.cc, scan.cc, read.cc); under a pin.
+  // Reads (search.cc, plan.cc, scan.cc, settle.cc, read.cc); under a pin.
   struct Query;
   Status check_query(const float* query, size_t length, const SearchOptions& options) const;
+  // Fills q.rows and what the plan tells of them.
   Status find_matches(Store& s, Query& q);
   template <class Write>
   Status answer(const float* query, size_t length, const SearchOptions& options, Plan* plan,
@@ -139,7 +140,6 @@ struct Collection::Impl {
   Status scan(Store& s, Query& q);
   Status walk(Store& s, Query& q);
   Status rerank(Store& s, Query& q);
-  size_t count_matching(const Query& q, const SearchScratch& g) const;
   // Drops what is no hit any more, after writes that raced the search.
   void confirm(const Store& s, Query& q);
   // Adds records that took new slots since q.moves; false if there were too many to know.

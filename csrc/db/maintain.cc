@@ -12,12 +12,16 @@ namespace {
 
 constexpr uint64_t kMarkedMin = 64;  // Consolidate at max(64, 1 % of live) marked slots,
 constexpr uint64_t kMarkedShare = 100;
+constexpr uint64_t kRepairMin = 256;  // and look for unreachable nodes after max(256, 5 %) inserts.
+constexpr uint64_t kRepairShare = 20;
 // Before a commit that replaces is answered, max(256, 3 % of live) marked slots at most: whoever
 // replaces faster than the upkeep follows would otherwise grow the collection instead.
 constexpr uint64_t kMarkedMaxMin = 256;
 constexpr uint64_t kMarkedMaxShare = 33;
-constexpr uint64_t kRepairMin = 256;  // and look for unreachable nodes after max(256, 5 %) inserts.
-constexpr uint64_t kRepairShare = 20;
+
+bool is_due(uint64_t count, const Store& s, uint64_t min, uint64_t share) {
+  return count >= std::max(min, s.live() / share);
+}
 
 }  // namespace
 
@@ -79,18 +83,16 @@ Status Collection::Impl::train_if_due(Store& s, const uint32_t* fresh, size_t fr
 bool Collection::Impl::needs_maintenance() const {
   const Store* s = store();
   if (s == nullptr) return false;
-  return s->marked() >= std::max(kMarkedMin, s->live() / kMarkedShare) ||
-         s->inserted_since_repair >= std::max(kRepairMin, s->live() / kRepairShare) ||
-         s->needs_repair;
+  return is_due(s->marked(), *s, kMarkedMin, kMarkedShare) ||
+         is_due(s->inserted_since_repair, *s, kRepairMin, kRepairShare) || s->needs_repair;
 }
 
 void Collection::Impl::maintain() {
   Store* s = store();
   if (s == nullptr || dropped_) return;
   // Upkeep that fails for want of memory is tried again after a later commit.
-  if (s->marked() >= std::max(kMarkedMin, s->live() / kMarkedShare)) (void)consolidate(*s).is_ok();
-  if (s->inserted_since_repair >= std::max(kRepairMin, s->live() / kRepairShare) ||
-      s->needs_repair) {
+  if (is_due(s->marked(), *s, kMarkedMin, kMarkedShare)) (void)consolidate(*s).is_ok();
+  if (is_due(s->inserted_since_repair, *s, kRepairMin, kRepairShare) || s->needs_repair) {
     (void)repair(*s).is_ok();
   }
 }
@@ -98,8 +100,7 @@ void Collection::Impl::maintain() {
 void Collection::Impl::bound_marked() {
   Store* s = store();
   if (s == nullptr || dropped_) return;
-  if (s->marked() < std::max(kMarkedMaxMin, s->live() / kMarkedMaxShare)) return;
-  (void)consolidate(*s).is_ok();
+  if (is_due(s->marked(), *s, kMarkedMaxMin, kMarkedMaxShare)) (void)consolidate(*s).is_ok();
 }
 
 // Marked slots leave the graph, and when nobody can see them any more, they are free.
@@ -120,13 +121,7 @@ Status Collection::Impl::consolidate(Store& s) {
   s.graph.forget(accept, high);
   doomed.for_each([&](uint32_t slot) {
     s.columns.clear(slot);
-    if (s.states.has(slot, SlotStates::kStringId)) {
-      auto* word = s.ids.row_as<std::atomic<uint64_t>>(slot);
-      auto* block = reinterpret_cast<IdBlock*>(static_cast<uintptr_t>(word->load()));
-      s.id_blocks.release(block, IdBlock::size_of(block->length));
-    }
-    s.states.reset(slot);
-    s.slots.release(slot);
+    s.free_slot(slot);
   });
   s.marked_.fetch_sub(doomed.count(), std::memory_order_acq_rel);
   s.consolidations.fetch_add(1, std::memory_order_relaxed);

@@ -10,6 +10,7 @@ namespace omen {
 
 namespace {
 
+constexpr uint32_t kEfDefault = 64;
 constexpr double kRowsPerHop = 14;    // Unvisited neighbours of an expanded node.
 constexpr double kDescentRows = 200;  // Upper layers.
 constexpr double kBridgeNs = 25;      // Reading the row of a neighbour that does not match.
@@ -28,7 +29,10 @@ double walk_row_ns(uint32_t dimensions, bool has_codes) {
 
 }  // namespace
 
+// Sets the route, ef as widened for it, and the limits of the walk.
 void Collection::Impl::choose_plan(const Store& s, Query& q) const {
+  q.ef = std::max(q.options->ef == 0 ? kEfDefault : q.options->ef, q.k);
+  q.matching_min = 0;
   const double live = std::max<double>(1, static_cast<double>(s.live()));
   const double share = std::min(1.0, static_cast<double>(q.matches) / live);
   q.plan.selectivity = share;

@@ -135,8 +135,7 @@ Status Collection::scroll(uint64_t* cursor, size_t limit,
     for (; slot < high && slots.size() < limit; ++slot) {
       if (rows != nullptr) slot = rows->rows.next(slot);
       if (slot >= high || (rows != nullptr && slot >= rows->rows.size())) break;
-      // A record being replaced has two live slots for a moment: the index names one.
-      if (s->is_live(slot) && s->find(s->id_view(slot)) == slot) slots.push_back(slot);
+      if (s->is_current(slot)) slots.push_back(slot);
     }
     const bool more = slots.size() == limit && slot < high;
     if (more) *cursor = uint64_t{s->generation()} << 32 | slot;

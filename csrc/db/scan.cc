@@ -87,7 +87,7 @@ Status Collection::Impl::scan(Store& s, Query& q) {
   size_t next_check = kRowsPerCheck;
   for (uint32_t slot = q.rows == nullptr ? 0 : q.rows->rows.next(0); slot < high;
        slot = q.rows == nullptr ? slot + 1 : q.rows->rows.next(slot + 1)) {
-    if (!s.is_live(slot) || (q.by_index && s.find(s.id_view(slot)) != slot)) continue;
+    if (q.by_index ? !s.is_current(slot) : !s.is_live(slot)) continue;
     block[filling][sizes[filling]++] = slot;
     if (sizes[filling] < kScoreBlock) continue;
     flush();

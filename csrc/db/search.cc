@@ -11,6 +11,12 @@ namespace omen {
 
 namespace {
 
+size_t accepted_in_pool(const Collection::Impl::Query& q, const SearchScratch& g) {
+  size_t count = 0;
+  for (size_t i = 0; i < g.pool_size; ++i) count += q.accepts(g.pool_ids[i] & kNodeMask) ? 1 : 0;
+  return count;
+}
+
 // After so many scans, each overtaken by more writes than can be followed, the answer goes out with
 // the hits that stand.
 constexpr int kAttemptsMax = 3;
@@ -103,12 +109,6 @@ Status Collection::Impl::rerank(Store& s, Query& q) {
   return Status::ok();
 }
 
-size_t Collection::Impl::count_matching(const Query& q, const SearchScratch& g) const {
-  size_t count = 0;
-  for (size_t i = 0; i < g.pool_size; ++i) count += q.accepts(g.pool_ids[i] & kNodeMask) ? 1 : 0;
-  return count;
-}
-
 Status Collection::Impl::walk(Store& s, Query& q) {
   QueryScratch& scratch = *q.scratch;
   OMEN_TRY(scratch.graph.reserve(s.high_water(), q.ef));
@@ -125,7 +125,7 @@ Status Collection::Impl::walk(Store& s, Query& q) {
       }
     } else {
       s.graph.search(scorer, q.ef, scratch.graph);
-      if (q.matching_min > 0 && count_matching(q, scratch.graph) < q.matching_min) {
+      if (q.matching_min > 0 && accepted_in_pool(q, scratch.graph) < q.matching_min) {
         scratch.graph.pool_size = 0;  // What matches is elsewhere: the scan answers.
       }
     }
@@ -153,8 +153,6 @@ Status Collection::Impl::find_matches(Store& s, Query& q) {
   q.plan.matches = q.matches;
   q.plan.selectivity =
       s.live() == 0 ? 0 : static_cast<double>(q.matches) / static_cast<double>(s.live());
-  q.ef = std::max({q.options->ef == 0 ? 64u : q.options->ef, q.options->k});
-  q.matching_min = 0;
   return Status::ok();
 }
 

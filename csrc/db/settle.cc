@@ -46,8 +46,7 @@ void Collection::Impl::confirm(const Store& s, Query& q) {
   size_t kept = 0;
   for (size_t i = 0; i < scratch.slots.size(); ++i) {
     const uint32_t slot = scratch.slots[i];
-    // A record being replaced has two live slots for a moment: the index names one.
-    if (!s.is_live(slot) || s.find(s.id_view(slot)) != slot || !still_matches(s, q, slot)) continue;
+    if (!s.is_current(slot) || !still_matches(s, q, slot)) continue;
     scratch.slots[kept] = slot;
     scratch.distances[kept++] = scratch.distances[i];
   }
@@ -63,7 +62,7 @@ Result<bool> Collection::Impl::add_moved(Store& s, Query& q) {
   OMEN_TRY(scratch.distances.reserve(before + Moves::kKept));
   const bool all = s.moves.visit_since(q.moves, [&](uint32_t slot) {
     if (slots.size() == before + Moves::kKept) return;
-    if (!s.is_live(slot) || s.find(s.id_view(slot)) != slot) return;
+    if (!s.is_current(slot)) return;
     if (std::find(slots.begin(), slots.end(), slot) != slots.end()) return;
     if (still_matches(s, q, slot)) slots.push_back_reserved(slot);
   });

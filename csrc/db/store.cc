@@ -98,6 +98,30 @@ void Store::trim_staged() {
   }
 }
 
+Status Store::stage_id(uint32_t slot, const IdView& id) {
+  uint64_t word = id.integer;
+  if (id.is_string) {
+    OMEN_ASSIGN(void* memory, id_blocks.allocate(IdBlock::size_of(id.text.size())));
+    auto* block = static_cast<IdBlock*>(memory);
+    block->length = static_cast<uint32_t>(id.text.size());
+    std::memcpy(block->bytes(), id.text.data(), id.text.size());
+    word = reinterpret_cast<uintptr_t>(block);
+  }
+  ids.row_as<std::atomic<uint64_t>>(slot)->store(word, std::memory_order_release);
+  if (id.is_string) states.set(slot, SlotStates::kStringId);
+  return Status::ok();
+}
+
+void Store::free_slot(uint32_t slot) {
+  if (states.has(slot, SlotStates::kStringId)) {
+    const uint64_t word = ids.row_as<std::atomic<uint64_t>>(slot)->load();
+    auto* block = reinterpret_cast<IdBlock*>(static_cast<uintptr_t>(word));
+    id_blocks.release(block, IdBlock::size_of(block->length));
+  }
+  states.reset(slot);
+  slots.release(slot);
+}
+
 IdView Store::id_view(uint32_t slot) const {
   const uint64_t word = ids.row_as<std::atomic<uint64_t>>(slot)->load(std::memory_order_acquire);
   IdView id;

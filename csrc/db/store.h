@@ -4,7 +4,8 @@
 // whole; a reader under a pin keeps the Store it took.
 // A slot's life: allocated and filled by a WriteBatch (state 0, invisible) -> committed (kLive:
 // ids, columns, codes and order are written before) -> linked into the graph -> replaced or deleted
-// (kMarked) -> consolidated: unlinked, waited for, freed (state 0).
+// (kMarked: it keeps all it holds, for readers that are still at it) -> consolidated: unlinked,
+// waited for, freed (state 0).
 // Invariants (Collection::check looks at them):
 //   1. What a slot holds is written before its number is published anywhere, and never changed in
 //      place, but for its metadata, whose block is swapped atomically.
@@ -72,6 +73,10 @@ class Store final : public RowIds {
   // Gives back what batches staged beyond every slot in use. Never more than one extent at a time
   // under stage_mutex, for which a thread may wait that must not stall.
   void trim_staged();
+  // The id of an uncommitted slot. ERR_MEMORY.
+  Status stage_id(uint32_t slot, const IdView& id);
+  // A slot that nobody can see is free again, and its id's memory with it.
+  void free_slot(uint32_t slot);
   float* vector(uint32_t slot) const { return vectors.row_as<float>(slot); }
   // Inverse norm under cosine, else 1.
   float scale(uint32_t slot) const { return has_norms ? *norms.row_as<float>(slot) : 1.0f; }
@@ -86,6 +91,9 @@ class Store final : public RowIds {
   bool id_of(uint32_t slot, uint64_t* integer, std::string_view* string) const override;
   // The live slot of an id, or kNoSlot.
   uint32_t find(const IdView& id) const;
+  // Whether the slot is the one of its record: one being replaced has two live slots for a moment,
+  // and the index names one.
+  bool is_current(uint32_t slot) const { return is_live(slot) && find(id_view(slot)) == slot; }
   uint64_t hash_of(uint32_t slot) const { return hash_id(id_view(slot)); }
 
   // Distances to floats, and to codes where there are some: what the graph builds with.

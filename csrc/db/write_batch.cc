@@ -19,17 +19,7 @@ Status vector_error(size_t row, const std::string& what) {
 
 WriteBatch::Rep::~Rep() {
   if (store != nullptr && slots != nullptr && !committed) {
-    for (size_t row = 0; row < rows; ++row) {
-      const uint32_t slot = slots[row];
-      if (store->states.has(slot, SlotStates::kStringId)) {
-        const IdView id = store->id_view(slot);
-        auto word = store->ids.row_as<std::atomic<uint64_t>>(slot);
-        store->id_blocks.release(reinterpret_cast<void*>(static_cast<uintptr_t>(word->load())),
-                                 IdBlock::size_of(id.text.size()));
-      }
-      store->states.reset(slot);
-      store->slots.release(slot);
-    }
+    for (size_t row = 0; row < rows; ++row) store->free_slot(slots[row]);
     store->trim_staged();
   }
   ::operator delete(slots);
@@ -108,8 +98,8 @@ Status WriteBatch::finish_vector(size_t row) {
 
 Status WriteBatch::stage_integer_id(size_t row, uint64_t id) {
   OMEN_ASSERT(row < rep_->rows);
-  rep_->store->ids.row_as<std::atomic<uint64_t>>(rep_->slots[row])
-      ->store(id, std::memory_order_release);
+  const IdView view{.is_string = false, .integer = id, .text = {}};
+  OMEN_TRY(rep_->store->stage_id(rep_->slots[row], view));
   ++rep_->ids_staged;
   return Status::ok();
 }
@@ -122,15 +112,8 @@ Status WriteBatch::stage_string_id(size_t row, std::string_view id) {
                                              std::to_string(id.size()))
         .with_row(static_cast<int64_t>(row));
   }
-  Store& store = *rep_->store;
-  OMEN_ASSIGN(void* memory, store.id_blocks.allocate(IdBlock::size_of(id.size())));
-  auto* block = static_cast<IdBlock*>(memory);
-  block->length = static_cast<uint32_t>(id.size());
-  std::memcpy(block->bytes(), id.data(), id.size());
-  const uint32_t slot = rep_->slots[row];
-  store.ids.row_as<std::atomic<uint64_t>>(slot)->store(reinterpret_cast<uintptr_t>(block),
-                                                       std::memory_order_release);
-  store.states.set(slot, SlotStates::kStringId);
+  const IdView view{.is_string = true, .integer = 0, .text = id};
+  OMEN_TRY(rep_->store->stage_id(rep_->slots[row], view));
   ++rep_->ids_staged;
   return Status::ok();
 }
