@@ -7,6 +7,7 @@
 
 #include "base/test_points.h"
 #include "db/collection_impl.h"
+#include "graph/bulk/partition.h"
 
 namespace omen {
 
@@ -15,6 +16,9 @@ namespace {
 // Until so many nodes are in the graph, linking is serial: the first ones must find each other.
 constexpr size_t kSerialLinks = 256;
 constexpr size_t kLinksPerTask = 16;
+// So many at once, and not fewer than a third of those in the graph, are linked in bulk.
+constexpr size_t kBulkMin = 1000;
+constexpr uint64_t kBulkShare = 3;
 
 struct DrainTask {
   Task task;
@@ -157,19 +161,50 @@ Status Collection::Impl::reserve_links(Store& s, const uint32_t* slots, size_t c
 
 void Collection::Impl::queue_link(uint32_t slot) { to_link_.push_back_reserved(slot); }
 
-// What is queued belongs to the commits of group_; each is told how far its own part is.
-void Collection::Impl::link_queued() {
-  Store* s = store();
-  if (s == nullptr || to_link_.empty()) return;
+namespace {
+
+// Tells the commits of a group how far their linking is.
+class GroupProgress final : public BulkProgress {
+ public:
+  explicit GroupProgress(Commit* group) : group_(group) {}
+  void report(double share) override {
+    for (Commit* c = group_; c != nullptr; c = c->next) {
+      const auto reached = static_cast<uint64_t>(share * static_cast<double>(c->link_count));
+      uint64_t old = c->done.load(std::memory_order_relaxed);
+      while (reached > old && !c->done.compare_exchange_weak(old, reached)) {
+      }
+    }
+  }
+
+ private:
+  Commit* const group_;
+};
+
+}  // namespace
+
+// False: not worth it, or not possible, and nothing was linked.
+bool Collection::Impl::link_in_bulk(Store& s, uint64_t in_graph) {
+  const Store::BuildSpace space(s);
+  if (!space.is_euclidean() || to_link_.size() < kBulkMin) return false;
+  const auto dead = [&](uint32_t slot) { return !s.is_live(slot); };
+  const auto* end = std::remove_if(to_link_.begin(), to_link_.end(), dead);
+  to_link_.truncate(static_cast<size_t>(end - to_link_.begin()));
+  const size_t count = to_link_.size();
+  if (count < kBulkMin || count * kBulkShare < in_graph) return false;
+  GroupProgress progress(group_);
+  const EpochDomain::Pin pin = epochs.pin();
+  const Graph::Bulk bulk{{to_link_.data(), count}, workers_, *env.executor, space, progress};
+  return s.graph.insert_many(bulk).is_ok();
+}
+
+void Collection::Impl::link_one_by_one(Store& s, uint64_t in_graph) {
   const uint32_t* slots = to_link_.data();
   const size_t count = to_link_.size();
-  // Here, not while the rows were staged: that was on a thread that must not stall.
-  s->vectors.collapse(s->high_water());
   const auto link = [&](size_t begin, size_t end, unsigned worker) {
     const EpochDomain::Pin pin = epochs.pin();
     for (size_t i = begin; i < end; ++i) {
       OMEN_TEST_POINT("graph-insert");
-      if (s->is_live(slots[i])) s->graph.insert(slots[i], *workers_[worker]);
+      if (s.is_live(slots[i])) s.graph.insert(slots[i], *workers_[worker]);
     }
     for (Commit* c = group_; c != nullptr; c = c->next) {
       const size_t from = std::max(begin, c->first_link);
@@ -177,10 +212,6 @@ void Collection::Impl::link_queued() {
       if (from < to) c->done.fetch_add(to - from, std::memory_order_relaxed);
     }
   };
-  const uint64_t old_live = s->live() - std::min<uint64_t>(count, s->live());
-  // New nodes link to live ones alone: when marked ones are in the majority they go first.
-  if (s->marked() > old_live) (void)consolidate(*s).is_ok();
-  const uint64_t in_graph = old_live + s->marked();
   const size_t serial = in_graph >= kSerialLinks ? 0 : std::min(count, kSerialLinks);
   if (serial > 0) link(0, serial, 0);
   const size_t grain = std::clamp<size_t>(count / 64, 1, kLinksPerTask);
@@ -188,7 +219,20 @@ void Collection::Impl::link_queued() {
                [&](size_t begin, size_t end, unsigned worker) {
                  link(serial + begin, serial + end, worker);
                });
-  s->inserted_since_repair += count;
+}
+
+// What is queued belongs to the commits of group_; each is told how far its own part is.
+void Collection::Impl::link_queued() {
+  Store* s = store();
+  if (s == nullptr || to_link_.empty()) return;
+  // Here, not while the rows were staged: that was on a thread that must not stall.
+  s->vectors.collapse(s->high_water());
+  const uint64_t old_live = s->live() - std::min<uint64_t>(to_link_.size(), s->live());
+  // New nodes link to live ones alone: when marked ones are in the majority they go first.
+  if (s->marked() > old_live) (void)consolidate(*s).is_ok();
+  const uint64_t in_graph = old_live + s->marked();
+  if (!link_in_bulk(*s, in_graph)) link_one_by_one(*s, in_graph);
+  s->inserted_since_repair += to_link_.size();
   if (s->graph.take_isolated()) s->needs_repair = true;
   to_link_.clear();
   for (Commit* c = group_; c != nullptr; c = c->next) c->first_link = c->link_count = 0;

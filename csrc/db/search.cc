@@ -17,6 +17,19 @@ size_t accepted_in_pool(const Collection::Impl::Query& q, const SearchScratch& g
   return count;
 }
 
+// Many copies of few vectors fill a pool and leave a walk no way on: fewer than one in four of a
+// full pool's distances differ.
+bool is_crowded(const SearchScratch& g, uint32_t ef) {
+  if (g.pool_size < ef) return false;
+  size_t different = 1;
+  for (size_t i = 1; i < g.pool_size; ++i) {
+    different += g.pool_distances[i] != g.pool_distances[i - 1] ? 1 : 0;
+  }
+  return different * 4 <= g.pool_size;
+}
+constexpr uint32_t kCrowdFactor = 8;
+constexpr uint32_t kCrowdEfMax = 1024;
+
 // After so many scans, each overtaken by more writes than can be followed, the answer goes out with
 // the hits that stand.
 constexpr int kAttemptsMax = 3;
@@ -125,6 +138,11 @@ Status Collection::Impl::walk(Store& s, Query& q) {
       }
     } else {
       s.graph.search(scorer, q.ef, scratch.graph);
+      if (q.ef < kCrowdEfMax && is_crowded(scratch.graph, q.ef)) {
+        q.ef = std::min(q.ef * kCrowdFactor, kCrowdEfMax);
+        OMEN_TRY(scratch.graph.reserve(s.high_water(), q.ef));
+        s.graph.search(scorer, q.ef, scratch.graph);
+      }
       if (q.matching_min > 0 && accepted_in_pool(q, scratch.graph) < q.matching_min) {
         scratch.graph.pool_size = 0;  // What matches is elsewhere: the scan answers.
       }

@@ -153,6 +153,9 @@ class Store::BuildSpace final : public Space {
  public:
   explicit BuildSpace(const Store& store) : store_(store), codes_(store.codes()) {}
   std::unique_ptr<SlotScorer> make_slot_scorer() const override;
+  size_t dimensions() const override { return store_.dimensions(); }
+  FloatRow row(uint32_t slot) const override { return {store_.vector(slot), store_.scale(slot)}; }
+  bool is_euclidean() const override { return store_.metric() != Metric::kDot; }
 
  private:
   const Store& store_;

@@ -30,6 +30,8 @@
 
 namespace omen {
 
+class BulkProgress;
+
 struct GraphOptions {
   uint32_t m = 16;
   uint32_t ef_construction = 128;
@@ -56,6 +58,19 @@ class Graph {
 
   // Links a slot that reserve() covered. `scratch` was reserved for high_water and ef_construction.
   void insert(uint32_t slot, BuildScratch& scratch);
+
+  // Links many slots that reserve() covered at once, of graphs whose space is Euclidean; worth it
+  // from some thousands on, and when they are not few beside those that are linked already, which
+  // all take part. One writer at a time, without concurrent inserts; a scratch per worker of the
+  // executor. ERR_MEMORY: nothing was linked; insert() them one by one.
+  struct Bulk {
+    std::span<const uint32_t> fresh;
+    std::span<const std::unique_ptr<BuildScratch>> workers;
+    Executor& executor;
+    const Space& space;
+    BulkProgress& progress;
+  };
+  Status insert_many(const Bulk& bulk);
 
   // Fills scratch.pool with the nearest `ef` slots found, marked ones included.
   void search(const Scorer& scorer, uint32_t ef, SearchScratch& scratch) const;
@@ -111,7 +126,10 @@ class Graph {
                 SearchCounters& counters) const;
   // The pool a bottom search starts with: where the descent ended, and the entry's own slot, from
   // which repair() keeps every node reachable. False if there is no entry.
-  bool start_bottom(const Scorer& scorer, SearchScratch& s) const;
+  bool start_bottom(const Scorer& scorer, uint32_t ef, SearchScratch& s) const;
+  void widen_start(Entry from, const Scorer& scorer, uint32_t beam, SearchScratch& s) const;
+  // Without the layers above: sees only what edges lead to from the entry's slot.
+  bool search_from_root(const Scorer& scorer, uint32_t ef, SearchScratch& s) const;
   void start_pool(uint32_t level, uint32_t node, const Scorer& scorer, SearchScratch& s) const;
   void search_layer(uint32_t level, const Scorer& scorer, uint32_t ef, SearchScratch& s) const;
   uint32_t score_nodes(uint32_t level, const Scorer& scorer, const uint32_t* nodes, size_t n,
@@ -122,7 +140,14 @@ class Graph {
   void seed_filtered(const Scorer& scorer, uint32_t ef, const Accept& accept,
                      SearchScratch& s) const;
 
-  size_t select(uint32_t level, Candidates& c, size_t limit, SlotScorer& pair) const;
+  class BulkBuild;
+  // How many candidates to keep; one is pruned if `slack` times its distance to a kept one is below
+  // that to the node.
+  struct Keep {
+    size_t limit;
+    float slack = 1;
+  };
+  size_t select(uint32_t level, Candidates& c, const Keep& keep, SlotScorer& pair) const;
   void link_level(uint32_t level, uint32_t node, const Candidates& chosen, size_t count,
                   BuildScratch& scratch);
   bool connect(uint32_t level, uint32_t from, uint32_t to, BuildScratch& scratch);

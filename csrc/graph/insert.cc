@@ -4,6 +4,7 @@
 // All layers are searched before any is linked, and layers are linked from the bottom up: a node
 // that can be found in a layer has its rows below.
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "graph/graph.h"
@@ -11,10 +12,24 @@
 
 namespace omen {
 
+namespace {
+
+constexpr size_t kCopiesMax = 4;
+// Beside the distance of the farthest candidate: what rounding makes of zero.
+constexpr float kNothing = 1e-6f;
+
+}  // namespace
+
 // Keeps a candidate only if no candidate kept before is nearer to it than the node itself. Scores
 // all that remain against each kept one at a time, in blocks. `c` is sorted; the kept ones move to
-// its front.
-size_t Graph::select(uint32_t level, Candidates& c, size_t limit, SlotScorer& pair) const {
+// its front. Of candidates at distance zero only the last few stay: many copies of one vector would
+// fill each other's rows and be an island.
+size_t Graph::select(uint32_t level, Candidates& c, const Keep& keep, SlotScorer& pair) const {
+  const size_t limit = keep.limit;
+  const float nothing = c.size == 0 ? 0.0f : kNothing * std::fabs(c.distances[c.size - 1]);
+  size_t copies = 0;
+  while (copies < c.size && std::fabs(c.distances[copies]) <= nothing) ++copies;
+  if (copies > kCopiesMax && level == 0) c.drop_first(copies - kCopiesMax);
   uint32_t slots[kScoreBlock];
   float between[kScoreBlock];
   size_t kept = 0;
@@ -32,7 +47,7 @@ size_t Graph::select(uint32_t level, Candidates& c, size_t limit, SlotScorer& pa
       for (size_t i = 0; i < n; ++i) {
         c.nodes[out] = c.nodes[begin + i];
         c.distances[out] = c.distances[begin + i];
-        out += between[i] >= c.distances[out] ? 1 : 0;
+        out += between[i] * keep.slack >= c.distances[out] ? 1 : 0;
       }
     }
     remaining = out;
@@ -81,7 +96,7 @@ bool Graph::connect(uint32_t level, uint32_t from, uint32_t to, BuildScratch& sc
     }
   }
   c.sort();
-  const size_t kept = select(level, c, rows.capacity(), pair);
+  const size_t kept = select(level, c, {rows.capacity()}, pair);
   rows.write(from, c.nodes, kept);
   return std::find(c.nodes, c.nodes + kept, to) != c.nodes + kept;
 }
@@ -178,7 +193,7 @@ void Graph::insert(uint32_t slot, BuildScratch& scratch) {
       search_layer(l, *scratch.node, options_.ef_construction, s);
       s.clear_visited();
       gather_live(l, slot, s, &chosen);
-      const size_t count = select(l, chosen, l == 0 ? 2 * options_.m : options_.m, *scratch.pair);
+      const size_t count = select(l, chosen, {l == 0 ? 2 * options_.m : options_.m}, *scratch.pair);
       link_level(l, numbers[l], chosen, count, scratch);
     }
   }

@@ -1,6 +1,8 @@
 // Layer and Candidates: private parts of Graph, shared by its files.
 #pragma once
 
+#include <algorithm>
+
 #include "graph/graph.h"
 
 namespace omen {
@@ -34,6 +36,11 @@ struct Graph::Candidates {
     distances[size++] = distance;
   }
   void sort();
+  void drop_first(size_t count) {
+    std::copy(nodes + count, nodes + size, nodes);
+    std::copy(distances + count, distances + size, distances);
+    size -= count;
+  }
 };
 
 }  // namespace omen

@@ -59,7 +59,7 @@ void Graph::repair_row(uint32_t level, uint32_t node, const Accept& doomed, Buil
   }
   all.sort();
   Candidates diverse = all;
-  kept_count = static_cast<uint32_t>(select(level, diverse, rows.capacity(), *scratch.pair));
+  kept_count = static_cast<uint32_t>(select(level, diverse, {rows.capacity()}, *scratch.pair));
   std::copy(diverse.nodes, diverse.nodes + kept_count, kept);
   // Rows of diverse neighbours alone are thinner than those that insertions leave, and a search of
   // the same ef would see less: the nearest of the rest fill the row up to what it had.

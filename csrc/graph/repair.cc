@@ -68,15 +68,20 @@ void Graph::attach(uint32_t slot, const Array<uint64_t>& reached, BuildScratch& 
   scratch.node->bind(slot);
   search(*scratch.node, kAttachEf, scratch.search);
   Candidates found;
-  gather_live(0, slot, scratch.search, &found);
-  size_t kept = 0;
-  for (size_t i = 0; i < found.size; ++i) {
-    if (!test(reached, found.nodes[i])) continue;
-    found.nodes[kept] = found.nodes[i];
-    found.distances[kept++] = found.distances[i];
-  }
-  found.size = kept;
-  if (kept == 0) return;
+  const auto keep_reached = [&] {
+    gather_live(0, slot, scratch.search, &found);
+    size_t kept = 0;
+    for (size_t i = 0; i < found.size; ++i) {
+      if (!test(reached, found.nodes[i])) continue;
+      found.nodes[kept] = found.nodes[i];
+      found.distances[kept++] = found.distances[i];
+    }
+    found.size = kept;
+  };
+  keep_reached();
+  // The layers above led to an island: a walk from the root alone stays on what is reached.
+  if (found.size == 0 && search_from_root(*scratch.node, kAttachEf, scratch.search)) keep_reached();
+  if (found.size == 0) return;
   EdgeRows& rows = layers_[0]->rows;
   uint32_t row[kRowIdsMax];
   uint32_t to = kNoSlot;
@@ -84,7 +89,7 @@ void Graph::attach(uint32_t slot, const Array<uint64_t>& reached, BuildScratch& 
     if (rows.read_counted(found.nodes[i], row) < rows.capacity()) to = found.nodes[i];
   }
   if (to == kNoSlot) to = found.nodes[0];
-  const size_t count = select(0, found, options_.m, *scratch.pair);
+  const size_t count = select(0, found, {options_.m}, *scratch.pair);
   {
     const SlotLock lock(*states_, slot);
     uint32_t n = rows.read_counted(slot, row);

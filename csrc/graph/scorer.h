@@ -1,4 +1,5 @@
-// Scorer: all that the graph knows of vectors is how far a slot is from a query.
+// Scorer: all that the graph knows of vectors is how far a slot is from a query, and for building
+// in bulk their rows as floats.
 //
 // Why: codecs, re-training and versions stay out of the graph, and a codec sees whole blocks of
 // slots, so that it can prefetch and use every lane.
@@ -34,11 +35,21 @@ class SlotScorer : public Scorer {
   virtual void bind(uint32_t slot) = 0;
 };
 
+// A stored row as floats, to be multiplied by `scale`: 1, or the inverse norm under cosine.
+struct FloatRow {
+  const float* values;
+  float scale;
+};
+
 class Space {
  public:
   virtual ~Space() = default;
   // nullptr when there is no memory.
   virtual std::unique_ptr<SlotScorer> make_slot_scorer() const = 0;
+  virtual size_t dimensions() const = 0;
+  virtual FloatRow row(uint32_t slot) const = 0;
+  // Whether nearness is that of scaled rows in Euclidean space: what bulk building compares.
+  virtual bool is_euclidean() const = 0;
 };
 
 }  // namespace omen

@@ -208,8 +208,64 @@ inline I32 i32_count_at_most_first(I32 count, const float* p, F32 limit, size_t 
   return _mm256_sub_epi32(count, _mm256_and_si256(at_most(f32_load(p), limit), first_lanes(lanes)));
 }
 
+inline I32 i32_set(int32_t x) { return _mm256_set1_epi32(x); }
+inline I32 i32_sub(I32 a, I32 b) { return _mm256_sub_epi32(a, b); }
+inline I32 i32_and(I32 a, I32 b) { return _mm256_and_si256(a, b); }
+inline I32 i32_or(I32 a, I32 b) { return _mm256_or_si256(a, b); }
+inline I32 i32_min(I32 a, I32 b) { return _mm256_min_epi32(a, b); }
+inline I32 i32_max(I32 a, I32 b) { return _mm256_max_epi32(a, b); }
+inline I32 i32_bits(F32 x) { return _mm256_castps_si256(x); }
+
+// Rows become columns: pairs, then quads within each half, then the halves.
+inline void i32_transpose(I32* r) {
+  I32 t[kLanes];
+  OMEN_UNROLL
+  for (size_t i = 0; i < 8; i += 2) {
+    t[i] = _mm256_unpacklo_epi32(r[i], r[i + 1]);
+    t[i + 1] = _mm256_unpackhi_epi32(r[i], r[i + 1]);
+  }
+  OMEN_UNROLL
+  for (size_t i = 0; i < 8; i += 4) {
+    r[i] = _mm256_unpacklo_epi64(t[i], t[i + 2]);
+    r[i + 1] = _mm256_unpackhi_epi64(t[i], t[i + 2]);
+    r[i + 2] = _mm256_unpacklo_epi64(t[i + 1], t[i + 3]);
+    r[i + 3] = _mm256_unpackhi_epi64(t[i + 1], t[i + 3]);
+  }
+  OMEN_UNROLL
+  for (size_t i = 0; i < 4; ++i) {
+    const I32 low = _mm256_permute2x128_si256(r[i], r[i + 4], 0x20);
+    r[i + 4] = _mm256_permute2x128_si256(r[i], r[i + 4], 0x31);
+    r[i] = low;
+  }
+}
+
+// i32_add_products() as one block of assembly: GCC computes all products first, and spills.
+inline I32 tile_add(I32 sum, I16 a, I16 b) {
+#if defined(__GNUC__)
+  I32 products;
+  __asm__("vpmaddwd %3, %2, %1\n\tvpaddd %1, %0, %0"
+          : "+x"(sum), "=&x"(products)
+          : "x"(a), "x"(b));
+  return sum;
+#else
+  return i32_add_products(sum, a, b);
+#endif
+}
+
+// A panel interleaves the pairs of its points.
+constexpr size_t kTileRows = 6;
+inline void tile_put(int16_t* to, size_t lane, const int16_t* pair) {
+  memcpy(to + 2 * lane, pair, 2 * sizeof(int16_t));
+}
+inline I16 tile_broadcast(const int16_t* from, size_t lane) {
+  int32_t pair;
+  memcpy(&pair, from + 2 * lane, sizeof(pair));
+  return _mm256_set1_epi32(pair);
+}
+
 #include "simd/scoring.inc"
 #include "simd/steps.inc"
+#include "simd/tiles.inc"
 
 }  // namespace
 

@@ -195,8 +195,69 @@ inline I32 i32_count_at_most_first(I32 count, const float* p, F32 limit, size_t 
   return _mm512_mask_add_epi32(count, held, count, _mm512_set1_epi32(1));
 }
 
+inline I32 i32_set(int32_t x) { return _mm512_set1_epi32(x); }
+inline I32 i32_sub(I32 a, I32 b) { return _mm512_sub_epi32(a, b); }
+inline I32 i32_and(I32 a, I32 b) { return _mm512_and_si512(a, b); }
+inline I32 i32_or(I32 a, I32 b) { return _mm512_or_si512(a, b); }
+inline I32 i32_min(I32 a, I32 b) { return _mm512_min_epi32(a, b); }
+inline I32 i32_max(I32 a, I32 b) { return _mm512_max_epi32(a, b); }
+inline I32 i32_bits(F32 x) { return _mm512_castps_si512(x); }
+
+// Rows become columns: pairs, then quads within each quarter, then the quarters, twice.
+inline void i32_transpose(I32* r) {
+  I32 t[kLanes];
+  OMEN_UNROLL
+  for (size_t i = 0; i < 16; i += 2) {
+    t[i] = _mm512_unpacklo_epi32(r[i], r[i + 1]);
+    t[i + 1] = _mm512_unpackhi_epi32(r[i], r[i + 1]);
+  }
+  OMEN_UNROLL
+  for (size_t i = 0; i < 16; i += 4) {
+    r[i] = _mm512_unpacklo_epi64(t[i], t[i + 2]);
+    r[i + 1] = _mm512_unpackhi_epi64(t[i], t[i + 2]);
+    r[i + 2] = _mm512_unpacklo_epi64(t[i + 1], t[i + 3]);
+    r[i + 3] = _mm512_unpackhi_epi64(t[i + 1], t[i + 3]);
+  }
+  OMEN_UNROLL
+  for (size_t i = 0; i < 4; ++i) {
+    const I32 a = _mm512_shuffle_i32x4(r[i], r[i + 4], 0x88);
+    const I32 b = _mm512_shuffle_i32x4(r[i], r[i + 4], 0xDD);
+    const I32 c = _mm512_shuffle_i32x4(r[i + 8], r[i + 12], 0x88);
+    const I32 d = _mm512_shuffle_i32x4(r[i + 8], r[i + 12], 0xDD);
+    r[i] = _mm512_shuffle_i32x4(a, c, 0x88);
+    r[i + 8] = _mm512_shuffle_i32x4(a, c, 0xDD);
+    r[i + 4] = _mm512_shuffle_i32x4(b, d, 0x88);
+    r[i + 12] = _mm512_shuffle_i32x4(b, d, 0xDD);
+  }
+}
+
+// i32_add_products() as one block of assembly: GCC computes all products first, and spills.
+inline I32 tile_add(I32 sum, I16 a, I16 b) {
+#if defined(__GNUC__) && !defined(OMENDB_EMULATED_AVX512)
+  I32 products;
+  __asm__("vpmaddwd %3, %2, %1\n\tvpaddd %1, %0, %0"
+          : "+v"(sum), "=&v"(products)
+          : "v"(a), "v"(b));
+  return sum;
+#else
+  return i32_add_products(sum, a, b);
+#endif
+}
+
+// A panel interleaves the pairs of its points.
+constexpr size_t kTileRows = 12;
+inline void tile_put(int16_t* to, size_t lane, const int16_t* pair) {
+  memcpy(to + 2 * lane, pair, 2 * sizeof(int16_t));
+}
+inline I16 tile_broadcast(const int16_t* from, size_t lane) {
+  int32_t pair;
+  memcpy(&pair, from + 2 * lane, sizeof(pair));
+  return _mm512_set1_epi32(pair);
+}
+
 #include "simd/scoring.inc"
 #include "simd/steps.inc"
+#include "simd/tiles.inc"
 
 }  // namespace
 
@@ -219,6 +280,18 @@ inline I32 add_byte_products(I32 sum, __m512i u, __m512i s) {
   return _mm512_dpbusd_epi32(sum, u, s);
 #endif
 }
+
+// Products of int16, two to a lane, and their sum in one instruction instead of two.
+inline I32 tile_add(I32 sum, I16 a, I16 b) {
+#if defined(__GNUC__) && !defined(OMENDB_EMULATED_AVX512)
+  __asm__("vpdpwssd %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
+  return sum;
+#else
+  return _mm512_dpwssd_epi32(sum, a, b);
+#endif
+}
+
+#include "simd/tiles.inc"
 
 inline __m512i load_64(const void* p) { return _mm512_loadu_si512(p); }
 inline __m512i load_64_first(const void* p, size_t count) {

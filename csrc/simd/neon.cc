@@ -160,8 +160,42 @@ inline I32 i32_count_at_most_first(I32 count, const float* p, F32 limit, size_t 
   return vsubq_s32(count, vreinterpretq_s32_u32(vandq_u32(held, first_lanes(lanes))));
 }
 
+inline I32 i32_set(int32_t x) { return vdupq_n_s32(x); }
+inline I32 i32_sub(I32 a, I32 b) { return vsubq_s32(a, b); }
+inline I32 i32_and(I32 a, I32 b) { return vandq_s32(a, b); }
+inline I32 i32_or(I32 a, I32 b) { return vorrq_s32(a, b); }
+inline I32 i32_min(I32 a, I32 b) { return vminq_s32(a, b); }
+inline I32 i32_max(I32 a, I32 b) { return vmaxq_s32(a, b); }
+inline I32 i32_bits(F32 x) { return vreinterpretq_s32_f32(x); }
+
+// Rows become columns: pairs, then the halves.
+inline void i32_transpose(I32* r) {
+  const int32x4x2_t low = vtrnq_s32(r[0], r[1]);
+  const int32x4x2_t high = vtrnq_s32(r[2], r[3]);
+  r[0] = vcombine_s32(vget_low_s32(low.val[0]), vget_low_s32(high.val[0]));
+  r[1] = vcombine_s32(vget_low_s32(low.val[1]), vget_low_s32(high.val[1]));
+  r[2] = vcombine_s32(vget_high_s32(low.val[0]), vget_high_s32(high.val[0]));
+  r[3] = vcombine_s32(vget_high_s32(low.val[1]), vget_high_s32(high.val[1]));
+}
+
+inline I32 tile_add(I32 sum, I16 a, I16 b) { return i32_add_products(sum, a, b); }
+
+// The products of a register's halves are added, so a panel holds the first coordinates of four
+// points in one half and the second ones in the other.
+constexpr size_t kTileRows = 8;
+inline size_t tile_offset(size_t lane) { return lane / kLanes * kWide + lane % kLanes; }
+inline void tile_put(int16_t* to, size_t lane, const int16_t* pair) {
+  to[tile_offset(lane)] = pair[0];
+  to[tile_offset(lane) + kLanes] = pair[1];
+}
+inline I16 tile_broadcast(const int16_t* from, size_t lane) {
+  const int16_t* at = from + tile_offset(lane);
+  return vcombine_s16(vld1_dup_s16(at), vld1_dup_s16(at + kLanes));
+}
+
 #include "simd/scoring.inc"
 #include "simd/steps.inc"
+#include "simd/tiles.inc"
 
 }  // namespace
 

@@ -192,6 +192,59 @@ size_t pool_insert(float* distances, uint32_t* ids, size_t size, size_t capacity
   return begin;
 }
 
+// ---- tiles: points side by side, one after the other ----
+
+constexpr size_t kTileWidth = 8;
+
+int32_t tile_pack(const Kernels::TilePoint& point, size_t n, size_t lane, int16_t* panel) {
+  const size_t padded = n + n % 2;
+  int32_t sum = 0;
+  for (size_t i = 0; i < n; ++i) {
+    const float moved = unfused(point.x[i] * point.scale) - point.centre[i];
+    const float c = round_even(clamp(unfused(moved * point.factor), -32767, 32767));
+    panel[lane * padded + i] = static_cast<int16_t>(c);
+    sum += static_cast<int32_t>(c) * static_cast<int32_t>(c);
+  }
+  if (padded > n) panel[lane * padded + n] = 0;
+  return sum;
+}
+
+void tile_distances(const Kernels::TilePanel& a, const Kernels::TilePanel& b, size_t n,
+                    uint32_t* keys) {
+  const size_t padded = n + n % 2;
+  for (size_t i = 0; i < kTileWidth; ++i) {
+    for (size_t j = 0; j < kTileWidth; ++j) {
+      const int16_t* x = a.points + i * padded;
+      const int16_t* y = b.points + j * padded;
+      const auto dot = sum_of<int32_t>(n, [=](size_t d) { return x[d] * y[d]; });
+      const auto d = static_cast<float>(a.norms[i] + b.norms[j] - 2 * dot);
+      uint32_t bits;
+      std::memcpy(&bits, &d, sizeof(bits));
+      keys[i * kTileWidth + j] = bits & ~kTileIndexMask;
+    }
+  }
+}
+
+void tile_transpose(const uint32_t* keys, uint32_t* out) {
+  for (size_t i = 0; i < kTileWidth; ++i) {
+    for (size_t j = 0; j < kTileWidth; ++j) out[j * kTileWidth + i] = keys[i * kTileWidth + j];
+  }
+}
+
+void tile_nearest(const uint32_t* keys, uint32_t first, size_t k, uint32_t* nearest) {
+  for (size_t column = 0; column < kTileWidth; ++column) {
+    for (size_t i = 0; i < kTileWidth; ++i) {
+      uint32_t key = keys[i * kTileWidth + column] | (first + static_cast<uint32_t>(i));
+      for (size_t at = 0; at < k; ++at) {
+        uint32_t& kept = nearest[at * kTileWidth + column];
+        const uint32_t far = kept < key ? key : kept;
+        kept = kept < key ? kept : key;
+        key = far;
+      }
+    }
+  }
+}
+
 }  // namespace
 
 size_t gather_unvisited(const uint32_t* ids, size_t n, uint64_t* visited, uint32_t* out) {

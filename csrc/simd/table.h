@@ -30,6 +30,22 @@ struct Weights {
 };
 inline constexpr int32_t kWeightMax = 16256;
 
+// Tiles compare many points with many: a panel holds tile_width points of n coordinates in int16,
+// in a layout of the table's own, tile_width * (n + n % 2) elements, 64-byte aligned. A tile holds
+// the squared distances of all pairs of two panels' points, as keys: the bits of the float, whose
+// order is that of the distances, with the lowest kTileIndexBits cleared to make room for an index.
+// That leaves 12 bits of precision: enough to say who is near.
+inline constexpr size_t kTileWidthMax = 32;
+inline constexpr size_t kTileNearestMax = 12;
+inline constexpr uint32_t kTileIndexBits = 11;
+inline constexpr uint32_t kTileIndexMask = (1u << kTileIndexBits) - 1;
+// Farther than every distance: FLT_MAX without the index bits.
+inline constexpr uint32_t kTileFar = 0x7F7FF800;
+// Bounds the squared norm of a packed point. What fills a panel up has coordinates of zero and this
+// other norm, which makes it farther from every point than any point can be; sums fit int32.
+inline constexpr int32_t kTileNormMax = 1 << 28;
+inline constexpr int32_t kTileFillerNorm = (1 << 30) - 1;
+
 struct Kernels {
   const char* name;      // "scalar", "avx2", "avx512", "neon": what OMENDB_SIMD forces.
   const char* features;  // "", "vnni", "dotprod": extensions in use, for stats().
@@ -98,6 +114,30 @@ struct Kernels {
   // room for capacity + 16 entries. Returns the position, or `capacity` if it was not inserted.
   size_t (*pool_insert)(float* distances, uint32_t* ids, size_t size, size_t capacity, float d,
                         uint32_t id);
+
+  // Tiles.
+  size_t tile_width;  // Points in a panel: 8, 16 or 32.
+  struct TilePoint {
+    const float* x;       // n
+    float scale;          // Coordinates are (x[i] * scale - centre[i]) * factor, each operation
+    const float* centre;  // rounded to float on its own, then half to even, within +-32767.
+    float factor;
+  };
+  // Writes one point to `lane` of a panel and returns the sum of its squared coordinates: the
+  // caller's factor keeps it within kTileNormMax. Equal in every table.
+  int32_t (*tile_pack)(const TilePoint& point, size_t n, size_t lane, int16_t* panel);
+  struct TilePanel {
+    const int16_t* points;
+    const int32_t* norms;  // tile_width, as tile_pack() returned them.
+  };
+  // keys[i * tile_width + j]: of point i of `a` and point j of `b`. Exact in integers, then rounded
+  // to float once. Equal in every table.
+  void (*tile_distances)(const TilePanel& a, const TilePanel& b, size_t n, uint32_t* keys);
+  void (*tile_transpose)(const uint32_t* keys, uint32_t* out);
+  // Keeps the k (1 to kTileNearestMax) lowest keys of each column, with the index first + row in
+  // their low bits: nearest[i * tile_width + column] is the i-th, sorted; all start as UINT32_MAX
+  // >> 1 or real keys.
+  void (*tile_nearest)(const uint32_t* keys, uint32_t first, size_t k, uint32_t* nearest);
 };
 
 // The tables. A table that the compiler's target cannot hold does not exist; which of those that

@@ -267,6 +267,52 @@ inline __m512i _mm512_sub_epi16(__m512i a, __m512i b) { return lanewise<int16_t>
 inline __m512i _mm512_xor_si512(__m512i a, __m512i b) {
   return lanewise<uint64_t>(a, b, [](uint64_t x, uint64_t y) { return x ^ y; });
 }
+inline __m512i _mm512_and_si512(__m512i a, __m512i b) {
+  return lanewise<uint64_t>(a, b, [](uint64_t x, uint64_t y) { return x & y; });
+}
+inline __m512i _mm512_or_si512(__m512i a, __m512i b) {
+  return lanewise<uint64_t>(a, b, [](uint64_t x, uint64_t y) { return x | y; });
+}
+inline __m512i _mm512_min_epi32(__m512i a, __m512i b) {
+  return lanewise<int32_t>(a, b, [](int32_t x, int32_t y) { return x < y ? x : y; });
+}
+inline __m512i _mm512_max_epi32(__m512i a, __m512i b) {
+  return lanewise<int32_t>(a, b, [](int32_t x, int32_t y) { return x > y ? x : y; });
+}
+inline __m512i _mm512_castps_si512(__m512 x) { return x; }
+// Within each quarter of 128 bits: elements first, first + 1, ... of a and b in turn.
+template <class T>
+__m512i emulated_unpack(__m512i a, __m512i b, size_t first) {
+  constexpr size_t kPerQuarter = 16 / sizeof(T);
+  __m512i r;
+  for (size_t i = 0; i < 64 / sizeof(T); ++i) {
+    const size_t from = i / kPerQuarter * kPerQuarter + first + i % kPerQuarter / 2;
+    r.set<T>(i, i % 2 == 0 ? a.get<T>(from) : b.get<T>(from));
+  }
+  return r;
+}
+inline __m512i _mm512_unpacklo_epi32(__m512i a, __m512i b) {
+  return emulated_unpack<uint32_t>(a, b, 0);
+}
+inline __m512i _mm512_unpackhi_epi32(__m512i a, __m512i b) {
+  return emulated_unpack<uint32_t>(a, b, 2);
+}
+inline __m512i _mm512_unpacklo_epi64(__m512i a, __m512i b) {
+  return emulated_unpack<uint64_t>(a, b, 0);
+}
+inline __m512i _mm512_unpackhi_epi64(__m512i a, __m512i b) {
+  return emulated_unpack<uint64_t>(a, b, 1);
+}
+// Two quarters of a, then two of b, two bits of `order` for each.
+inline __m512i _mm512_shuffle_i32x4(__m512i a, __m512i b, int order) {
+  __m512i r;
+  for (size_t i = 0; i < 4; ++i) {
+    const __m512i& from = i < 2 ? a : b;
+    const size_t quarter = static_cast<size_t>(order >> 2 * i & 3);
+    std::memcpy(r.bytes + 16 * i, from.bytes + 16 * quarter, 16);
+  }
+  return r;
+}
 inline __m512i _mm512_slli_epi32(__m512i x, unsigned bits) {
   return convert<uint32_t, uint32_t, 64>(x, [=](uint32_t v) { return v << bits; });
 }
@@ -287,6 +333,9 @@ inline __m512i _mm512_madd_epi16(__m512i a, __m512i b) {
     r.set<uint32_t>(i, static_cast<uint32_t>(even) + static_cast<uint32_t>(odd));
   }
   return r;
+}
+inline __m512i _mm512_dpwssd_epi32(__m512i sum, __m512i a, __m512i b) {
+  return lanewise<uint32_t>(sum, _mm512_madd_epi16(a, b), kPlus);
 }
 inline __m512i _mm512_dpbusd_epi32(__m512i sum, __m512i u, __m512i s) {
   for (size_t i = 0; i < 16; ++i) {

@@ -39,6 +39,9 @@ class TinySpace final : public Space {
   std::unique_ptr<SlotScorer> make_slot_scorer() const override {
     return std::make_unique<Scorer>(*this);
   }
+  size_t dimensions() const override { return 2; }
+  FloatRow row(uint32_t slot) const override { return {&points[slot].x, 1.0f}; }
+  bool is_euclidean() const override { return true; }
 };
 
 struct Tiny {

@@ -1,0 +1,62 @@
+// Panels: points packed for tiles.
+//
+// Invariants: the lanes beyond the last point hold fillers, farther from every point than any other
+// point is.
+// Threads: one writer; panel() from any thread when pack() is done.
+#pragma once
+
+#include "graph/bulk/points.h"
+#include "memory/array.h"
+
+namespace omen {
+
+class Panels {
+ public:
+  Panels(MemoryAccount* account, const BulkPoints& points)
+      : points_(points),
+        width_(points.kernels.tile_width),
+        panel_size_(width_ * (points.dimensions + points.dimensions % 2)),
+        values_(account, Use::kScratch),
+        norms_(account, Use::kScratch) {}
+
+  size_t width() const { return width_; }
+  size_t count() const { return (size_ + width_ - 1) / width_; }
+  Status reserve(size_t points) {
+    const size_t panels = (points + width_ - 1) / width_;
+    if (panels * width_ <= norms_.size()) return Status::ok();
+    OMEN_TRY(values_.resize(panels * panel_size_));
+    return norms_.resize(panels * width_);
+  }
+  // Replaces what was packed. `ids` fit the reserved room.
+  void pack(std::span<const uint32_t> ids, const Frame& frame) {
+    size_ = ids.size();
+    for (size_t i = 0; i < size_; ++i) put(i, points_.row(ids[i]), frame);
+    fill_up();
+  }
+  simd::Kernels::TilePanel panel(size_t i) const {
+    return {values_.data() + i * panel_size_, norms_.data() + i * width_};
+  }
+
+ private:
+  void put(size_t i, const FloatRow& row, const Frame& frame) {
+    norms_[i] = points_.kernels.tile_pack({row.values, row.scale, frame.centre, frame.factor},
+                                          points_.dimensions, i % width_,
+                                          values_.data() + i / width_ * panel_size_);
+  }
+  void fill_up() {
+    for (size_t i = size_; i < count() * width_; ++i) {
+      const FloatRow any = points_.row(0);
+      put(i, any, {any.values, 0.0f});  // With a factor of 0 every row packs to zeros.
+      norms_[i] = simd::kTileFillerNorm;
+    }
+  }
+
+  const BulkPoints& points_;
+  const size_t width_;
+  const size_t panel_size_;
+  size_t size_ = 0;
+  Array<int16_t> values_;
+  Array<int32_t> norms_;
+};
+
+}  // namespace omen

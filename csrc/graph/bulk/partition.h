@@ -1,0 +1,72 @@
+// Partition: overlapping leaves of points that lie together, by randomized ball carving.
+//
+// PiPNN (arXiv:2602.21247): random leaders are drawn, each point joins its `fanout` nearest, and a
+// ball that is still too large is carved again. Neighbours that one leaf's border cuts apart meet
+// in another: how much leaves overlap is what decides the graph's quality.
+// Threads: run() uses all of an executor's.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "exec/executor.h"
+#include "graph/bulk/leaf.h"
+
+namespace omen {
+
+struct PartitionShape {
+  uint32_t leaders;        // At the top, at most kTileIndexMask + 1.
+  uint32_t fanout;         // Balls that a point joins at the top, at most kTileNearestMax,
+  uint32_t uneven_fanout;  // or so many where leaders lie unevenly near (see unevenness()),
+  uint32_t refanout;       // and when a ball is carved again the first time.
+};
+
+class BulkProgress {
+ public:
+  virtual ~BulkProgress() = default;
+  // From any thread. `share` of the whole build is done, 0 to 1.
+  virtual void report(double share) = 0;
+};
+
+class Partition {
+ public:
+  Partition(MemoryAccount* account, const BulkShared& shared, const PartitionShape& shape,
+            uint64_t seed);
+  ~Partition();
+  // Runs a LeafWorker over every leaf. `frame` holds all points. ERR_MEMORY.
+  Status run(Executor& executor, const Frame& frame, BulkProgress& progress);
+  // All points once, those with the same nearest leader together: the order to visit them in.
+  // The points drawn as leaders at the top; all points where one leaf holds them.
+  std::span<const uint32_t> leaders() const { return {drawn_.data(), drawn_.size()}; }
+  std::span<const uint32_t> order() const { return {order_.data(), order_.size()}; }
+
+ private:
+  struct Worker;
+  struct Balls;
+  struct Ball {
+    std::span<const uint32_t> ids;
+    uint32_t depth;
+    uint64_t seed;
+  };
+
+  Status draw_leaders(const Frame& frame);
+  double unevenness(Worker& worker) const;
+  Status assign_all(Executor& executor, const Frame& frame);
+  Status make_order();
+  void assign(Worker& worker, std::span<const uint32_t> ids, const Panels& leaders, uint32_t fanout,
+              uint16_t* out) const;
+  Status carve(Worker& worker, const Ball& ball);
+
+  MemoryAccount* const account_;
+  const BulkShared& shared_;
+  PartitionShape shape_;
+  const uint64_t seed_;
+  Frame frame_{};
+  std::vector<std::unique_ptr<Worker>> workers_;
+  Array<uint32_t> drawn_;
+  Panels leaders_;
+  Array<uint16_t> balls_of_;  // `fanout` of each point.
+  Array<uint32_t> order_;
+};
+
+}  // namespace omen
