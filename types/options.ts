@@ -47,7 +47,7 @@ export interface CollectionOptions {
   m?: number | undefined
   /**
    * Candidates kept while inserting, 1 to 2 000, of which the nearest 512 may become neighbours.
-   * Default 128.
+   * Default 96.
    */
   efConstruction?: number | undefined
   /** Whether the float32 originals are kept. Default true; false is ERR_UNSUPPORTED for now. */

@@ -1,6 +1,6 @@
 // engine_bench: build and search of one set through db::Collection, without JavaScript.
 //
-//   engine_bench DIR [metric=l2|cosine|dot] [codec=sq8|none] [n=ROWS] [batch=ROWS] [m=16] [efc=128]
+//   engine_bench DIR [metric=l2|cosine|dot] [codec=sq8|none] [n=ROWS] [batch=ROWS] [m=16] [efc=96]
 //                [churn=ROWS]
 //
 // DIR holds base.f32, query.f32 (row-major) and gt.i32 (100 ids a query), as export.mjs writes
@@ -100,7 +100,7 @@ int main(int argc, char** argv) {
   options.quantization = argument(argc, argv, "codec", "sq8") == "none" ? omen::Quantization::kNone
                                                                         : omen::Quantization::kSq8;
   options.m = static_cast<uint32_t>(std::stoul(argument(argc, argv, "m", "16")));
-  options.ef_construction = static_cast<uint32_t>(std::stoul(argument(argc, argv, "efc", "128")));
+  options.ef_construction = static_cast<uint32_t>(std::stoul(argument(argc, argv, "efc", "96")));
   auto opened = database.value()->collection("bench", options, omen::OpenMode::kCreate);
   check(opened.status());
   omen::Collection& collection = *opened.value();

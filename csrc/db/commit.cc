@@ -16,6 +16,10 @@ namespace {
 // Until so many nodes are in the graph, linking is serial: the first ones must find each other.
 constexpr size_t kSerialLinks = 256;
 constexpr size_t kLinksPerTask = 16;
+// Searches of inserted nodes that take turns, where at least so many are inserted.
+constexpr size_t kLinksAtOnce = 4;
+constexpr size_t kGroupedLinks = 64;
+static_assert(kLinksAtOnce <= Graph::kGroupMax);
 // So many at once, and not fewer than a third of those in the graph, are linked in bulk.
 constexpr size_t kBulkMin = 1000;
 constexpr uint64_t kBulkShare = 3;
@@ -152,9 +156,10 @@ Status Collection::Impl::reserve_links(Store& s, const uint32_t* slots, size_t c
     workers_serial_ = serial;
     workers_generation_ = s.generation();
   }
-  while (workers_.size() < parallel_workers(*env.executor)) {
-    workers_.push_back(std::make_unique<BuildScratch>(&account));
-  }
+  // One each for a few slots; a group's worth of them where many are inserted.
+  const bool many = to_link_.size() + count >= kGroupedLinks;
+  const size_t wanted = parallel_workers(*env.executor) * (many ? kLinksAtOnce : 1);
+  while (workers_.size() < wanted) workers_.push_back(std::make_unique<BuildScratch>(&account));
   for (auto& worker : workers_) OMEN_TRY(worker->reserve(high, options.ef_construction, space));
   return Status::ok();
 }
@@ -200,11 +205,22 @@ bool Collection::Impl::link_in_bulk(Store& s, uint64_t in_graph) {
 void Collection::Impl::link_one_by_one(Store& s, uint64_t in_graph) {
   const uint32_t* slots = to_link_.data();
   const size_t count = to_link_.size();
+  const size_t threads = parallel_workers(*env.executor);
+  // The first ones must find each other.
+  const size_t group =
+      in_graph < kSerialLinks ? 1 : std::min(workers_.size() / threads, kLinksAtOnce);
   const auto link = [&](size_t begin, size_t end, unsigned worker) {
     const EpochDomain::Pin pin = epochs.pin();
-    for (size_t i = begin; i < end; ++i) {
+    BuildScratch* scratches[kLinksAtOnce];
+    for (size_t j = 0; j < group; ++j) scratches[j] = workers_[j * threads + worker].get();
+    for (size_t i = begin; i < end; i += group) {
       OMEN_TEST_POINT("graph-insert");
-      if (s.is_live(slots[i])) s.graph.insert(slots[i], *workers_[worker]);
+      uint32_t some[kLinksAtOnce];
+      size_t n = 0;
+      for (size_t j = i; j < std::min(i + group, end); ++j) {
+        if (s.is_live(slots[j])) some[n++] = slots[j];
+      }
+      s.graph.insert_group({some, n}, {scratches, group});
     }
     for (Commit* c = group_; c != nullptr; c = c->next) {
       const size_t from = std::max(begin, c->first_link);

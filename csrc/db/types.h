@@ -48,7 +48,7 @@ struct CollectionOptions {
   Metric metric = Metric::kCosine;
   Quantization quantization = Quantization::kSq8;
   uint32_t m = 16;
-  uint32_t ef_construction = 128;
+  uint32_t ef_construction = 96;
   std::string schema_json;  // Empty: no schema.
 };
 

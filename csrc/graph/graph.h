@@ -34,7 +34,7 @@ class BulkProgress;
 
 struct GraphOptions {
   uint32_t m = 16;
-  uint32_t ef_construction = 128;
+  uint32_t ef_construction = 96;
   uint64_t seed = 0;
 };
 
@@ -59,6 +59,9 @@ class Graph {
   // Links a slot that reserve() covered. `scratch` was reserved for high_water and ef_construction.
   void insert(uint32_t slot, BuildScratch& scratch);
 
+  // The same for several slots, each with a scratch of its own, whose searches take turns: while one
+  // waits for memory the others compute.
+  void insert_group(std::span<const uint32_t> slots, std::span<BuildScratch* const> scratches);
   // Links many slots that reserve() covered at once, of graphs whose space is Euclidean; worth it
   // from some thousands on, and when they are not few beside those that are linked already, which
   // all take part. One writer at a time, without concurrent inserts; a scratch per worker of the
@@ -74,6 +77,14 @@ class Graph {
 
   // Fills scratch.pool with the nearest `ef` slots found, marked ones included.
   void search(const Scorer& scorer, uint32_t ef, SearchScratch& scratch) const;
+  // Several searches that take turns.
+  static constexpr size_t kGroupMax = 8;
+  struct Search {
+    const Scorer* scorer;
+    SearchScratch* scratch;
+    uint32_t ef;
+  };
+  void search_group(std::span<const Search> searches) const;
   // Whether some insert since the last call found nobody to link to: repair() is due.
   bool take_isolated() { return isolated_.exchange(false, std::memory_order_relaxed); }
   // Only slots whose bit is set in `accept` enter the pool; others are bridges to their neighbours
@@ -132,6 +143,10 @@ class Graph {
   bool search_from_root(const Scorer& scorer, uint32_t ef, SearchScratch& s) const;
   void start_pool(uint32_t level, uint32_t node, const Scorer& scorer, SearchScratch& s) const;
   void search_layer(uint32_t level, const Scorer& scorer, uint32_t ef, SearchScratch& s) const;
+  struct Walk;
+  // One of three steps; false once there is nothing left to expand.
+  bool step(Walk& walk) const;
+  void take_turns(std::span<Walk> walks) const;
   uint32_t score_nodes(uint32_t level, const Scorer& scorer, const uint32_t* nodes, size_t n,
                        float threshold, float* distances) const;
   // Offers a block of unvisited nodes to the pool; returns the lowest position taken.
@@ -147,6 +162,7 @@ class Graph {
     size_t limit;
     float slack = 1;
   };
+  void link_found(uint32_t slot, BuildScratch& scratch);
   size_t select(uint32_t level, Candidates& c, const Keep& keep, SlotScorer& pair) const;
   void link_level(uint32_t level, uint32_t node, const Candidates& chosen, size_t count,
                   BuildScratch& scratch);

@@ -201,4 +201,54 @@ void Graph::insert(uint32_t slot, BuildScratch& scratch) {
   if (raising.owns_lock()) store_entry(level, numbers[level]);
 }
 
+// Links a bottom node to what its search found.
+void Graph::link_found(uint32_t slot, BuildScratch& scratch) {
+  Candidates chosen;
+  gather_live(0, slot, scratch.search, &chosen);
+  const size_t count = select(0, chosen, {size_t{2} * options_.m}, *scratch.pair);
+  link_level(0, slot, chosen, count, scratch);
+}
+
+void Graph::insert_group(std::span<const uint32_t> slots,
+                         std::span<BuildScratch* const> scratches) {
+  OMEN_ASSERT(slots.size() <= kGroupMax && slots.size() <= scratches.size());
+  uint32_t bottom[kGroupMax];
+  Walk walks[kGroupMax];
+  size_t count = 0;
+  Entry entry;
+  // What reaches higher layers is searched and linked there too: alone, and first.
+  const auto is_alone = [&](uint32_t slot) { return level_of(slot) > 0 || !load_entry(&entry); };
+  uint32_t alone = 0;
+  for (size_t i = 0; i < slots.size(); ++i) {
+    if (!is_alone(slots[i])) continue;
+    insert(slots[i], *scratches[0]);
+    alone |= 1u << i;
+  }
+  for (size_t i = 0; i < slots.size(); ++i) {
+    if ((alone >> i & 1) != 0) continue;
+    const uint32_t slot = slots[i];
+    (void)load_entry(&entry);
+    BuildScratch& scratch = *scratches[count];
+    layers_[0]->rows.write(slot, nullptr, 0);
+    scratch.node->bind(slot);
+    states_->set(slot, SlotStates::kLinked);
+    start_pool(0, descend(*scratch.node, entry, 0, scratch.search.counters).node, *scratch.node,
+               scratch.search);
+    walks[count].search = {scratch.node.get(), &scratch.search, options_.ef_construction};
+    bottom[count++] = slot;
+  }
+  take_turns({walks, count});
+  for (size_t i = 0; i < count; ++i) {
+    BuildScratch& scratch = *scratches[i];
+    // Those linked before it in this group were not there to be found.
+    for (size_t j = 0; j < i; ++j) {
+      if (scratch.search.is_visited(bottom[j])) continue;
+      scratch.search.visit(bottom[j]);
+      offer(0, *scratch.node, &bottom[j], 1, options_.ef_construction, scratch.search);
+    }
+    scratch.search.clear_visited();
+    link_found(bottom[i], scratch);
+  }
+}
+
 }  // namespace omen

@@ -43,4 +43,16 @@ struct Graph::Candidates {
   }
 };
 
+// A search of the bottom layer between two of its steps: read a row and ask for the codes of whom it
+// names; score them; pick the next node and ask for its row.
+struct Graph::Walk {
+  enum class Next : uint8_t { kPick, kGather, kScore, kDone };
+  Search search;
+  Next next = Next::kPick;
+  uint32_t node = 0;
+  size_t cursor = 0;
+  size_t fresh_count = 0;
+  uint32_t fresh[kRowIdsMax];
+};
+
 }  // namespace omen

@@ -148,6 +148,59 @@ void Graph::search_layer(uint32_t level, const Scorer& scorer, uint32_t ef,
   }
 }
 
+bool Graph::step(Walk& w) const {
+  SearchScratch& s = *w.search.scratch;
+  const EdgeRows& rows = layer(0).rows;
+  if (w.next == Walk::Next::kGather) {
+    uint32_t row[kRowIdsMax];
+    rows.read(w.node, row);
+    drop_unknown(s, row, rows.capacity());
+    w.fresh_count = kernels_.gather_unvisited(row, rows.capacity(), s.visited.data(), w.fresh);
+    s.touch(w.fresh, w.fresh_count);
+    w.search.scorer->prefetch(w.fresh, w.fresh_count);
+    w.next = Walk::Next::kScore;
+    return true;
+  }
+  if (w.next == Walk::Next::kScore) {
+    const size_t lowest = offer(0, *w.search.scorer, w.fresh, w.fresh_count, w.search.ef, s);
+    ++s.counters.hops;
+    w.cursor = std::min(w.cursor + 1, lowest);
+  }
+  while (w.cursor < s.pool_size && (s.pool_ids[w.cursor] & kExpanded) != 0) ++w.cursor;
+  if (w.cursor == s.pool_size) {
+    w.next = Walk::Next::kDone;
+    return false;
+  }
+  w.node = s.pool_ids[w.cursor];
+  s.pool_ids[w.cursor] = w.node | kExpanded;
+  rows.prefetch(w.node);
+  w.next = Walk::Next::kGather;
+  return true;
+}
+
+void Graph::take_turns(std::span<Walk> walks) const {
+  for (size_t going = walks.size(); going > 0;) {
+    going = 0;
+    for (Walk& walk : walks) {
+      if (walk.next != Walk::Next::kDone) going += step(walk) ? 1 : 0;
+    }
+  }
+}
+
+void Graph::search_group(std::span<const Search> searches) const {
+  OMEN_ASSERT(searches.size() <= kGroupMax);
+  Walk walks[kGroupMax];
+  size_t count = 0;
+  for (const Search& search : searches) {
+    SearchScratch& s = *search.scratch;
+    if (!start_bottom(*search.scorer, search.ef, s)) continue;
+    s.pool_size = std::min<size_t>(s.pool_size, search.ef);
+    walks[count++].search = search;
+  }
+  take_turns({walks, count});
+  for (size_t i = 0; i < count; ++i) walks[i].search.scratch->clear_visited();
+}
+
 // The layer above the bottom is searched with a beam that grows with ef: where clusters lie equally
 // far from each other, or one vector has many copies, a single walk ends beside the right one.
 void Graph::widen_start(Entry from, const Scorer& scorer, uint32_t beam, SearchScratch& s) const {

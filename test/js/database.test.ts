@@ -84,7 +84,7 @@ test('options are stored: left-out ones take the stored values, others must agre
       defaults.m,
       defaults.efConstruction,
     ],
-    [0, 'cosine', 'sq8', 16, 128],
+    [0, 'cosine', 'sq8', 16, 96],
   )
   await db.close()
 })

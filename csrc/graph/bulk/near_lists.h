@@ -45,7 +45,8 @@ class NearLists {
   bool is_hopeless(uint32_t point, uint32_t key) const {
     return sizes_[point] == capacity_ && key >= worst_[point];
   }
-  // `key` orders by distance, below 2^31; `bucket` is below 2^16 - 1. Candidates at equal distance in one bucket: the first stays.
+  // `key` orders by distance, below 2^31; `bucket` is below 2^16 - 1. Of candidates at equal
+  // distance in one bucket the first stays.
   void offer(uint32_t point, uint16_t bucket, uint32_t id, uint32_t key);
   Status validate(uint32_t points) const;
 

@@ -1,4 +1,5 @@
-// BulkPoints: the rows that a bulk build links, numbered from 0, and the frame they are compared in.
+// BulkPoints: the rows that a bulk build links, numbered from 0, and the frame they are compared
+// in.
 //
 // Why: a bulk build compares millions of pairs, so coordinates are taken relative to a centre near
 // them and rounded to int16 (simd/table.h, tiles): about 14 bits of the radius, whatever the codec
