@@ -16,6 +16,7 @@ const SECTIONS = [
   'filters',
   'churn',
   'eventloop',
+  'growth',
 ]
 
 const { values, positionals } = parseArgs({

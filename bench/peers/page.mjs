@@ -88,8 +88,8 @@ function ratioTables(present) {
 
 export function ratioText(value) {
   if (value === undefined) return '-'
-  const { ratio, spreadPercent, bound } = value
-  return `${bound}${ratio.toFixed(2)} ±${Math.round(spreadPercent)}%`
+  const { ratio, spreadPercent, bound, rounds } = value
+  return bound + ratio.toFixed(2) + (rounds > 1 ? ` ±${Math.round(spreadPercent)}%` : '')
 }
 
 /** On all threads a peer that builds on one is compared with that. */

@@ -91,5 +91,5 @@ export function ratioAt(ours, theirs, target) {
   const count = Math.min(a.rounds.length, b.rounds.length)
   const ratios = Array.from({ length: count }, (_, round) => a.rounds[round] / b.rounds[round])
   const bound = a.atLeast === b.atLeast ? (a.atLeast ? '~' : '') : a.atLeast ? '≥' : '≤'
-  return { ratio: median(ratios), spreadPercent: spreadPercent(ratios), bound }
+  return { ratio: median(ratios), spreadPercent: spreadPercent(ratios), bound, rounds: count }
 }

@@ -82,7 +82,12 @@ test('ratios are taken round by round', () => {
   const theirs = engine('theirs', [100, 10, 1000])
   assert.equal(ours.at[0.95].qps, 300)
   assert.ok(Math.abs(ours.at[0.95].p50Us - 1e6 / 300) < 1e-6)
-  assert.deepEqual(ratioAt(ours, theirs, 0.95), { ratio: 3, spreadPercent: 0, bound: '' })
+  assert.deepEqual(ratioAt(ours, theirs, 0.95), {
+    ratio: 3,
+    spreadPercent: 0,
+    bound: '',
+    rounds: 3,
+  })
   assert.equal(ratioAt(ours, theirs, 0.9).bound, '~')
   assert.equal(ratioAt(ours, theirs, 0.99), undefined)
 })
