@@ -8,51 +8,57 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { machineLine, ROOT } from './lib/machine.mjs'
 import { markdownTable, number, percent, RESULTS, recall } from './lib/report.mjs'
+import { ratioText } from './peers/page.mjs'
+import { ratioAt, TARGETS } from './peers/summary.mjs'
 
 const START = '<!-- bench:start (node bench/readme-table.mjs) -->'
 const END = '<!-- bench:end -->'
 const README = join(ROOT, 'README.md')
+const TITLES = { sift: 'SIFT', mnist: 'MNIST', wordnet: 'WordNet' }
 
 function result(name) {
   const path = join(RESULTS, `${name}.json`)
   return existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : undefined
 }
 
-/** Peers: build rate and speed at three recalls, through JavaScript. */
-function peersTable() {
-  const run = result('peers')
+/** Peers on one set: build rate, speed at three recalls, and how many times as fast we are. */
+function peersTable(file, isFirst) {
+  const run = result(file)
   if (run === undefined) return []
+  const present = run.results.filter(({ sweep }) => sweep.length > 0)
+  const ours = present.find(({ name }) => name === 'omendb')
   const speed = (value) =>
     value === undefined ? '-' : `${value.atLeast ? '≥ ' : ''}${number(value.qps)}`
-  const rows = run.results
-    .filter(({ sweep }) => sweep.length > 0)
-    .map(({ name, about, builds, at }) => {
-      const most = builds.at(-1)
-      return [
-        `${name} ${about.version}`,
-        `${number(most.rate)} (${most.threads})`,
-        speed(at['0.9']),
-        speed(at['0.95']),
-        speed(at['0.99']),
-        number(most.resident),
-      ]
-    })
+  const rows = present.map((one) => {
+    const { name, about, builds, at } = one
+    const most = builds.at(-1)
+    return [
+      `${name} ${about.version}`,
+      `${number(most.rate)} (${most.threads})`,
+      ...TARGETS.map((target) => speed(at[target])),
+      number(at[0.95]?.p50Us),
+      number(at[0.95]?.p99Us),
+      number(most.resident),
+      name.startsWith('omendb') || ours === undefined ? '' : ratioText(ratioAt(ours, one, 0.95)),
+    ]
+  })
   const header = [
     'engine',
     'vectors/s built (threads)',
-    'queries/s @0.90',
-    '@0.95',
-    '@0.99',
+    ...['queries/s @0.90', '@0.95', '@0.99', 'p50 us @0.95', 'p99 us @0.95'],
     'bytes/vector',
+    'omendb is x as fast @0.95',
   ]
+  const method =
+    'single queries on one thread at recall@10 of 0.90, 0.95 and 0.99, medians of ' +
+    `${run.rounds} rounds that alternate the engines. ${machineLine(run.machine)}.`
   return [
-    `SIFT, ${number(run.rows)} vectors of 128 dimensions, m ${run.m}, efConstruction ` +
-      `${run.efConstruction}; single queries on one thread at recall@10 of 0.90, 0.95 and 0.99, ` +
-      `alternating in one run. ${machineLine(run.machine)}.`,
+    `${TITLES[run.set] ?? run.set}, ${number(run.rows)} vectors of ${run.dimensions} dimensions ` +
+      `(${run.metric}), m ${run.m}, efConstruction ${run.efConstruction}; ${method}`,
     markdownTable(header, rows),
-    '![Recall against queries per second](bench/results/peers.svg)',
-    'Parameters, compiler flags and the whole sweeps: ' +
-      '[bench/results/peers.md](bench/results/peers.md). Run it yourself: `npm run bench:peers`.',
+    `![Recall against queries per second](bench/results/${file}.svg)`,
+    `Parameters, compiler flags and the whole sweeps: [bench/results/${file}.md]` +
+      `(bench/results/${file}.md).${isFirst ? ' Run it yourself: `npm run bench:peers`.' : ''}`,
   ]
 }
 
@@ -124,7 +130,12 @@ function filtersTable() {
   ]
 }
 
-const parts = [...peersTable(), ...buildTable(), ...filtersTable()]
+const PEERS = ['peers', 'peers-mnist', 'peers-wordnet']
+const parts = [
+  ...PEERS.flatMap((file, i) => peersTable(file, i === 0)),
+  ...buildTable(),
+  ...filtersTable(),
+]
 if (parts.length === 0) {
   console.error(`no results in ${RESULTS}: run "npm run bench" and "npm run bench:peers" first`)
   process.exit(2)

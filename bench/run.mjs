@@ -7,7 +7,17 @@
 import { parseArgs } from 'node:util'
 import { describeMachine } from './lib/machine.mjs'
 
-const SECTIONS = ['kernels', 'overhead', 'build', 'search', 'filters', 'churn', 'eventloop']
+const SECTIONS = [
+  'kernels',
+  'overhead',
+  'threads',
+  'build',
+  'search',
+  'filters',
+  'churn',
+  'eventloop',
+  'growth',
+]
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

@@ -98,6 +98,8 @@ export interface Records<M extends object = Metadata> {
   count(filter?: Filter<M>, options?: CallOptions): Promise<number>
   /**
    * Finds the stored vectors nearest to `query`, nearest first; equal distances in insertion order.
+   * A short search beside which no other is outstanding may run on this thread before this returns;
+   * with a filter, `exact: true`, a signal or a timeout it never does.
    *
    * @param query    `dimensions` floats. Copied before this returns: reuse it freely.
    * @param options.k       Hits wanted, 1 to 10 000. Default 10.

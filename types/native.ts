@@ -248,6 +248,21 @@ export interface NativeCollection {
     include: NativeInclude,
     operation?: NativeOperation,
   ): Promise<NativeRows>
+  /**
+   * searchSync's form on the pool. Resolves to the place of the answer in the buffer of
+   * `NativeAddon.answers`, or to that and the JSON text of NativeRows.json; to NativeRows when the
+   * buffer has no room.
+   */
+  searchQueued(
+    query: Float32Array,
+    k: number,
+    ef: number,
+    mode: NativeMode,
+    maxDistance: number,
+    filter: string | undefined,
+    include: 0 | 1,
+    operation?: NativeOperation,
+  ): Promise<number | [place: number, json: string] | NativeRows>
   /** Allocates nothing without a filter. ids and distances need room for k. Returns the count. */
   searchIntoSync(
     query: Float32Array,
@@ -403,6 +418,13 @@ export interface NativeAddon {
    * - Float32 x capacity from byte 8 + 8 * capacity: the distances.
    */
   scratch(k: number): ArrayBuffer
+  /**
+   * Where searchQueued writes, one buffer for this thread. A Uint32 at 0 counts the answers that
+   * nobody has read: subtract one for each. An answer at byte p (a multiple of 8): Uint32 count,
+   * Uint32 flags as in `scratch`, Uint32 nanoseconds that the search took, 4 unused bytes, then
+   * count Float64 ids and count Float32 distances.
+   */
+  answers(): ArrayBuffer
   /** The longest native slice on this JS thread in nanoseconds; `reset` starts anew. */
   sliceNsMax(reset?: boolean): number
   /** Bytes held by all databases of the process. */

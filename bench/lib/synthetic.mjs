@@ -12,16 +12,20 @@ const INTRINSIC = 12
 const NOISE = 0.05
 const SEED = 31
 
-let made
+const made = new Map()
 
-/** { base, queries, clusters }: the same floats every time. */
-export function makeSynthetic() {
-  if (made !== undefined) return made
+/**
+ * { base, queries, clusters, dimensions }: the same floats every time. Fewer rows are the first
+ * ones of more; the queries of another size are others.
+ */
+export function makeSynthetic(count = ROWS) {
+  const found = made.get(count)
+  if (found !== undefined) return found
   const gauss = normal(SEED)
   const random = uniform(SEED + 1)
   const centres = Float64Array.from({ length: CLUSTERS * DIMENSIONS }, gauss)
   const axes = Float64Array.from({ length: CLUSTERS * INTRINSIC * DIMENSIONS }, gauss)
-  const clusters = new Uint16Array(ROWS)
+  const clusters = new Uint16Array(count)
   const fill = (rows, row, cluster) => {
     const to = row * DIMENSIONS
     for (let d = 0; d < DIMENSIONS; ++d) {
@@ -33,14 +37,15 @@ export function makeSynthetic() {
       for (let d = 0; d < DIMENSIONS; ++d) rows[to + d] += along * axes[from + d]
     }
   }
-  const base = new Float32Array(ROWS * DIMENSIONS)
-  for (let row = 0; row < ROWS; ++row) {
+  const base = new Float32Array(count * DIMENSIONS)
+  for (let row = 0; row < count; ++row) {
     // Cubing makes a few clusters large and many small, as topics are.
     clusters[row] = Math.floor(CLUSTERS * random() ** 3)
     fill(base, row, clusters[row])
   }
   const queries = new Float32Array(QUERIES * DIMENSIONS)
-  for (let q = 0; q < QUERIES; ++q) fill(queries, q, clusters[Math.floor(random() * ROWS)])
-  made = { base, queries, clusters }
-  return made
+  for (let q = 0; q < QUERIES; ++q) fill(queries, q, clusters[Math.floor(random() * count)])
+  const set = { base, queries, clusters, dimensions: DIMENSIONS }
+  made.set(count, set)
+  return set
 }

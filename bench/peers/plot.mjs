@@ -5,6 +5,7 @@
 // name, so that nobody has to tell colours apart.
 
 import { machineLine } from '../lib/machine.mjs'
+import { COLOURS, escaped } from '../lib/panels.mjs'
 
 const WIDTH = 900
 const HEIGHT = 560
@@ -13,8 +14,6 @@ const RIGHT = 150
 const TOP = 64
 const BOTTOM = 84
 const TICKS = [0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999]
-// Okabe and Ito's palette, which stays apart for most kinds of colour blindness.
-const COLOURS = ['#0072b2', '#56b4e9', '#d55e00', '#009e73', '#e69f00', '#cc79a7', '#555555']
 const MISSED_MAX = 0.4
 const MISSED_MIN = 0.0005 // Recall 1 has no place on a logarithmic axis: it sits at the right edge.
 
@@ -26,8 +25,6 @@ const STYLE = [
 ].join('')
 const SUBTITLE =
   'Single queries on one thread through JavaScript, k 10. Up and to the right is better.'
-
-const escaped = (text) => text.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;')
 
 function scales(series) {
   const points = series.flatMap(({ points: own }) => own)

@@ -1,7 +1,7 @@
 // npm run bench:peers: OmenDB beside other embedded engines for Node, alternating in one run.
 //
-// Options: --set sift|mnist|wordnet|synthetic, --rows N (100 000), --rounds N of searches (5),
-// --build-rounds N (3), --threads N (2), --engines omendb,hnswlib-node.
+// Options: --set sift,mnist,wordnet (all there are), --rows N at most (100 000), --rounds N of
+// searches (5), --build-rounds N (3), --threads N (2), --engines omendb,hnswlib-node.
 // The peers are a package of their own (bench/peers/package.json), installed by the first run with
 // `npm ci`; users of omendb never get them. An engine that does not install or fails is a line in
 // the table, not the end of the run.
@@ -13,12 +13,13 @@ import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { availableSets, prepareSets } from '../lib/data.mjs'
+import { availableSets, openSet, prepareSets } from '../lib/data.mjs'
 import { describeMachine, ROOT } from '../lib/machine.mjs'
 import { writeResult } from '../lib/report.mjs'
 import { Engine } from './engine.mjs'
+import { markdown } from './page.mjs'
 import { plot } from './plot.mjs'
-import { markdown, summarise } from './summary.mjs'
+import { summarise } from './summary.mjs'
 
 const HERE = join(ROOT, 'bench', 'peers')
 const M = 16
@@ -44,7 +45,7 @@ const EXACT = new Set(['sqlite-vec']) // No ef to sweep, and slow: fewer queries
 
 const { values } = parseArgs({
   options: {
-    set: { type: 'string', default: availableSets()[0] },
+    set: { type: 'string' },
     rows: { type: 'string', default: '100000' },
     rounds: { type: 'string', default: '5' },
     'build-rounds': { type: 'string', default: '3' },
@@ -138,9 +139,16 @@ async function main() {
       throw new Error(`--${name} must be a positive integer`)
   }
   install()
-  prepareSets([values.set])
+  for (const set of values.set?.split(',') ?? availableSets()) await compare(set, engines, numbers)
+}
+
+/** All engines on one set, and its page. */
+async function compare(set, engines, { rows: rowsMax, ...numbers }) {
+  prepareSets([set])
   const machine = describeMachine() // Before the run: the checkout may move on meanwhile.
-  const base = { set: values.set, rows: numbers.rows, m: M, efConstruction: EF_CONSTRUCTION }
+  const { base: floats, dimensions, metric } = openSet(set)
+  const rows = Math.min(rowsMax, floats.length / dimensions)
+  const base = { set, rows, m: M, efConstruction: EF_CONSTRUCTION }
   const entries = await buildAll(engines, base, {
     rounds: numbers['build-rounds'],
     threads: numbers.threads,
@@ -148,16 +156,14 @@ async function main() {
   await searchAll(entries, numbers.rounds)
   await Promise.all(entries.map((entry) => entry.engine?.close()))
 
-  const run = { ...base, ...numbers, machine }
+  const run = { ...base, dimensions, metric, ...numbers, machine }
   const results = entries.map(summarise)
-  const suffix = values.set === 'sift' ? '' : `-${values.set}`
+  const name = set === 'sift' ? 'peers' : `peers-${set}`
   const text = markdown(run, results)
-  writeResult(
-    `peers${suffix}.json`,
-    `${JSON.stringify({ section: 'peers', ...run, results }, null, 2)}\n`,
-  )
-  writeResult(`peers${suffix}.md`, text)
-  writeResult(`peers${suffix}.svg`, plot(run, results))
+  const json = JSON.stringify({ section: 'peers', ...run, results }, null, 2)
+  writeResult(`${name}.json`, `${json}\n`)
+  writeResult(`${name}.md`, text)
+  writeResult(`${name}.svg`, plot(run, results))
   console.log(text)
 }
 

@@ -1,22 +1,27 @@
-// Summary: medians, interpolated speeds at given recalls, and the Markdown page of a run.
+// Summary: medians over rounds, figures interpolated at given recalls, and ratios between engines.
+//
+// Every round alternates the engines, so figures of one round met the same noise: ratios are taken
+// round by round, and their median and spread are what the tables say.
 
-import { machineLine } from '../lib/machine.mjs'
 import { median, spreadPercent } from '../lib/measure.mjs'
-import { markdownTable, number, recall } from '../lib/report.mjs'
 
 export const TARGETS = [0.9, 0.95, 0.99]
+/** Figures of a point of the sweep that are told at a recall. */
+const FIGURES = ['qps', 'p50Us', 'p99Us', 'cpuUs']
 
 /** One engine's entry of the run, reduced to medians. */
 export function summarise({ name, builds, sweep, absent }) {
   const result = { name, absent, about: builds[0]?.about, builds: [], sweep: [] }
   for (const threads of new Set(builds.map((build) => build.threads))) {
     const own = builds.filter((build) => build.threads === threads)
+    const opens = own.flatMap(({ openMs }) => (typeof openMs === 'number' ? [openMs] : []))
     result.builds.push({
       threads,
       rate: median(own.map(({ rate }) => rate)),
       spreadPercent: spreadPercent(own.map(({ rate }) => rate)),
       cpuSeconds: median(own.map(({ cpuSeconds }) => cpuSeconds)),
       resident: median(own.map(({ resident }) => resident)),
+      openMs: opens.length > 0 ? median(opens) : undefined,
     })
   }
   for (const [ef, rounds] of sweep) {
@@ -31,123 +36,60 @@ export function summarise({ name, builds, sweep, absent }) {
       cpuUs: of('cpuUs'),
     })
   }
-  result.at = Object.fromEntries(TARGETS.map((target) => [target, speedAt(result.sweep, target)]))
+  const rounds = roundsOf(sweep)
+  result.at = Object.fromEntries(TARGETS.map((target) => [target, over(rounds, target)]))
+  return result
+}
+
+/** One sweep per round: the points that every round has. */
+function roundsOf(sweep) {
+  const counts = [...sweep.values()].map((rounds) => rounds.length)
+  return Array.from({ length: counts.length > 0 ? Math.min(...counts) : 0 }, (_, round) =>
+    [...sweep].map(([ef, rounds]) => ({ ef, ...rounds[round] })),
+  )
+}
+
+/** Medians over rounds of what each round shows at a recall; undefined if none reaches it. */
+function over(rounds, target) {
+  const each = rounds.map((sweep) => speedAt(sweep, target))
+  if (each.length === 0 || each.includes(undefined)) return undefined
+  const result = { atLeast: each.some(({ atLeast }) => atLeast) }
+  for (const figure of FIGURES) result[figure] = median(each.map((one) => one[figure]))
+  result.spreadPercent = spreadPercent(each.map(({ qps }) => qps))
+  result.rounds = each.map(({ qps }) => qps)
   return result
 }
 
 /**
- * Queries per second at a recall: between the two points of the sweep around it, linear in recall
- * and in the logarithm of the speed. `atLeast` when even the smallest ef finds more, undefined
- * when the largest finds less.
+ * The figures of a sweep at a recall: between the two points around it, linear in recall and in the
+ * logarithm of the figure. `atLeast` when even the smallest ef finds more, undefined when the
+ * largest finds less.
  */
 export function speedAt(sweep, target) {
   const points = [...sweep].sort((a, b) => a.ef - b.ef)
   const above = points.findIndex((point) => point.recall >= target)
   if (above < 0) return undefined
-  if (above === 0) return { qps: points[0].qps, atLeast: points[0].recall > target }
-  const [low, high] = [points[above - 1], points[above]]
-  const share = (target - low.recall) / (high.recall - low.recall)
-  const qps = Math.exp(Math.log(low.qps) + share * (Math.log(high.qps) - Math.log(low.qps)))
-  return { qps, atLeast: false }
-}
-
-/** The first point of the sweep that reaches a recall. */
-function firstAt(sweep, target) {
-  return sweep.find((point) => point.recall >= target)
-}
-
-export function markdown(run, results) {
-  const present = results.filter(({ sweep }) => sweep.length > 0)
-  const parts = [
-    `## Peers: ${run.set}, ${number(run.rows)} rows`,
-    machineLine(run.machine),
-    markdownTable(
-      HEADER,
-      present.map((result) => row(result, results)),
-    ),
-    method(run),
-    '### Versions and parameters',
-    markdownTable(
-      ['engine', 'version', 'parameters', 'build'],
-      present.map(({ name, about }) => [name, about.version, about.parameters, about.build]),
-    ),
-    '### Sweeps of ef',
-    ...present.map(sweepTable),
-  ]
-  const absent = results.filter((result) => result.absent !== undefined)
-  if (absent.length > 0) {
-    const lines = absent.map(({ name, absent: why }) => `- ${name}: ${why}`)
-    parts.push(['Absent, or failed during the run:', '', ...lines].join('\n'))
+  const high = points[above]
+  const low = points[above - 1] ?? high
+  const share = low === high ? 1 : (target - low.recall) / (high.recall - low.recall)
+  const result = { atLeast: above === 0 && high.recall > target }
+  for (const figure of FIGURES.filter((name) => high[name] !== undefined)) {
+    result[figure] = high[figure] * (low[figure] / high[figure]) ** (1 - share)
   }
-  return `${parts.join('\n\n')}\n`
+  return result
 }
 
-const HEADER = [
-  'engine',
-  'build 1 thread',
-  'build 2 threads',
-  'CPU s',
-  '@0.90',
-  '@0.95',
-  '@0.99',
-  'x hnswlib-node @0.95',
-  'p50 us',
-  'p99 us',
-  'CPU us',
-  'bytes/vector',
-]
-
-function row(result, results) {
-  const { name, builds, sweep, at } = result
-  const one = builds.find(({ threads }) => threads === 1)
-  const most = builds.find(({ threads }) => threads > 1)
-  const rate = (build) =>
-    build === undefined ? '-' : `${number(build.rate)} ±${Math.round(build.spreadPercent)}%`
-  const point = firstAt(sweep, 0.95)
-  const reference = results.find((other) => other.name === 'hnswlib-node')?.at[0.95]?.qps
-  const ratio =
-    at[0.95] === undefined || reference === undefined ? undefined : at[0.95].qps / reference
-  return [
-    name,
-    rate(one),
-    rate(most),
-    number((most ?? one)?.cpuSeconds),
-    ...TARGETS.map((t) => speed(at[t])),
-    number(ratio),
-    number(point?.p50Us),
-    number(point?.p99Us),
-    number(point?.cpuUs),
-    number((most ?? one)?.resident),
-  ]
-}
-
-function speed(value) {
-  if (value === undefined) return '-'
-  return `${value.atLeast ? '≥ ' : ''}${number(value.qps)}`
-}
-
-function method({ rounds, 'build-rounds': buildRounds, m, efConstruction }) {
-  return [
-    `- Build: vectors per second, median of ${buildRounds} fresh processes ± half the range.`,
-    '  CPU s: of the build with the most threads. Some interfaces build on one thread only.',
-    `- Speeds: single queries per second on one thread at recall@10 of 0.90, 0.95 and 0.99, k 10,`,
-    `  interpolated over the sweep of ef; medians of ${rounds} rounds that alternate the engines.`,
-    '- ≥: the smallest ef already finds more. Recall against exact truth, ties count as found.',
-    '- p50, p99, CPU us (per query): at the smallest ef of the sweep that reaches 0.95.',
-    '- bytes/vector: growth of resident memory during the build, after garbage collection.',
-    `- Graphs: m ${m}, efConstruction ${efConstruction}. On a shared machine compare ratios.`,
-  ].join('\n')
-}
-
-function sweepTable({ name, sweep }) {
-  const rows = sweep.map((point) => [
-    point.ef,
-    recall(point.recall),
-    `${number(point.qps)} ±${Math.round(point.spreadPercent)}%`,
-    number(point.p50Us),
-    number(point.p99Us),
-    number(point.cpuUs),
-  ])
-  const header = ['ef', 'recall@10', 'queries/s', 'p50 us', 'p99 us', 'CPU us']
-  return `#### ${name}\n\n${markdownTable(header, rows)}`
+/**
+ * How many times as many queries per second `ours` answers as `theirs` at a recall: the median over
+ * rounds, and half the range in per cent. undefined where one of them does not reach it. `bound`:
+ * '≤' if the peer finds more even at its smallest ef, so that its speed there is only a bound;
+ * '≥' if we do.
+ */
+export function ratioAt(ours, theirs, target) {
+  const [a, b] = [ours.at[target], theirs.at[target]]
+  if (a === undefined || b === undefined) return undefined
+  const count = Math.min(a.rounds.length, b.rounds.length)
+  const ratios = Array.from({ length: count }, (_, round) => a.rounds[round] / b.rounds[round])
+  const bound = a.atLeast === b.atLeast ? (a.atLeast ? '~' : '') : a.atLeast ? '≥' : '≤'
+  return { ratio: median(ratios), spreadPercent: spreadPercent(ratios), bound, rounds: count }
 }

@@ -1,116 +1,101 @@
-// Overhead: what JavaScript adds to a search. The native time is what explain() reports for the
-// very same query right before or after (nativeNs, taken inside the engine), so that both meet the
-// same caches; a search in an empty collection, which has nothing to do, is the second opinion.
+// Overhead: what JavaScript adds to a search. Native time is that of the same search on the same
+// graph by a C++ program that takes turns with this one (bench/native/calls_bench.cc).
 
-import { Bench } from 'tinybench'
-import { build, DB, queryAt } from '../lib/collections.mjs'
-import { availableSets, K, openMetadata, openSet, selectRows } from '../lib/data.mjs'
-import { median } from '../lib/measure.mjs'
+import { spawnSync } from 'node:child_process'
+import { join } from 'node:path'
+import { runJob } from '../lib/child.mjs'
+import { availableSets, prepareSets } from '../lib/data.mjs'
+import { ROOT } from '../lib/machine.mjs'
 import { number, writeSection } from '../lib/report.mjs'
 
+const CALLS = new URL('../jobs/calls.mjs', import.meta.url)
+const AWAITED = new URL('../jobs/awaited.mjs', import.meta.url)
 const ROWS = 20_000
-const QUERIES = 200
-const TIME_MS = 1_500
-const ROUNDS = 20
-const EF = 10 // The cheapest search makes the overhead stand out.
+const EFS = [10, 64] // The cheapest search makes the overhead stand out; the other is the default.
+const ROUNDS = 21
+
+/** Builds the C++ side with CMake. */
+function compile() {
+  const cmake = (...args) => {
+    const { status, stderr } = spawnSync('cmake', args, { cwd: ROOT, encoding: 'utf8' })
+    if (status !== 0) throw new Error(`cmake ${args.join(' ')} failed:\n${stderr}`)
+  }
+  cmake('--preset', 'release')
+  cmake('--build', '--preset', 'release', '--target', 'calls_bench', '-j2')
+  return join(ROOT, 'out', 'release', 'calls_bench')
+}
 
 export async function run({ machine, sets, rows = ROWS }) {
-  const set = openSet(sets?.[0] ?? availableSets()[0])
-  const queryCount = Math.min(QUERIES, set.queryCount)
-  const queries = Array.from({ length: queryCount }, (_, q) => queryAt(set, q).slice())
-  const selected = selectRows(set, { rows })
-  const all = openMetadata(set.name)
-  selected.metadata = Array.from(selected.ids, (id) => all[id])
-  const { db, collection } = await build(set, selected)
-  const empty = await new DB().collection('empty', {
-    dimensions: set.dimensions,
-    metric: set.metric,
-  })
-
-  const bench = new Bench({ time: TIME_MS, warmupTime: 500 })
-  addTasks(bench, collection, queries, 'filled')
-  addTasks(bench, empty, queries, 'empty')
-  await bench.run()
-  const failed = bench.tasks.find((task) => task.result.error !== undefined)
-  if (failed !== undefined) throw failed.result.error
-  const results = bench.tasks.map(({ name, result }) => {
-    const { p50, mean, p99 } = result.latency
-    const [p50Us, meanUs, p99Us] = [p50, mean, p99].map((ms) => ms * 1000)
-    return { name, p50Us, meanUs, p99Us }
-  })
-  for (const one of results) {
-    const [call, state] = one.name.split(', ')
-    const searched = state === 'filled' ? collection : empty
-    Object.assign(one, await paired(searched, queries, CALLS[call](searched)))
-  }
-  await db.close()
+  const set = sets?.[0] ?? availableSets()[0]
+  prepareSets([set])
+  const program = compile()
+  const job = { set, rows, efs: EFS, rounds: ROUNDS }
+  // One thread links, so that both sides have the same graph.
+  const calls = await runJob(CALLS, { ...job, program }, { OMENDB_THREADS: '1' })
+  const awaited = await runJob(AWAITED, job)
   writeSection('overhead', {
     machine,
     title: 'Overhead of JavaScript',
     notes: [
-      `${set.name}, ${number(rows)} rows, k ${K}, ef ${EF}, one query at a time.`,
-      'p50, p99, mean: by tinybench, one call after the other.',
-      'call, native: medians of the call and of explain().nativeNs on that query, in turns.',
-      'overhead: their difference; explain() brings no metadata, so that is in it where given.',
+      `${set}, ${number(rows)} rows with metadata, k 10; rounds of ${calls.queryCount} queries, ` +
+        `${ROUNDS} rounds, JavaScript and C++ in turns.`,
+      'CPU: of the process for one call, no clock around each. overhead, ratio: medians over ' +
+        'rounds of the difference and the quotient of CPU, ± half the range of the ratios.',
+      'p50, p99: of one call, by a clock around each.',
+      calls.sameGraph
+        ? 'Both sides score the same rows: their graphs are the same.'
+        : 'The two graphs differ: the differences hold that too.',
+      'Awaited searches without metadata, on a pool as wide as the machine. at once: so many ' +
+        'outstanding. CPU us: of all threads, for one search.',
     ],
     tables: [
       {
-        caption: 'One search, microseconds',
-        header: ['search', 'p50', 'p99', 'mean', 'call', 'native', 'overhead'],
-        rows: results.map((one) => [
-          one.name,
-          number(one.p50Us),
-          number(one.p99Us),
-          number(one.meanUs),
-          number(one.callUs),
-          number(one.nativeUs),
-          number(one.overheadUs),
+        caption: 'One call, microseconds',
+        header: CALL_HEADER,
+        rows: calls.results.map(callRow),
+      },
+      {
+        caption: 'An awaited search, microseconds',
+        header: ['ef', 'searchSync p50', 'await p50', 'added', 'searchSync p99', 'await p99'],
+        rows: awaited.map((one) => [
+          one.ef,
+          number(one.syncP50Us),
+          number(one.awaitP50Us),
+          number(one.addedUs),
+          number(one.syncP99Us),
+          number(one.awaitP99Us),
         ]),
       },
+      {
+        caption: 'Searches per second',
+        header: ['ef', 'way', 'queries/s', 'x searchSync', 'CPU us'],
+        rows: awaited.flatMap(rateRows),
+      },
     ],
-    data: { set: set.name, rows, k: K, ef: EF, results },
+    data: { set, rows, efs: EFS, ...calls, awaited },
   })
 }
 
-const COMMON = { k: K, ef: EF, exact: false }
-const BARE = { ...COMMON, include: 'none' }
+const CALL_HEADER = [
+  ...['call', 'ef', 'CPU', 'native CPU', 'overhead', 'ratio'],
+  ...['p50', 'native p50', 'p99', 'native p99'],
+]
 
-/** The ways to search a collection. */
-const CALLS = {
-  searchInto: (collection) => {
-    const ids = new Float64Array(K)
-    const distances = new Float32Array(K)
-    return (query) => collection.searchInto(query, ids, distances, COMMON)
-  },
-  'searchSync without metadata': (collection) => (query) => collection.searchSync(query, BARE),
-  searchSync: (collection) => (query) => collection.searchSync(query, COMMON),
-  'await search': (collection) => (query) => collection.search(query, BARE),
+function callRow(one) {
+  const us = (ns) => number(ns === null ? null : ns / 1000)
+  const ratio = `${one.ratio.toFixed(3)} ±${Math.round(one.spread)}%`
+  const cpu = [one.cpuNs, one.nativeCpuNs, one.overheadNs]
+  const clock = [one.p50Ns, one.nativeP50Ns, one.p99Ns, one.nativeP99Ns]
+  return [one.call, one.ef, ...cpu.map(us), ratio, ...clock.map(us)]
 }
 
-/** Each way over the queries in turn. */
-function addTasks(bench, collection, queries, state) {
-  for (const [name, make] of Object.entries(CALLS)) {
-    const call = make(collection)
-    let next = 0
-    bench.add(`${name}, ${state}`, () => call(queries[next++ % queries.length]))
-  }
-}
-
-/** Medians of a call and of the native time of the same search; who is first takes turns. */
-async function paired(collection, queries, call) {
-  const calls = []
-  const natives = []
-  const explain = (query) => natives.push(collection.explainSync(query, COMMON).nativeNs / 1000)
-  for (let round = 0; round < ROUNDS; ++round) {
-    for (const query of queries) {
-      if (round % 2 === 0) explain(query)
-      const started = performance.now()
-      const answer = call(query)
-      if (answer instanceof Promise) await answer
-      calls.push((performance.now() - started) * 1000)
-      if (round % 2 === 1) explain(query)
-    }
-  }
-  const [callUs, nativeUs] = [median(calls), median(natives)]
-  return { callUs, nativeUs, overheadUs: callUs - nativeUs }
+function rateRows({ ef, rates }) {
+  const sync = rates.find(({ way }) => way === 'sync')
+  return rates.map(({ way, qps, cpuUs }) => [
+    ef,
+    way === 'sync' ? 'searchSync in a loop' : `search, ${way} at once`,
+    number(qps),
+    (qps / sync.qps).toFixed(2),
+    number(cpuUs),
+  ])
 }

@@ -3,7 +3,17 @@
 
 #include <new>
 
+#include "exec/relax.h"
+
 namespace omen {
+
+namespace {
+
+// 10 to 20 microseconds, by processor: a submitter who is awake has come back by then, and one who
+// sleeps takes longer than is worth waiting for.
+constexpr int kWatchRounds = 400;
+
+}  // namespace
 
 Result<std::unique_ptr<ThreadPool>> ThreadPool::create(unsigned width) {
   OMEN_ASSERT(width >= 1 && width <= kThreadsMax);
@@ -52,27 +62,41 @@ unsigned ThreadPool::threads() const {
 }
 
 void ThreadPool::submit(Task* task) {
+  bool must_wake;
   {
     const std::lock_guard lock(mutex_);
     queue_.push(task);
+    has_tasks_.store(true, std::memory_order_relaxed);
     // One thread fewer than wished is no failure: those that run take the task.
     if (queue_.size() > idle_ && started_ < width_ && !closing_) (void)start_one().is_ok();
+    // Who watches takes one without being told.
+    must_wake = queue_.size() > watching_ && idle_ > watching_;
   }
-  work_.notify_one();
+  if (must_wake) work_.notify_one();
 }
 
 void ThreadPool::run_thread(void* pool) { static_cast<ThreadPool*>(pool)->run_loop(); }
 
+void ThreadPool::watch(std::unique_lock<std::mutex>& lock) {
+  ++watching_;
+  lock.unlock();
+  for (int i = 0; i < kWatchRounds && !has_tasks_.load(std::memory_order_relaxed); ++i) relax();
+  lock.lock();
+  --watching_;
+}
+
 void ThreadPool::run_loop() {
   std::unique_lock lock(mutex_);
   for (;;) {
-    while (queue_.empty() && !closing_) {
+    if (queue_.empty() && !closing_) {
       ++idle_;
-      work_.wait(lock);
+      if (width_ > 1 && watching_ == 0) watch(lock);
+      while (queue_.empty() && !closing_) work_.wait(lock);
       --idle_;
     }
     Task* task = queue_.pop();
     if (task == nullptr) return;  // Closing, and nothing is left.
+    has_tasks_.store(!queue_.empty(), std::memory_order_relaxed);
     lock.unlock();
     task->run(task);
     lock.lock();

@@ -86,6 +86,7 @@ void Environment::on_cleanup(void* environment) {
     op->operation->token.cancel();
   }
   self->first_op_ = nullptr;
+  Mailbox::delete_all(std::exchange(self->mail_, nullptr));
   self->mailbox_->close();
   reported_by_all.fetch_sub(std::exchange(self->reported_bytes_, 0));
   // Aborting, for no thread will use it again; Node frees it in its own hook.
@@ -220,28 +221,32 @@ void Environment::settle(AsyncOp* raw) {
 void Environment::drain() {
   if (!alive_) return;
   const SliceTimer timer(*this);
-  while (AsyncOp* op = mailbox_->take()) {
+  for (;;) {
+    if (mail_ == nullptr) mail_ = mailbox_->take_all();
+    if (mail_ == nullptr) break;
+    AsyncOp* op = mail_;
+    mail_ = op->mail_next_;
     settle(op);
-    if (timer.elapsed_ns() > kDrainNs) {
-      mailbox_->pause();
-      drain_later();
-      break;
-    }
+    // The mailbox still counts as woken: nobody else asks for the drain that comes.
+    if (timer.elapsed_ns() > kDrainNs && drain_later()) break;
   }
   report_memory();
 }
 
-void Environment::drain_later() {
-  // Not by the thread-safe function: called from its own callback, it would come back within the
-  // same turn of the event loop.
+bool Environment::drain_later() {
   napi_value global = nullptr, result = nullptr;
   napi_get_global(env_, &global);
   napi_value callback = referenced(env_, on_immediate_);
-  napi_call_function(env_, global, referenced(env_, set_immediate_), 1, &callback, &result);
+  return napi_call_function(env_, global, referenced(env_, set_immediate_), 1, &callback,
+                            &result) == napi_ok;
 }
 
 void Environment::on_wakeup(napi_env env, napi_value, void* context, void*) {
-  if (env != nullptr) static_cast<Environment*>(context)->drain();
+  auto* self = static_cast<Environment*>(context);
+  if (env == nullptr || !self->alive_) return;
+  // Not here: a caller who searches again at once may find that answered before this returns, and
+  // Node would come back without a turn of the event loop, many times.
+  if (!self->drain_later()) self->drain();
 }
 
 napi_value Environment::on_immediate(napi_env env, napi_callback_info info) {

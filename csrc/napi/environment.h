@@ -20,6 +20,7 @@
 #include <utility>
 
 #include "db/database.h"
+#include "napi/answers.h"
 #include "napi/runtime.h"
 
 namespace omen::napi {
@@ -76,6 +77,7 @@ class Environment : public std::enable_shared_from_this<Environment> {
   napi_value construct(Class which, void* seed);
   void* take_seed() { return std::exchange(seed_, nullptr); }
 
+  Answers answers;
   // Buffers that calls reuse, so that a search allocates nothing.
   Rows rows;
   std::string text;
@@ -86,7 +88,8 @@ class Environment : public std::enable_shared_from_this<Environment> {
   void link(AsyncOp* op);
   void settle(AsyncOp* op);
   void drain();
-  void drain_later();
+  // At the next turn of the event loop. False: JavaScript cannot be called.
+  bool drain_later();
   static void on_cleanup(void* environment);
   static void on_wakeup(napi_env env, napi_value callback, void* context, void* data);
   static napi_value on_immediate(napi_env env, napi_callback_info info);
@@ -97,6 +100,7 @@ class Environment : public std::enable_shared_from_this<Environment> {
   Executor* executor_ = nullptr;
   std::shared_ptr<Mailbox> mailbox_;
   AsyncOp* first_op_ = nullptr;  // All that are started and not settled.
+  AsyncOp* mail_ = nullptr;      // Finished, taken out of the mailbox, not settled yet.
   size_t waiting_ = 0;           // Those of them that keep the process alive.
   napi_ref set_immediate_ = nullptr;
   napi_ref on_immediate_ = nullptr;

@@ -63,6 +63,14 @@ napi_value scratch(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
+napi_value answers(napi_env env, napi_callback_info info) {
+  const Call call(env, info);
+  const Result<napi_value> buffer = call.environment->answers.buffer(env);
+  if (buffer.is_ok()) return buffer.value();
+  call.environment->throw_status(buffer.status());
+  return nullptr;
+}
+
 napi_value slice_ns_max(napi_env env, napi_callback_info info) {
   const Call call(env, info);
   bool reset = false;
@@ -112,6 +120,7 @@ bool define_all(Environment& environment, napi_value exports) {
       {"setErrorFactory", set_function<&Environment::set_error_factory>},
       {"setImmediate", set_function<&Environment::set_immediate>},
       {"scratch", scratch},
+      {"answers", answers},
       {"sliceNsMax", slice_ns_max},
       {"processMemoryBytes", memory_bytes},
 #ifdef OMENDB_TEST_POINTS

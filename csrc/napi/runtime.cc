@@ -28,21 +28,12 @@ void Mailbox::post(AsyncOp* op) {
   delete op;
 }
 
-AsyncOp* Mailbox::take() {
+AsyncOp* Mailbox::take_all() {
   const std::lock_guard<std::mutex> lock(mutex_);
-  AsyncOp* op = first_;
-  if (op == nullptr) {
-    woken_ = false;
-    return nullptr;
-  }
-  first_ = op->mail_next_;
-  if (first_ == nullptr) last_ = nullptr;
-  return op;
-}
-
-void Mailbox::pause() {
-  const std::lock_guard<std::mutex> lock(mutex_);
-  woken_ = false;
+  AsyncOp* all = std::exchange(first_, nullptr);
+  last_ = nullptr;
+  if (all == nullptr) woken_ = false;
+  return all;
 }
 
 void Mailbox::close() {
@@ -53,9 +44,13 @@ void Mailbox::close() {
     left = std::exchange(first_, nullptr);
     last_ = nullptr;
   }
-  while (left != nullptr) {
-    AsyncOp* op = left;
-    left = op->mail_next_;
+  delete_all(left);
+}
+
+void Mailbox::delete_all(AsyncOp* first) {
+  while (first != nullptr) {
+    AsyncOp* op = first;
+    first = op->mail_next_;
     delete op;
   }
 }

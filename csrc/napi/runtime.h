@@ -5,7 +5,7 @@
 // still stands.
 // How one goes: Environment::start makes the promise and hands the operation to the engine; a pool
 // thread works and calls finished(); the mailbox wakes the JS thread once for all that lie there;
-// it settles promises for at most kDrainNs, then lets the event loop turn.
+// once a turn of the event loop it settles promises, for at most kDrainNs.
 // Invariants:
 //   1. Between start() and finished() only the engine's threads touch the operation's inputs and
 //      outputs; no JS memory is among them.
@@ -54,12 +54,13 @@ class Mailbox {
   napi_threadsafe_function wakeup() const { return wakeup_; }
   // Any thread. Takes the operation over.
   void post(AsyncOp* op);
-  // JS thread. nullptr if none is left; the next post wakes again.
-  AsyncOp* take();
-  // JS thread: more is left, but the drain ends; the next post wakes again.
-  void pause();
+  // JS thread. All that lie here, oldest first, linked by mail_next_. nullptr if none is left; the
+  // next post wakes again.
+  AsyncOp* take_all();
   // JS thread, at the end of the environment.
   void close();
+  // A list of take_all() that will not be settled.
+  static void delete_all(AsyncOp* first);
   // Any thread: a hint, to skip work that nobody waits for.
   bool is_closed() const { return closed_.load(std::memory_order_relaxed); }
 

@@ -2,6 +2,7 @@
 //
 // searchSync and searchIntoSync are the fast paths: they look at plain numbers and one typed array,
 // reuse the environment's buffers, and build no JavaScript objects. All else goes by request.h.
+#include <algorithm>
 #include <cstring>
 
 #include "napi/collection_object.h"
@@ -51,6 +52,70 @@ class SearchRequest final : public Request {
   FloatsIn query_;
   SearchIn in_;
   RowsOut rows_;
+};
+
+constexpr uint32_t kIdsInJson = 1;
+constexpr uint32_t kHasDates = 2;
+
+uint32_t flags_of(const Rows& rows, bool ids_in_json) {
+  return (ids_in_json ? kIdsInJson : 0) | (rows.has_dates ? kHasDates : 0);
+}
+
+void write_hits(const Rows& rows, std::byte* ids, std::byte* distances) {
+  const size_t count = rows.ids.size();
+  for (size_t i = 0; i < count; ++i) {
+    const auto id = static_cast<double>(rows.ids[i].value);
+    std::memcpy(ids + i * sizeof id, &id, sizeof id);
+  }
+  if (count > 0) std::memcpy(distances, rows.distances.data(), count * sizeof(float));
+}
+
+// searchSync's twin: the hits go out by the buffer of answers if they find room there.
+class QueuedRequest final : public Request {
+ public:
+  Status read(const Call& call, const Subject& subject) override {
+    OMEN_TRY(query_.read(call, 0, "query"));
+    OMEN_TRY(in_.read(call, 1, subject));
+    return read_include(call.env, call.arguments[6], kIncludeMetadata, &in_.options.include);
+  }
+  Status run(const Target& target) override {
+    const uint64_t start_ns = system_clock().now_ns();
+    OMEN_TRY(in_.finish(target));
+    OMEN_TRY(target.collection->search(query_.data(), query_.length(), in_.options, &rows_.rows));
+    rows_.finish({RowsKind::kHits, in_.options.include, target.collection->dimensions()});
+    native_ns_ = system_clock().now_ns() - start_ns;
+    return Status::ok();
+  }
+  Result<napi_value> answer(Environment& environment) override {
+    const napi_env env = environment.env();
+    const Rows& rows = rows_.rows;
+    const size_t count = rows.ids.size();
+    napi_value place = nullptr, text = nullptr, pair = nullptr;
+    if (!rows_.json.empty()) {
+      OMEN_ASSIGN(text, make_text(env, rows_.json));
+    }
+    uint32_t offset = 0;
+    std::byte* at = environment.answers.place(env, kHeadBytes + 12 * count, &offset);
+    if (at == nullptr) return make_rows(env, rows_);
+    const uint32_t head[] = {static_cast<uint32_t>(count), flags_of(rows, !rows_.ids_fit_numbers()),
+                             static_cast<uint32_t>(std::min<uint64_t>(native_ns_, UINT32_MAX)), 0};
+    static_assert(sizeof head == kHeadBytes);
+    std::memcpy(at, head, sizeof head);
+    write_hits(rows, at + kHeadBytes, at + kHeadBytes + 8 * count);
+    napi_create_uint32(env, offset, &place);
+    if (text == nullptr) return place;
+    napi_create_array_with_length(env, 2, &pair);
+    napi_set_element(env, pair, 0, place);
+    napi_set_element(env, pair, 1, text);
+    return pair;
+  }
+
+ private:
+  static constexpr size_t kHeadBytes = 16;
+  FloatsIn query_;
+  SearchIn in_;
+  RowsOut rows_;
+  uint64_t native_ns_ = 0;
 };
 
 class ExplainRequest final : public Request {
@@ -161,15 +226,9 @@ Result<napi_value> search_to_scratch(const Call& call) {
   const size_t count = rows.ids.size();
   OMEN_ASSERT(count <= in.options.k);
   const bool with_ids = !fits_numbers(rows);
-  const uint32_t header[] = {static_cast<uint32_t>(count),
-                             (with_ids ? 1u : 0u) | (rows.has_dates ? 2u : 0u)};
+  const uint32_t header[] = {static_cast<uint32_t>(count), flags_of(rows, with_ids)};
   std::memcpy(scratch.data, header, sizeof header);
-  auto* ids = reinterpret_cast<double*>(scratch.data + 8);
-  for (size_t i = 0; i < count; ++i) ids[i] = static_cast<double>(rows.ids[i].value);
-  if (count > 0) {
-    std::memcpy(scratch.data + 8 + 8 * scratch.capacity, rows.distances.data(),
-                count * sizeof(float));
-  }
+  write_hits(rows, scratch.data + 8, scratch.data + 8 + 8 * scratch.capacity);
   napi_value result = nullptr;
   const bool with_metadata = in.options.include == kIncludeMetadata;
   if (!with_ids && !with_metadata) return result;
@@ -243,6 +302,7 @@ std::span<const Member> search_methods() {
       {"searchIntoSync", search_into_sync},
       {"searchRowsSync", sync_method<SearchRequest>},
       {"search", async_method<SearchRequest, 7>},
+      {"searchQueued", async_method<QueuedRequest, 7>},
       {"searchBatchSync", sync_method<BatchRequest>},
       {"searchBatch", async_method<BatchRequest, 8>},
       {"explainSync", sync_method<ExplainRequest>},

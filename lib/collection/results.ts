@@ -37,31 +37,51 @@ function isEmptyMetadata(json: string, count: number): boolean {
   return json === emptyTexts[count]
 }
 
+/** Hits without vectors, in flat arrays: those of hit i lie i places after the first ones. */
+export interface FlatHits {
+  count: number
+  /** undefined: they are in the JSON text. */
+  ids: Float64Array | undefined
+  idsFrom: number
+  distances: Float32Array
+  distancesFrom: number
+  hasDates: boolean
+}
+
+export function flatHits(): FlatHits {
+  return {
+    count: 0,
+    ids: undefined,
+    idsFrom: 0,
+    distances: new Float32Array(0),
+    distancesFrom: 0,
+    hasDates: false,
+  }
+}
+
 /**
- * Hits without vectors, from the flat arrays of a search. Each shape of hit is made by a literal of
- * its own: this is the fast path of searchSync.
+ * Hits from flat arrays. Each shape of hit is made by a literal of its own: this is the fast path
+ * of searchSync.
  */
 export function hitsFrom(
-  count: number,
-  ids: Float64Array | undefined,
-  distances: Float32Array,
+  flat: FlatHits,
   json: string | undefined,
-  hasDates: boolean,
   withMetadata: boolean,
 ): AnyRow[] {
+  const { count, ids, idsFrom, distances, distancesFrom } = flat
   const hits = new Array<AnyRow>(count)
   if (ids !== undefined && (json === undefined || isEmptyMetadata(json, count))) {
     for (let i = 0; i < count; i++) {
-      const id = ids[i] as number
-      const distance = distances[i] as number
+      const id = ids[idsFrom + i] as number
+      const distance = distances[distancesFrom + i] as number
       hits[i] = withMetadata ? { id, distance, metadata: {} } : { id, distance }
     }
     return hits
   }
-  const part = parsePart(json, hasDates)
+  const part = parsePart(json, flat.hasDates)
   for (let i = 0; i < count; i++) {
-    const id = ids === undefined ? idFromJson(part.ids?.[i]) : (ids[i] as number)
-    const distance = distances[i] as number
+    const id = ids === undefined ? idFromJson(part.ids?.[i]) : (ids[idsFrom + i] as number)
+    const distance = distances[distancesFrom + i] as number
     hits[i] = withMetadata ? { id, distance, metadata: part.metadata?.[i] ?? {} } : { id, distance }
   }
   return hits
@@ -71,7 +91,8 @@ export function hitsFrom(
 export function hitsOf(rows: NativeRows, include: NativeInclude): AnyRow[] {
   const { count, ids, json, hasDates } = rows
   const distances = rows.distances as Float32Array
-  const hits = hitsFrom(count, ids, distances, json, hasDates, (include & 1) !== 0)
+  const flat = { count, ids, idsFrom: 0, distances, distancesFrom: 0, hasDates }
+  const hits = hitsFrom(flat, json, (include & 1) !== 0)
   addVectors(hits, rows)
   return hits
 }

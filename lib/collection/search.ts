@@ -9,6 +9,7 @@
 import type { NativeAddon, NativeCollection } from '../../types/native.js'
 import type { Plan } from '../../types/stats.js'
 import { Call } from '../call.js'
+import { nowMs } from '../clock.js'
 import { OmenError } from '../errors.js'
 import {
   type CallSettings,
@@ -19,7 +20,8 @@ import {
   TAKES_SIGNAL,
 } from '../options.js'
 import { isNumbers, packRows, toVector, type VectorSet, vectorSet } from '../vectors.js'
-import { type AnyRow, BatchHitArrays, hitsFrom, hitsOf, NO_BATCH } from './results.js'
+import { loneSearches, SearchCost } from './lone.js'
+import { type AnyRow, BatchHitArrays, flatHits, hitsFrom, hitsOf, NO_BATCH } from './results.js'
 
 const shared = searchCall()
 
@@ -43,6 +45,26 @@ const scratch = new Scratch()
 const IDS_IN_JSON = 1
 const HAS_DATES = 2
 
+const found = flatHits()
+
+/** A search for hits without vectors, at once, into the buffer of this thread. */
+function searchNow(
+  addon: NativeAddon,
+  collection: NativeCollection,
+  vector: Float32Array,
+  { k, ef, mode, maxDistance, filter, include }: SearchCall,
+): AnyRow[] {
+  if (k > scratch.capacity) scratch.grow(addon, k)
+  const bits = include as 0 | 1
+  const json = collection.searchSync(vector, k, ef, mode, maxDistance, filter, bits)
+  const flags = scratch.head[1] as number
+  found.count = scratch.head[0] as number
+  found.ids = (flags & IDS_IN_JSON) === 0 ? scratch.ids : undefined
+  found.distances = scratch.distances
+  found.hasDates = (flags & HAS_DATES) !== 0
+  return hitsFrom(found, json, bits === 1)
+}
+
 export function searchSync(
   addon: NativeAddon,
   collection: NativeCollection,
@@ -52,17 +74,9 @@ export function searchSync(
   const vector = toVector(query)
   readSearch(options, shared, TAKES_INCLUDE)
   const { k, ef, mode, maxDistance, filter, include } = shared
-  if (include > 1) {
-    const rows = collection.searchRowsSync(vector, k, ef, mode, maxDistance, filter, include)
-    return hitsOf(rows, include)
-  }
-  if (k > scratch.capacity) scratch.grow(addon, k)
-  const bits = include as 0 | 1
-  const json = collection.searchSync(vector, k, ef, mode, maxDistance, filter, bits)
-  const count = scratch.head[0] as number
-  const flags = scratch.head[1] as number
-  const ids = (flags & IDS_IN_JSON) === 0 ? scratch.ids : undefined
-  return hitsFrom(count, ids, scratch.distances, json, (flags & HAS_DATES) !== 0, bits === 1)
+  if (include <= 1) return searchNow(addon, collection, vector, shared)
+  const rows = collection.searchRowsSync(vector, k, ef, mode, maxDistance, filter, include)
+  return hitsOf(rows, include)
 }
 
 export function searchInto(
@@ -90,6 +104,53 @@ export function settle<T>(work: Promise<T>, call: Call | undefined): Promise<T> 
   return call === undefined ? work : call.settle(work)
 }
 
+/** The buffer that answers from the pool come in; see NativeAddon.answers. */
+class Answers {
+  #words: Uint32Array | undefined
+  #ids = new Float64Array(0)
+  #distances = new Float32Array(0)
+  readonly #hits = flatHits()
+
+  /** Before the first answer. */
+  open(addon: NativeAddon): void {
+    if (this.#words !== undefined) return
+    const buffer = addon.answers()
+    this.#words = new Uint32Array(buffer)
+    this.#ids = new Float64Array(buffer)
+    this.#distances = new Float32Array(buffer)
+  }
+
+  /** Reads the answer at a place, once. Notes what it took. */
+  take(place: number, json: string | undefined, call: SearchCall, cost: SearchCost): AnyRow[] {
+    const words = this.#words as Uint32Array
+    const at = place / 4
+    const count = words[at] as number
+    const flags = words[at + 1] as number
+    cost.note(call.ef, (words[at + 2] as number) / 1e6)
+    const hits = this.#hits
+    hits.count = count
+    hits.ids = (flags & IDS_IN_JSON) === 0 ? this.#ids : undefined
+    hits.idsFrom = (place + 16) / 8
+    hits.distances = this.#distances
+    hits.distancesFrom = at + 4 + 2 * count
+    hits.hasDates = (flags & HAS_DATES) !== 0
+    words[0] = (words[0] as number) - 1
+    return hitsFrom(hits, json, call.include === 1)
+  }
+}
+
+const answers = new Answers()
+const costs = new WeakMap<NativeCollection, SearchCost>()
+
+function costOf(collection: NativeCollection): SearchCost {
+  let cost = costs.get(collection)
+  if (cost === undefined) {
+    cost = new SearchCost()
+    costs.set(collection, cost)
+  }
+  return cost
+}
+
 export async function search(
   addon: NativeAddon,
   collection: NativeCollection,
@@ -100,10 +161,33 @@ export async function search(
   const call = searchCall()
   readSearch(options, call, TAKES_INCLUDE | TAKES_SIGNAL)
   const { k, ef, mode, maxDistance, filter, include } = call
+  const cost = costOf(collection)
+  if (include <= 1 && loneSearches.admits(call, cost)) {
+    const start = nowMs()
+    const hits = searchNow(addon, collection, vector, call)
+    const ms = nowMs() - start
+    cost.note(ef, ms)
+    loneSearches.ran(ms)
+    return hits
+  }
   const running = startCall(addon, call)
   const operation = running?.operation
-  const work = collection.search(vector, k, ef, mode, maxDistance, filter, include, operation)
-  return hitsOf(await settle(work, running), include)
+  loneSearches.queued++
+  try {
+    if (include > 1) {
+      const work = collection.search(vector, k, ef, mode, maxDistance, filter, include, operation)
+      return hitsOf(await settle(work, running), include)
+    }
+    answers.open(addon)
+    const bits = include as 0 | 1
+    const work = collection.searchQueued(vector, k, ef, mode, maxDistance, filter, bits, operation)
+    const answer = await settle(work, running)
+    if (typeof answer === 'number') return answers.take(answer, undefined, call, cost)
+    if (Array.isArray(answer)) return answers.take(answer[0], answer[1], call, cost)
+    return hitsOf(answer, include)
+  } finally {
+    loneSearches.queued--
+  }
 }
 
 function querySet(collection: NativeCollection, queries: unknown): VectorSet {

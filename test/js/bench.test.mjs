@@ -7,7 +7,7 @@ import { median, percentile, spreadPercent } from '../../bench/lib/measure.mjs'
 import { permutation, uniform } from '../../bench/lib/random.mjs'
 import { markdownTable, number } from '../../bench/lib/report.mjs'
 import { plot } from '../../bench/peers/plot.mjs'
-import { speedAt, summarise } from '../../bench/peers/summary.mjs'
+import { ratioAt, speedAt, summarise } from '../../bench/peers/summary.mjs'
 
 function randomSet(metric, rows, queries, dimensions) {
   const random = uniform(5)
@@ -71,6 +71,25 @@ test('speed at a recall is interpolated, and marked where it is only a bound', (
   assert.ok(Math.abs(speedAt(sweep, 0.95).qps - 5_000) < 1e-6)
   assert.equal(speedAt(sweep, 0.99), undefined)
   assert.equal(speedAt([], 0.9), undefined)
+})
+
+// Noise that slows both engines of a round must cancel out of their ratio.
+test('ratios are taken round by round', () => {
+  const point = (qps) => ({ recall: 0.95, qps, p50Us: 1e6 / qps, p99Us: 2e6 / qps, cpuUs: 1 })
+  const engine = (name, speeds) =>
+    summarise({ name, builds: [], sweep: new Map([[16, speeds.map(point)]]) })
+  const ours = engine('ours', [300, 30, 3000])
+  const theirs = engine('theirs', [100, 10, 1000])
+  assert.equal(ours.at[0.95].qps, 300)
+  assert.ok(Math.abs(ours.at[0.95].p50Us - 1e6 / 300) < 1e-6)
+  assert.deepEqual(ratioAt(ours, theirs, 0.95), {
+    ratio: 3,
+    spreadPercent: 0,
+    bound: '',
+    rounds: 3,
+  })
+  assert.equal(ratioAt(ours, theirs, 0.9).bound, '~')
+  assert.equal(ratioAt(ours, theirs, 0.99), undefined)
 })
 
 // An engine that failed to install must be a line of the page, not a crash of the run.

@@ -158,6 +158,7 @@ test('one wrong argument among right ones', async () => {
     ['searchSync', [...search, 1]],
     ['searchRowsSync', [...search, 3]],
     ['search', [...search, 3, undefined]],
+    ['searchQueued', [...search, 1, undefined]],
     ['searchIntoSync', [vector, new Float64Array(9), new Float32Array(9), 2, 0, 0, 1, undefined]],
     ['searchBatchSync', [vector, 1, 4, 2, 0, 0, Infinity, undefined]],
     ['searchBatch', [vector, 1, 4, 2, 0, 0, Infinity, undefined, undefined]],
@@ -233,6 +234,50 @@ test('a scratch buffer that was transferred is refused', () => {
   })
   addon.scratch(10)
   world.collection.searchSync(query, 2, 0, 0, Infinity, undefined, 0)
+})
+
+// Answers of the pool lie in a buffer of JavaScript's until they are read. What nobody has read
+// must stay; a full, forged or transferred buffer must cost no answer.
+test('answers wait until they are read, and go out as rows where there is no room', async () => {
+  const { collection } = build()
+  const buffer = addon.answers()
+  assert.equal(addon.answers(), buffer)
+  const words = new Uint32Array(buffer)
+  const ids = new Float64Array(buffer)
+  const distances = new Float32Array(buffer)
+  const ask = (row: number, include: 0 | 1 = 0) => {
+    const query = Float32Array.from({ length: DIMENSIONS }, (_, i) => DIMENSIONS * row + i)
+    return collection.searchQueued(query, 2, 0, 0, Infinity, undefined, include)
+  }
+  const check = (place: number, row: number) => {
+    assert.deepEqual([...words.subarray(place / 4, place / 4 + 2)], [2, 0])
+    assert.equal(ids[(place + 16) / 8], row)
+    assert.equal(distances[place / 4 + 4 + 2 * 2], 0)
+  }
+  const before = words[0] as number
+  const asked = Array.from({ length: 300 }, (_, i) => i % 3)
+  const places = (await Promise.all(asked.map((row) => ask(row)))) as number[]
+  places.push((await ask(1)) as number)
+  asked.push(1)
+  assert.equal(new Set(places).size, places.length)
+  assert.equal(words[0], before + places.length)
+  places.forEach((place, i) => {
+    check(place, asked[i] as number)
+  })
+  const [place, json] = (await ask(2, 1)) as [number, string]
+  check(place, 2)
+  assert.deepEqual(JSON.parse(json), { metadata: [{ b: 'x' }, { a: 2 }] })
+  words[0] = 0 // All read: the next begins at the front again.
+  assert.equal(await ask(0), Math.min(...places))
+  words[0] = 0xffffffff
+  for (let i = 0; i < 6000; i++) await ask(0)
+  words[0] = 1
+  const all = await Promise.all(Array.from({ length: 6000 }, () => ask(1)))
+  const rows = all.filter((answer) => typeof answer === 'object')
+  assert.ok(rows.length > 0)
+  for (const one of rows) assert.deepEqual([...((one as { ids?: Float64Array }).ids ?? [])][0], 1)
+  structuredClone(buffer, { transfer: [buffer] })
+  assert.deepEqual([...(((await ask(2)) as { ids?: Float64Array }).ids ?? [])][0], 2)
 })
 
 // Rows are staged in order, each once, and a failed batch stays failed: nothing half-staged lands.

@@ -6,6 +6,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/random.h"
 #include "exec/parallel_for.h"
 #include "exec/thread.h"
 #include "exec/thread_pool.h"
@@ -131,6 +132,40 @@ TEST(pool_starts_threads_lazily) {
   gate.block(pool, 4);  // Returns only when four tasks run at once.
   CHECK_EQ(pool->threads(), 4);
   gate.open_and_wait();
+}
+
+// Tasks that come while a thread watches, while it falls asleep and long after it did must all run,
+// and none may wait for the next submission: a lost wake-up would stop the test here.
+TEST(pool_forgets_no_task_between_watching_and_sleep) {
+  for (const unsigned width : {1u, 2u, 4u}) {
+    Result<std::unique_ptr<ThreadPool>> pool = ThreadPool::create(width);
+    REQUIRE_OK(pool);
+    Random random(test_seed() + width);
+    std::atomic<int> count{0};
+    int submitted = 0;
+    for (int round = 0; round < 400; ++round) {
+      const int burst = 1 + static_cast<int>(random.below(5));
+      for (int i = 0; i < burst; ++i) submit_count(pool.value().get(), &count);
+      submitted += burst;
+      while (count.load() != submitted) std::this_thread::yield();
+      // Shorter than a watch, about as long, and much longer.
+      const uint64_t pause_us = random.below(3) == 0 ? random.below(2000) : random.below(80);
+      if (pause_us > 0) std::this_thread::sleep_for(std::chrono::microseconds(pause_us));
+    }
+    CHECK_EQ(count.load(), submitted);
+  }
+}
+
+// While one thread watches, two tasks at once still need two threads: each waits for the other.
+TEST(pool_wakes_sleepers_beside_the_one_that_watches) {
+  Result<std::unique_ptr<ThreadPool>> pool = ThreadPool::create(3);
+  REQUIRE_OK(pool);
+  for (int round = 0; round < 200; ++round) {
+    Gate gate;
+    gate.block(pool.value().get(), 3);  // Returns only when three tasks run at once.
+    gate.open_and_wait();
+  }
+  CHECK_EQ(pool.value()->threads(), 3);
 }
 
 // A pool of one thread must keep the order of submission.

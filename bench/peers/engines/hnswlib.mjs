@@ -1,7 +1,10 @@
 // hnswlib-node: one thread through its JavaScript interface; vectors must be plain arrays, so
 // queries are turned into arrays before the clock starts, and rows while they are added.
 
+import { mkdtempSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { versionOf } from './version.mjs'
 
 const require = createRequire(import.meta.url)
@@ -16,7 +19,7 @@ export function about(_options, { m, efConstruction }) {
 
 export async function open({ dimensions, metric, rows, m, efConstruction }) {
   const { HierarchicalNSW } = require('hnswlib-node')
-  const index = new HierarchicalNSW(metric, dimensions)
+  let index = new HierarchicalNSW(metric, dimensions)
   index.initIndex({ maxElements: rows, m, efConstruction, randomSeed: 100 })
   let hits
   return {
@@ -25,6 +28,18 @@ export async function open({ dimensions, metric, rows, m, efConstruction }) {
         const from = row * dimensions
         index.addPoint(Array.from(vectors.subarray(from, from + dimensions)), ids[row])
       }
+    },
+    async reopen(query, k) {
+      const folder = mkdtempSync(join(tmpdir(), 'omendb-peers-hnswlib-'))
+      const path = join(folder, 'index')
+      index.writeIndexSync(path)
+      index = new HierarchicalNSW(metric, dimensions)
+      const start = performance.now()
+      index.readIndexSync(path)
+      index.searchKnn(query, k)
+      const ms = performance.now() - start
+      rmSync(folder, { recursive: true, force: true })
+      return ms
     },
     setEf(ef, k) {
       index.setEf(ef)

@@ -39,6 +39,15 @@ export async function open(job, { quantization }) {
     async add(vectors, ids) {
       index.add(BigUint64Array.from(ids, BigInt), vectors, threads)
     },
+    async reopen(query, k) {
+      index.save(path)
+      isSaved = true
+      const start = performance.now()
+      index = make(64)
+      index.load(path)
+      index.search(query, k, 1)
+      return performance.now() - start
+    },
     setEf(ef, k) {
       if (!isSaved) index.save(path)
       isSaved = true

@@ -36,7 +36,7 @@ export async function open({ dimensions, metric, m, efConstruction, threads }) {
       },
     },
   })
-  const collection = zvec.ZVecCreateAndOpen(join(folder, 'peers'), schema)
+  let collection = zvec.ZVecCreateAndOpen(join(folder, 'peers'), schema)
   let search
   return {
     async add(vectors, ids) {
@@ -49,6 +49,13 @@ export async function open({ dimensions, metric, m, efConstruction, threads }) {
         if (failed !== undefined) throw new Error(JSON.stringify(failed))
       }
       collection.optimizeSync({ concurrency: threads })
+    },
+    async reopen(query, k) {
+      collection.closeSync()
+      const start = performance.now()
+      collection = zvec.ZVecOpen(join(folder, 'peers'))
+      collection.querySync({ fieldName: 'v', topk: k, outputFields: [], vector: query })
+      return performance.now() - start
     },
     setEf(ef, k) {
       const params = { indexType: ZVecIndexType.HNSW, ef }

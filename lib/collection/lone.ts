@@ -1,0 +1,83 @@
+/**
+ * Lone searches: an awaited search that is short and has no company runs at once, on the thread
+ * that asked for it.
+ *
+ * Why: to wake a sleeping thread and to be woken by it takes longer than most searches. With
+ * company the pool is better: it searches on all processors. A search is lone when
+ * 1. no other of this JS thread is on the pool, and none ran here since the caller's code last gave
+ *    way (so that of many asked for in one go only the first runs here);
+ * 2. it is expected to take SEARCH_MS_MAX at most, by what the last ones of its collection took for
+ *    each candidate of `ef`; while that is unknown it goes to the pool, which tells;
+ * 3. it has no filter, is not exact, and nobody may abort it;
+ * 4. in this turn of the event loop such searches took less than TURN_MS: then one goes to the
+ *    pool, and the loop turns while it runs.
+ */
+
+import { setImmediate } from '../clock.js'
+import type { SearchCall } from '../options.js'
+
+const SEARCH_MS_MAX = 0.2
+const SAMPLE_MS_MAX = 4 * SEARCH_MS_MAX
+const TURN_MS = 1
+
+/** What searches of one collection take. */
+export class SearchCost {
+  #msPerCandidate = Number.POSITIVE_INFINITY
+
+  expected(ef: number): number {
+    return ef * this.#msPerCandidate
+  }
+
+  note(ef: number, ms: number): void {
+    // One that was interrupted for long tells little; two that took long send the next to the pool.
+    const now = Math.min(ms, SAMPLE_MS_MAX) / ef
+    const known = this.#msPerCandidate
+    this.#msPerCandidate = known === Number.POSITIVE_INFINITY ? now : known + (now - known) / 8
+  }
+}
+
+const GIVEN_WAY = Promise.resolve()
+
+class LoneSearches {
+  /** Searches of this thread on the pool. */
+  queued = 0
+  #hasRun = false
+  #spentMs = 0
+  #isArmed = false
+
+  /** Whether this search may run here and now. */
+  admits(call: SearchCall, cost: SearchCost): boolean {
+    return (
+      this.queued === 0 &&
+      !this.#hasRun &&
+      this.#spentMs < TURN_MS &&
+      call.filter === undefined &&
+      call.mode !== 1 &&
+      call.signal === undefined &&
+      call.timeoutMs === undefined &&
+      cost.expected(call.ef) <= SEARCH_MS_MAX
+    )
+  }
+
+  /** One ran here. */
+  ran(ms: number): void {
+    this.#spentMs += ms
+    this.#hasRun = true
+    GIVEN_WAY.then(this.#giveWay)
+    if (this.#isArmed) return
+    this.#isArmed = true
+    // Asks for no turn of its own: it runs in the next there is.
+    setImmediate(this.#turn).unref()
+  }
+
+  readonly #giveWay = (): void => {
+    this.#hasRun = false
+  }
+
+  readonly #turn = (): void => {
+    this.#isArmed = false
+    this.#spentMs = 0
+  }
+}
+
+export const loneSearches = new LoneSearches()
