@@ -6,13 +6,14 @@ namespace omen {
 CodeSet::CodeSet(MemoryAccount* account, std::unique_ptr<Sq8Codec> c, uint64_t trained_on,
                  uint64_t serial_in)
     : codec(std::move(c)),
-      rows(account, Use::kCodes, round_up(codec->code_bytes(), 16)),
+      rows(account, Use::kCodes, round_up(codec->code_bytes(), 16), SlotPages::Paging::kAtCollapse),
       factors(account, Use::kCodes, sizeof(float)),
       trained_rows(trained_on),
       serial(serial_in) {}
 
 Status CodeSet::ensure(uint32_t slots) {
   OMEN_TRY(rows.ensure(slots));
+  rows.collapse(slots);
   return factors.ensure(slots);
 }
 

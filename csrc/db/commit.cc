@@ -20,6 +20,7 @@ constexpr size_t kLinksPerTask = 16;
 constexpr size_t kLinksAtOnce = 4;
 constexpr size_t kGroupedLinks = 64;
 static_assert(kLinksAtOnce <= Graph::kGroupMax);
+constexpr size_t kLinksKept = 4096;
 // So many at once, and not fewer than a third of those in the graph, are linked in bulk.
 constexpr size_t kBulkMin = 1000;
 constexpr uint64_t kBulkShare = 3;
@@ -250,7 +251,10 @@ void Collection::Impl::link_queued() {
   if (!link_in_bulk(*s, in_graph)) link_one_by_one(*s, in_graph);
   s->inserted_since_repair += to_link_.size();
   if (s->graph.take_isolated()) s->needs_repair = true;
+  // What a large commit took beyond a small one's needs goes back.
   to_link_.clear();
+  if (to_link_.capacity() > kLinksKept) to_link_.drop();
+  workers_.resize(std::min(workers_.size(), size_t{parallel_workers(*env.executor)}));
   for (Commit* c = group_; c != nullptr; c = c->next) c->first_link = c->link_count = 0;
 }
 

@@ -24,12 +24,17 @@ class EdgeRows {
  public:
   EdgeRows(MemoryAccount* account, uint32_t capacity)
       : capacity_((capacity + 1) / 2 * 2),
-        pages_(account, Use::kGraph, capacity_ * sizeof(uint32_t)) {
+        pages_(account, Use::kGraph, capacity_ * sizeof(uint32_t),
+               SlotPages::Paging::kAtCollapse) {
     OMEN_ASSERT(capacity_ <= kRowIdsMax);
   }
 
   uint32_t capacity() const { return capacity_; }
-  Status ensure(uint32_t rows) { return pages_.ensure(rows); }
+  Status ensure(uint32_t rows) {
+    OMEN_TRY(pages_.ensure(rows));
+    pages_.collapse(rows);
+    return Status::ok();
+  }
   void release_all() { pages_.release_all(); }
   uint64_t bytes() const { return pages_.bytes(); }
   void prefetch(uint32_t row) const { pages_.view().prefetch(row, capacity_ * sizeof(uint32_t)); }

@@ -43,7 +43,9 @@ uint32_t SlotPages::extents_for(uint32_t rows) const {
 }
 
 size_t SlotPages::committed_in(uint32_t extent, size_t row_bytes) const {
-  const bool small = extent == 0 && row_bytes <= kHugePageBytes;
+  // Pages become huge only where they are full, so small steps are what they take.
+  const bool small =
+      paging_ == Paging::kAtCollapse || (extent == 0 && row_bytes <= kHugePageBytes);
   if (small || row_bytes > huge_part(extent_bytes())) return round_up(row_bytes, small_step());
   return round_up(row_bytes, kHugePageBytes);
 }

@@ -66,7 +66,9 @@ class SlotPages {
 
   // When rows come to lie in huge pages. At their first touch is best for who reads them, but that
   // touch clears 2 MiB at once, milliseconds on some machines: rows that a thread fills which must
-  // not stall (the host's event loop) take small pages first, and collapse() moves them.
+  // not stall (the host's event loop) take small pages first, and collapse() moves them. Before a
+  // touch collapse() is the same at once, and what fills no whole page takes no more than it needs:
+  // a large part of the memory of some hundred thousand rows.
   enum class Paging : uint8_t { kAtTouch, kAtCollapse };
 
   // `stride` bytes a row: 1 to 8 MiB. Allocates nothing.
