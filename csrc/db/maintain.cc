@@ -19,18 +19,16 @@ constexpr uint64_t kRepairShare = 20;
 constexpr uint64_t kMarkedMaxMin = 256;
 constexpr uint64_t kMarkedMaxShare = 33;
 
-// Every collection's rotation: data cannot be chosen against it without being chosen for that.
-constexpr uint64_t kRotationSeed = 0x726F74617465;
-
 bool is_due(uint64_t count, const Store& s, uint64_t min, uint64_t share) {
   return count >= std::max(min, s.live() / share);
 }
 
 struct Sample {
-  explicit Sample(MemoryAccount* account)
-      : rows(account, Use::kScratch), scales(account, Use::kScratch) {}
+  Sample(MemoryAccount* account, uint64_t database_seed)
+      : rows(account, Use::kScratch), scales(account, Use::kScratch), seed(database_seed) {}
   Array<const float*> rows;
   Array<float> scales;
+  const uint64_t seed;
 };
 
 // Codes of one kind, trained on a sample, without rows yet.
@@ -59,7 +57,7 @@ Result<std::unique_ptr<CodeSet>> train_codes(const Store& s, const Sample& sampl
         .rows = rows,
         .scales = scales,
         .count = count,
-        .seed = kRotationSeed,
+        .seed = sample.seed,
     };
     return make_codes(s.account, BinaryCodec::train(training, s.kernels), marks);
   }
@@ -79,7 +77,7 @@ Status Collection::Impl::train_if_due(Store& s, const uint32_t* fresh, size_t fr
   CodeSet* const old = s.codes();
   if (rows < kTrainRows || (old != nullptr && rows < 2 * old->trained_rows)) return Status::ok();
   // A seeded sample of all slots that hold rows.
-  Sample sample(&account);
+  Sample sample(&account, env.seed);
   const size_t wanted = std::min<uint64_t>(rows, kTrainSampleMax);
   OMEN_TRY(sample.rows.reserve(wanted));
   OMEN_TRY(sample.scales.reserve(wanted));
