@@ -249,7 +249,7 @@ export function readRecords(options: unknown): ReadCall {
 }
 
 const METRICS = ['cosine', 'l2', 'dot']
-const QUANTIZATIONS = ['sq8', 'none']
+const QUANTIZATIONS = ['sq8', 'none', 'binary']
 
 function oneOf(value: unknown, name: string, values: readonly string[]): string {
   if (typeof value !== 'string' || !values.includes(value)) {
@@ -301,10 +301,7 @@ function readCollectionOption(key: string, value: unknown, out: NativeCollection
       out.metric = oneOf(value, key, METRICS) as 'cosine' | 'l2' | 'dot'
       return true
     case 'quantization':
-      if (value === 'binary') {
-        throw unsupported("quantization 'binary' does not exist yet; use 'sq8' or 'none'")
-      }
-      out.quantization = oneOf(value, key, QUANTIZATIONS) as 'sq8' | 'none'
+      out.quantization = oneOf(value, key, QUANTIZATIONS) as 'sq8' | 'none' | 'binary'
       return true
     case 'm':
       out.m = integer(value, key, 2, 64)

@@ -43,8 +43,7 @@ export interface NativeDatabaseOptions {
 export interface NativeCollectionOptions {
   dimensions?: number | undefined
   metric?: 'cosine' | 'l2' | 'dot' | undefined
-  /** 'binary' gives ERR_UNSUPPORTED. */
-  quantization?: 'sq8' | 'none' | undefined
+  quantization?: 'sq8' | 'none' | 'binary' | undefined
   m?: number | undefined
   efConstruction?: number | undefined
   /** JSON text. */
@@ -121,7 +120,7 @@ export interface NativeCollectionStats {
   name: string
   dimensions: number
   metric: 'cosine' | 'l2' | 'dot'
-  quantization: 'sq8' | 'none'
+  quantization: 'sq8' | 'none' | 'binary'
   m: number
   efConstruction: number
   /** JSON text; left out if there is none. */

@@ -8,8 +8,9 @@ import type { AbortSignalLike, Progress, Vector } from './values.js'
 export type Metric = 'cosine' | 'l2' | 'dot'
 
 /**
- * How vectors are held for searching: `sq8` is one byte a dimension, with hits re-ranked by the
- * float32 originals; `none` searches the originals. `binary` is ERR_UNSUPPORTED in this version.
+ * How vectors are held for searching: `sq8` is one byte a dimension; `binary` two bits, from 512
+ * dimensions on one (RaBitQ), for a little recall at the same `ef`; `none` searches the originals.
+ * Hits are re-ranked by the float32 originals, so that distances are always exact.
  */
 export type Quantization = 'sq8' | 'none' | 'binary'
 

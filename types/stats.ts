@@ -40,7 +40,7 @@ export interface CollectionStats {
   indexedFields: number
   /** The next generated id. */
   nextId: Id
-  /** `sq8`: whether codes are in use; small collections score floats. */
+  /** `sq8` and `binary`: whether codes are in use; small collections score floats. */
   trained: boolean
   /** How often deleted rows were taken out of the graph. */
   consolidations: number

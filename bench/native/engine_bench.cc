@@ -1,11 +1,12 @@
 // engine_bench: build and search of one set through db::Collection, without JavaScript.
 //
-//   engine_bench DIR [metric=l2|cosine|dot] [codec=sq8|none] [n=ROWS] [batch=ROWS] [m=16] [efc=96]
-//                [churn=ROWS]
+//   engine_bench DIR [metric=l2|cosine|dot] [codec=sq8|none|binary] [n=ROWS] [batch=ROWS] [m=16]
+//                [efc=96] [churn=ROWS]
 //
 // DIR holds base.f32, query.f32 (row-major) and gt.i32 (100 ids a query), as export.mjs writes
 // them; with n, the truth is still that of all rows. Prints the build rate, then for each ef
-// recall@10, queries per second of thread CPU time, rows scored and hops; last, bytes per vector.
+// recall@10, queries per second of thread CPU time, rows scored, hops and rows
+// re-ranked (exact); last, bytes per vector.
 // With churn, every id first holds another row's vector, and all are replaced in upserts of so many
 // rows before the search.
 #include <algorithm>
@@ -97,8 +98,10 @@ int main(int argc, char** argv) {
   options.metric = metric == "cosine" ? omen::Metric::kCosine
                    : metric == "dot"  ? omen::Metric::kDot
                                       : omen::Metric::kL2;
-  options.quantization = argument(argc, argv, "codec", "sq8") == "none" ? omen::Quantization::kNone
-                                                                        : omen::Quantization::kSq8;
+  const std::string codec = argument(argc, argv, "codec", "sq8");
+  options.quantization = codec == "none"     ? omen::Quantization::kNone
+                         : codec == "binary" ? omen::Quantization::kBinary
+                                             : omen::Quantization::kSq8;
   options.m = static_cast<uint32_t>(std::stoul(argument(argc, argv, "m", "16")));
   options.ef_construction = static_cast<uint32_t>(std::stoul(argument(argc, argv, "efc", "96")));
   auto opened = database.value()->collection("bench", options, omen::OpenMode::kCreate);
@@ -145,7 +148,7 @@ int main(int argc, char** argv) {
       rows, dimensions, built, static_cast<double>(rows) / built,
       static_cast<double>(rows) / built_cpu, report.ok ? "valid" : report.problem.c_str(),
       static_cast<unsigned long long>(report.unreachable));
-  std::printf("%6s %9s %10s %10s %8s\n", "ef", "recall@10", "QPS", "rows", "hops");
+  std::printf("%6s %9s %10s %10s %8s %8s\n", "ef", "recall@10", "QPS", "rows", "hops", "exact");
   for (const uint32_t ef : {10u, 16u, 24u, 32u, 48u, 64u, 96u, 128u, 200u, 300u}) {
     omen::SearchOptions search;
     search.k = 10;
@@ -156,6 +159,7 @@ int main(int argc, char** argv) {
     uint64_t found = 0;
     uint64_t scored = 0;
     uint64_t hops = 0;
+    uint64_t reranked = 0;
     std::vector<double> rates;
     for (int round = 0; round < 4; ++round) {
       const double begin = cpu_seconds();
@@ -165,6 +169,7 @@ int main(int argc, char** argv) {
         if (round > 0) continue;
         scored += plan.rows_scored;
         hops += plan.hops;
+        reranked += plan.reranked;
         for (const omen::IdOut& id : hits.ids) {
           const auto* t = &truth[q * 100];
           found += std::find(t, t + 10, static_cast<int32_t>(id.value)) != t + 10;
@@ -174,8 +179,9 @@ int main(int argc, char** argv) {
     }
     std::sort(rates.begin(), rates.end());
     const double n = static_cast<double>(query_count);
-    std::printf("%6u %9.4f %10.0f %10.0f %8.0f\n", ef, static_cast<double>(found) / (10 * n),
-                rates[1], static_cast<double>(scored) / n, static_cast<double>(hops) / n);
+    std::printf("%6u %9.4f %10.0f %10.0f %8.0f %8.0f\n", ef, static_cast<double>(found) / (10 * n),
+                rates[1], static_cast<double>(scored) / n, static_cast<double>(hops) / n,
+                static_cast<double>(reranked) / n);
   }
   const omen::CollectionStats stats = collection.stats();
   const double n = static_cast<double>(rows);

@@ -4,6 +4,8 @@
 // Why: the kernels are the hot loops; a change of one is judged here before it is judged by
 // searches. Each figure is the least of several rounds, since other work on the machine can only
 // add time. Arguments: names of tables to run; all without any.
+#include <algorithm>
+#include <bit>
 #include <chrono>
 #include <cmath>
 #include <cstdint>
@@ -165,6 +167,29 @@ void time_codes(const Kernels& k, Inputs& in, std::vector<double>& ns) {
   }));
 }
 
+// Codes of a bit or two take what dimensions are padded to, the transform a power of two of them.
+void time_bits(const Kernels& k, Inputs& in, std::vector<double>& ns) {
+  const size_t n = (in.n + 63) / 64 * 64;
+  const std::vector<int8_t> q(n, 77);
+  const std::vector<uint8_t> code(n / 4, 0x5A);
+  const std::vector<const uint8_t*> rows(kRows, code.data());
+  int32_t out[kRows];
+  for (const auto dot_rows : {k.dot_u1_rows, k.dot_u2_rows}) {
+    ns.push_back(ns_of(
+        [&](size_t) {
+          dot_rows(q.data(), rows.data(), kRows, n, out);
+          return out[0];
+        },
+        kRows));
+  }
+  std::vector<float> x(std::bit_floor(n));
+  ns.push_back(ns_of([&](size_t) {
+    std::copy_n(in.float_rows[0], x.size(), x.begin());
+    k.hadamard_f32(x.data(), x.size());
+    return x[0];
+  }));
+}
+
 // Steps of a search do not depend on dimensions: lists of 32, a pool of 64.
 void print_steps(const Kernels& k) {
   Random random(5);
@@ -201,12 +226,14 @@ void print_table(const Kernels& k) {
       "l2_f32",       "dot_f32",        "cosine_f32",    "l2_f32_rows",  "dot_f32_rows",
       "cosine_f32_rows", "l2_i8",       "dot_i8",        "cosine_i8",    "l2_i8_rows",
       "dot_i8_rows",  "cosine_i8_rows", "dot_u8",        "dot_u8_rows",  "norm_f32",
-      "copy_norm_f32", "quantize_u8",   "make_weights",  "code_weights"};
+      "copy_norm_f32", "quantize_u8",   "make_weights",  "code_weights",
+      "dot_u1_rows",  "dot_u2_rows",    "hadamard_f32"};
   std::vector<double> columns[std::size(kDims)];
   for (size_t c = 0; c < std::size(kDims); ++c) {
     Inputs in(kDims[c]);
     time_distances(k, in, columns[c]);
     time_codes(k, in, columns[c]);
+    time_bits(k, in, columns[c]);
   }
   std::printf("\n%s%s%s: ns per call (rows: per row)\n  %-18s", k.name, *k.features ? " " : "",
               k.features, "dimensions");

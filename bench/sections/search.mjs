@@ -11,7 +11,13 @@ export async function run({ machine, sets = availableSets(), rows }) {
   prepareSets(sets, VARIANTS)
   const results = []
   for (const set of sets) {
-    const configurations = [['plain', 'none'], ...VARIANTS.map((variant) => [variant, 'sq8'])]
+    const configurations = [
+      ['plain', 'none'],
+      ...VARIANTS.flatMap((variant) => [
+        [variant, 'sq8'],
+        [variant, 'binary'],
+      ]),
+    ]
     for (const [variant, quantization] of configurations) {
       const job = { set, variant, quantization, rows, efs: EFS }
       results.push({ ...job, ...(await runJob(JOB, job)) })

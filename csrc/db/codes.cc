@@ -3,27 +3,38 @@
 
 namespace omen {
 
-CodeSet::CodeSet(MemoryAccount* account, std::unique_ptr<Sq8Codec> c, uint64_t trained_on,
-                 uint64_t serial_in)
-    : codec(std::move(c)),
-      rows(account, Use::kCodes, round_up(codec->code_bytes(), 16), SlotPages::Paging::kAtCollapse),
-      factors(account, Use::kCodes, sizeof(float)),
-      trained_rows(trained_on),
-      serial(serial_in) {}
+CodeSet::CodeSet(MemoryAccount* account, std::unique_ptr<Sq8Codec> codec, const Marks& marks)
+    : trained_rows(marks.trained_rows),
+      serial(marks.serial),
+      sq8_(std::move(codec)),
+      rows_(account, Use::kCodes, round_up(sq8_->code_bytes(), 16), SlotPages::Paging::kAtCollapse),
+      factors_(account, Use::kCodes, sizeof(float)) {}
+
+CodeSet::CodeSet(MemoryAccount* account, std::unique_ptr<BinaryCodec> codec, const Marks& marks)
+    : trained_rows(marks.trained_rows),
+      serial(marks.serial),
+      binary_(std::move(codec)),
+      rows_(account, Use::kCodes, binary_->code_bytes(), SlotPages::Paging::kAtCollapse),
+      factors_(account, Use::kCodes, sizeof(float)) {}
 
 Status CodeSet::ensure(uint32_t slots) {
-  OMEN_TRY(rows.ensure(slots));
-  rows.collapse(slots);
-  return factors.ensure(slots);
+  OMEN_TRY(rows_.ensure(slots));
+  rows_.collapse(slots);
+  return sq8_ != nullptr ? factors_.ensure(slots) : Status::ok();
 }
 
 void CodeSet::encode(uint32_t slot, const float* x, float scale) {
-  *factors.row_as<float>(slot) = codec->encode(x, scale, rows.row_as<uint8_t>(slot));
+  auto* row = rows_.row_as<uint8_t>(slot);
+  const float factor = visit([&](const auto& codec) { return codec.encode(x, scale, row); });
+  if (sq8_ != nullptr) *factors_.row_as<float>(slot) = factor;
 }
 
 template <class CodecType>
 void RowScorer<CodecType>::prefetch(const uint32_t* slots, size_t n) const {
   for (size_t i = 0; i < n; ++i) views_.rows.prefetch(slots[i], prefetch_bytes_);
+  if (rows_straddle_) {
+    for (size_t i = 0; i < n; ++i) prefetch_read(views_.rows.row(slots[i]) + prefetch_bytes_ - 1);
+  }
   if (!views_.has_factors) return;
   for (size_t i = 0; i < n; ++i) prefetch_read(views_.factors.row(slots[i]));
 }
@@ -43,5 +54,6 @@ uint32_t RowScorer<CodecType>::score(const uint32_t* slots, const uint32_t*, siz
 
 template class RowScorer<Float32Codec>;
 template class RowScorer<Sq8Codec>;
+template class RowScorer<BinaryCodec>;
 
 }  // namespace omen

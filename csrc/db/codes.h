@@ -1,8 +1,9 @@
 // Codes: a codec with its rows, and the graph's view of them.
 //
-// Why: sq8 trains on the data and is trained anew as they grow, so codec and rows are one object
+// Why: codecs train on the data and are trained anew as they grow, so codec and rows are one object
 // that is swapped whole: readers under a pin keep the one they took. Floats serve below kTrainRows
-// and for `none`.
+// and for `none`. A search is compiled for each type of codec, so that scoring calls nothing
+// virtual: visit() is where the types part.
 // Threads: a Codes is immutable but for rows of new slots, which commits write
 // before they publish them.
 #pragma once
@@ -12,12 +13,13 @@
 
 #include "graph/scorer.h"
 #include "memory/slot_pages.h"
+#include "quant/binary.h"
 #include "quant/float32.h"
 #include "quant/sq8.h"
 
 namespace omen {
 
-// Below this many records sq8 scores floats.
+// Below this many records floats are scored.
 inline constexpr uint32_t kTrainRows = 4096;
 inline constexpr uint32_t kTrainSampleMax = 16384;
 
@@ -31,19 +33,37 @@ struct RowViews {
   float factor(uint32_t slot) const { return has_factors ? *factors.row_as<float>(slot) : 0.0f; }
 };
 
-struct CodeSet {
-  CodeSet(MemoryAccount* account, std::unique_ptr<Sq8Codec> c, uint64_t trained_on,
-          uint64_t serial_in);
+class CodeSet {
+ public:
+  struct Marks {
+    uint64_t trained_rows;  // Live records when it was trained.
+    uint64_t serial;        // Unique in its collection.
+  };
+  CodeSet(MemoryAccount* account, std::unique_ptr<Sq8Codec> codec, const Marks& marks);
+  CodeSet(MemoryAccount* account, std::unique_ptr<BinaryCodec> codec, const Marks& marks);
 
   Status ensure(uint32_t slots);
   void encode(uint32_t slot, const float* x, float scale);
-  RowViews views() const { return {rows.view(), factors.view(), true}; }
+  RowViews views() const { return {rows_.view(), factors_.view(), sq8_ != nullptr}; }
+  uint64_t bytes() const { return rows_.bytes() + factors_.bytes(); }
+  // f(codec), of its own type.
+  template <class F>
+  auto visit(const F& f) const {
+    return sq8_ != nullptr ? f(*sq8_) : f(*binary_);
+  }
+  const uint8_t* code(uint32_t slot) const { return rows_.row_as<uint8_t>(slot); }
+  // nullptr if rows are of another codec. Binary codes lie too far off their rows to link by.
+  const Sq8Codec* sq8() const { return sq8_.get(); }
+  const BinaryCodec* binary() const { return binary_.get(); }
 
-  std::unique_ptr<Sq8Codec> codec;
-  SlotPages rows;
-  SlotPages factors;
-  const uint64_t trained_rows;  // Live records when it was trained.
-  const uint64_t serial;        // Unique in its collection.
+  const uint64_t trained_rows;
+  const uint64_t serial;
+
+ private:
+  const std::unique_ptr<Sq8Codec> sq8_;  // One of the two.
+  const std::unique_ptr<BinaryCodec> binary_;
+  SlotPages rows_;
+  SlotPages factors_;  // Of sq8: binary keeps its own in the row.
 };
 
 // A scorer over one codec's rows; also a SlotScorer, whose query is a row.
@@ -58,7 +78,8 @@ class RowScorer final : public SlotScorer {
         views_(views),
         kernels_(kernels),
         query_(query == nullptr ? &own_query_ : query),
-        prefetch_bytes_(codec.code_bytes() < 512 ? codec.code_bytes() : 512) {}
+        prefetch_bytes_(codec.code_bytes() < 512 ? codec.code_bytes() : 512),
+        rows_straddle_(views.rows.stride % kCacheLineBytes != 0) {}
 
   Status reserve(size_t dimensions) { return query_->reserve(dimensions); }
   void prepare(const float* query, float scale) { codec_.prepare(query, scale, query_); }
@@ -76,9 +97,11 @@ class RowScorer final : public SlotScorer {
   PreparedQuery own_query_;
   PreparedQuery* query_;
   size_t prefetch_bytes_;
+  bool rows_straddle_;  // A row's last byte may lie in a line more than its size says.
 };
 
 extern template class RowScorer<Float32Codec>;
 extern template class RowScorer<Sq8Codec>;
+extern template class RowScorer<BinaryCodec>;
 
 }  // namespace omen

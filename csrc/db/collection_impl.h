@@ -59,12 +59,16 @@ class ScratchCache {
 // The memory of one search: the graph's, the query's, and the hits'.
 struct QueryScratch {
   explicit QueryScratch(MemoryAccount* account)
-      : graph(account), slots(account, Use::kScratch), distances(account, Use::kScratch) {}
+      : graph(account),
+        slots(account, Use::kScratch),
+        distances(account, Use::kScratch),
+        nearest(account, Use::kScratch) {}
   SearchScratch graph;
   PreparedQuery codes;
   PreparedQuery floats;
   Array<uint32_t> slots;  // Hits, nearest first; ties by order of insertion.
   Array<float> distances;
+  Array<float> nearest;  // The k least distances while re-ranking by bounds, a heap.
 };
 
 struct WriteBatch::Rep {
@@ -128,7 +132,7 @@ struct Collection::Impl {
   Status consolidate(Store& s);
   Status repair(Store& s);
 
-  // Reads (search.cc, plan.cc, scan.cc, settle.cc, read.cc); under a pin.
+  // Reads (search.cc, rerank.cc, plan.cc, scan.cc, settle.cc, read.cc); under a pin.
   struct Query;
   Status check_query(const float* query, size_t length, const SearchOptions& options) const;
   // Fills q.rows and what the plan tells of them.
@@ -141,7 +145,10 @@ struct Collection::Impl {
   void choose_plan(const Store& s, Query& q) const;
   Status scan(Store& s, Query& q);
   Status walk(Store& s, Query& q);
-  Status rerank(Store& s, Query& q);
+  // `codes`: those of the walk, or nullptr.
+  Status rerank(Store& s, Query& q, const CodeSet* codes);
+  // Scores those of scratch.slots that may be among the k nearest, and keeps only them.
+  static Status score_by_bounds(const Scorer& exact, uint32_t k, QueryScratch& scratch);
   // Drops what is no hit any more, after writes that raced the search.
   void confirm(const Store& s, Query& q);
   // Adds records that took new slots since q.moves; false if there were too many to know.

@@ -23,6 +23,48 @@ bool is_due(uint64_t count, const Store& s, uint64_t min, uint64_t share) {
   return count >= std::max(min, s.live() / share);
 }
 
+struct Sample {
+  Sample(MemoryAccount* account, uint64_t database_seed)
+      : rows(account, Use::kScratch), scales(account, Use::kScratch), seed(database_seed) {}
+  Array<const float*> rows;
+  Array<float> scales;
+  const uint64_t seed;
+};
+
+// Codes of one kind, trained on a sample, without rows yet.
+template <class CodecType>
+Result<std::unique_ptr<CodeSet>> make_codes(MemoryAccount* account,
+                                            Result<std::unique_ptr<CodecType>> trained,
+                                            const CodeSet::Marks& marks) {
+  OMEN_ASSIGN(std::unique_ptr<CodecType> codec, std::move(trained));
+  auto codes =
+      std::unique_ptr<CodeSet>(new (std::nothrow) CodeSet(account, std::move(codec), marks));
+  if (!codes) return Status::error(ErrorCode::kMemory, "no memory for codes");
+  return codes;
+}
+
+Result<std::unique_ptr<CodeSet>> train_codes(const Store& s, const Sample& sample,
+                                             Quantization quantization,
+                                             const CodeSet::Marks& marks) {
+  const Distance distance = distance_of(s.metric());
+  const float* const* rows = sample.rows.data();
+  const float* scales = sample.scales.data();
+  const size_t count = sample.rows.size();
+  if (quantization == Quantization::kBinary) {
+    const BinaryCodec::Training training{
+        .distance = distance,
+        .dimensions = s.dimensions(),
+        .rows = rows,
+        .scales = scales,
+        .count = count,
+        .seed = sample.seed,
+    };
+    return make_codes(s.account, BinaryCodec::train(training, s.kernels), marks);
+  }
+  return make_codes(
+      s.account, Sq8Codec::train(distance, s.dimensions(), s.kernels, rows, scales, count), marks);
+}
+
 }  // namespace
 
 // Codes are trained on at least kTrainRows records, and anew at every doubling; `fresh` slots are
@@ -30,32 +72,27 @@ bool is_due(uint64_t count, const Store& s, uint64_t min, uint64_t share) {
 // the old ones (or floats) go on serving: it is tried again with the next commit.
 Status Collection::Impl::train_if_due(Store& s, const uint32_t* fresh, size_t fresh_count,
                                       size_t new_records) {
-  if (options.quantization != Quantization::kSq8) return Status::ok();
+  if (options.quantization == Quantization::kNone) return Status::ok();
   const uint64_t rows = s.live() + new_records;
   CodeSet* const old = s.codes();
   if (rows < kTrainRows || (old != nullptr && rows < 2 * old->trained_rows)) return Status::ok();
   // A seeded sample of all slots that hold rows.
-  Array<const float*> sample(&account, Use::kScratch);
-  Array<float> scales(&account, Use::kScratch);
+  Sample sample(&account, env.seed);
   const size_t wanted = std::min<uint64_t>(rows, kTrainSampleMax);
-  OMEN_TRY(sample.reserve(wanted));
-  OMEN_TRY(scales.reserve(wanted));
+  OMEN_TRY(sample.rows.reserve(wanted));
+  OMEN_TRY(sample.scales.reserve(wanted));
   Random random(env.seed ^ rows);
   const uint32_t high = s.high_water();
-  for (size_t tries = 0; sample.size() < wanted && tries < 8 * wanted; ++tries) {
+  for (size_t tries = 0; sample.rows.size() < wanted && tries < 8 * wanted; ++tries) {
     const uint64_t pick = random.below(high + fresh_count);
     const uint32_t slot = pick < high ? static_cast<uint32_t>(pick) : fresh[pick - high];
     if (pick < high && !s.is_live(slot)) continue;
-    sample.push_back_reserved(s.vector(slot));
-    scales.push_back_reserved(s.scale(slot));
+    sample.rows.push_back_reserved(s.vector(slot));
+    sample.scales.push_back_reserved(s.scale(slot));
   }
-  if (sample.empty()) return Status::ok();
-  OMEN_ASSIGN(std::unique_ptr<Sq8Codec> codec,
-              Sq8Codec::train(distance_of(s.metric()), s.dimensions(), s.kernels, sample.data(),
-                              scales.data(), sample.size()));
-  auto codes = std::unique_ptr<CodeSet>(
-      new (std::nothrow) CodeSet(&account, std::move(codec), rows, next_serial_));
-  if (!codes) return Status::error(ErrorCode::kMemory, "no memory for codes");
+  if (sample.rows.empty()) return Status::ok();
+  OMEN_ASSIGN(std::unique_ptr<CodeSet> codes,
+              train_codes(s, sample, options.quantization, {rows, next_serial_}));
   OMEN_TRY(codes->ensure(std::max(high, 1u)));
   ++next_serial_;
   // Workers are bound to the old codes: what earlier commits of this group brought is linked first.
@@ -75,7 +112,7 @@ Status Collection::Impl::train_if_due(Store& s, const uint32_t* fresh, size_t fr
     epochs.synchronize();
     epochs.retire(
         old, [](void* object, void*) { delete static_cast<CodeSet*>(object); }, nullptr,
-        old->rows.bytes() + old->factors.bytes());
+        old->bytes());
   }
   return Status::ok();
 }

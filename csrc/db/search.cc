@@ -34,9 +34,11 @@ constexpr uint32_t kCrowdEfMax = 1024;
 // the hits that stand.
 constexpr int kAttemptsMax = 3;
 
-// How many of the pool to score exactly: sq8's errors shuffle neighbours a few places.
-size_t rerank_count(size_t pool, uint32_t k, bool has_codes) {
-  const size_t wanted = has_codes ? std::max<size_t>(3 * size_t{k}, k + 24) : k + 8;
+// How many of the pool to score exactly: sq8's errors shuffle neighbours a few places, and binary's
+// are bounded one by one.
+size_t rerank_count(size_t pool, uint32_t k, const CodeSet* codes) {
+  if (codes != nullptr && codes->binary() != nullptr) return pool;
+  const size_t wanted = codes != nullptr ? std::max<size_t>(3 * size_t{k}, k + 24) : k + 8;
   return std::min(pool, wanted);
 }
 
@@ -82,18 +84,24 @@ std::unique_ptr<QueryScratch> Collection::Impl::take_scratch() {
 
 // The pool's live, matching slots, scored on floats; a slot that was replaced meanwhile stands for
 // its record's new one.
-Status Collection::Impl::rerank(Store& s, Query& q) {
+Status Collection::Impl::rerank(Store& s, Query& q, const CodeSet* codes) {
   QueryScratch& scratch = *q.scratch;
   SearchScratch& g = scratch.graph;
-  const size_t wanted = rerank_count(g.pool_size, q.k, s.codes() != nullptr);
+  const size_t wanted = rerank_count(g.pool_size, q.k, codes);
+  const BinaryCodec* binary = codes == nullptr ? nullptr : codes->binary();
   OMEN_TRY(scratch.slots.reserve(g.pool_size));
   OMEN_TRY(scratch.distances.resize(g.pool_size));
   scratch.slots.clear();
   bool followed = false;  // Once true, a slot may come a second time.
   for (size_t i = 0; i < g.pool_size && scratch.slots.size() < wanted; ++i) {
     uint32_t slot = g.pool_ids[i] & kNodeMask;
+    float* lower = &scratch.distances[scratch.slots.size()];  // Of binary: see score_by_bounds().
+    *lower = -std::numeric_limits<float>::infinity();
     if (s.is_live(slot)) {
       if (!q.accepts(slot)) continue;
+      if (binary != nullptr) {
+        *lower = g.pool_distances[i] - binary->error_bound(scratch.codes, codes->code(slot));
+      }
     } else {
       slot = s.states.has(slot, SlotStates::kMarked) ? s.find(s.id_view(slot)) : kNoSlot;
       // The row set was made before this slot had the record.
@@ -107,6 +115,12 @@ Status Collection::Impl::rerank(Store& s, Query& q) {
   RowScorer<Float32Codec> exact(s.floats, s.float_views(), s.kernels, &scratch.floats);
   OMEN_TRY(exact.reserve(s.dimensions()));
   exact.prepare(q.vector, q.scale);
+  if (binary != nullptr) {
+    OMEN_TRY(score_by_bounds(exact, q.k, scratch));
+    q.plan.reranked += scratch.slots.size();
+    sort_hits(s, scratch);
+    return Status::ok();
+  }
   const size_t count = scratch.slots.size();
   uint32_t* slots = scratch.slots.data();
   float* distances = scratch.distances.data();
@@ -151,15 +165,17 @@ Status Collection::Impl::walk(Store& s, Query& q) {
   };
   const CodeSet* codes = s.codes();
   if (codes != nullptr) {
-    RowScorer<Sq8Codec> scorer(*codes->codec, codes->views(), s.kernels, &scratch.codes);
-    OMEN_TRY(run(scorer));
+    OMEN_TRY(codes->visit([&](const auto& codec) -> Status {
+      RowScorer scorer(codec, codes->views(), s.kernels, &scratch.codes);
+      return run(scorer);
+    }));
   } else {
     RowScorer<Float32Codec> scorer(s.floats, s.float_views(), s.kernels, &scratch.floats);
     OMEN_TRY(run(scorer));
   }
   q.plan.rows_scored += scratch.graph.counters.rows_scored;
   q.plan.hops += scratch.graph.counters.hops;
-  return rerank(s, q);
+  return rerank(s, q, codes);
 }
 
 Status Collection::Impl::find_matches(Store& s, Query& q) {

@@ -164,10 +164,10 @@ std::unique_ptr<SlotScorer> Store::BuildSpace::make_slot_scorer() const {
     if (scorer == nullptr || !scorer->reserve(store_.dimensions()).is_ok()) return nullptr;
     return scorer;
   };
-  if (codes_ != nullptr) {
+  if (codes_ != nullptr && codes_->sq8() != nullptr) {
     using CodeScorer = RowScorer<Sq8Codec>;
     return finish(std::unique_ptr<CodeScorer>(
-        new (std::nothrow) CodeScorer(*codes_->codec, codes_->views(), store_.kernels, nullptr)));
+        new (std::nothrow) CodeScorer(*codes_->sq8(), codes_->views(), store_.kernels, nullptr)));
   }
   using FloatScorer = RowScorer<Float32Codec>;
   return finish(std::unique_ptr<FloatScorer>(new (std::nothrow) FloatScorer(

@@ -96,7 +96,7 @@ class Store final : public RowIds {
   bool is_current(uint32_t slot) const { return is_live(slot) && find(id_view(slot)) == slot; }
   uint64_t hash_of(uint32_t slot) const { return hash_id(id_view(slot)); }
 
-  // Distances to floats, and to codes where there are some: what the graph builds with.
+  // Distances to floats, or to sq8 codes where there are some: what the graph builds with.
   class BuildSpace;
 
   MemoryAccount* const account;
@@ -148,7 +148,7 @@ class Store::Publishing {
   Store& store_;
 };
 
-// What the graph needs to build: scorers on the codes in use.
+// What the graph needs to build: scorers on sq8 codes, or on floats.
 class Store::BuildSpace final : public Space {
  public:
   explicit BuildSpace(const Store& store) : store_(store), codes_(store.codes()) {}

@@ -20,7 +20,7 @@
 namespace omen {
 
 enum class Metric : uint8_t { kCosine, kL2, kDot };
-enum class Quantization : uint8_t { kSq8, kNone };
+enum class Quantization : uint8_t { kSq8, kNone, kBinary };
 
 inline constexpr uint32_t kDimensionsMax = 16384;
 inline constexpr uint32_t kHitsMax = 10000;
@@ -115,7 +115,7 @@ struct CollectionStats {
   uint32_t levels = 0;  // Layers of the graph above the bottom.
   uint32_t indexed_fields = 0;
   uint64_t next_id = 0;  // The next generated id.
-  bool trained = false;  // sq8: codes are in use (below 4 096 rows floats are scored).
+  bool trained = false;  // Codes are in use (below 4 096 rows floats are scored).
   uint64_t consolidations = 0;
   struct Bytes {
     uint64_t vectors = 0, codes = 0, graph = 0, ids = 0, metadata = 0, columns = 0, scratch = 0,

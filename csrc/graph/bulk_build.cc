@@ -16,7 +16,7 @@ namespace {
 constexpr uint32_t kLeafMax = 1024;
 constexpr uint32_t kLeafMin = 256;
 constexpr size_t kLeafValuesMax = size_t{5} << 17;
-// Balls that each point joins; measured (docs/decisions/0016).
+// Balls that each point joins; measured (docs/decisions/0018).
 constexpr uint32_t kFanout = 6;
 constexpr uint32_t kUnevenFanout = 8;
 constexpr uint32_t kLeadersMax = 1024;

@@ -63,15 +63,13 @@ Status read_quantization(const Call& call, napi_value object, CollectionOptions*
   if (value == nullptr) return Status::ok();
   OMEN_TRY(read_text(call.env, value, {"quantization", 64, ErrorCode::kArgument}, &text));
   out->given |= CollectionOptions::kGivenQuantization;
-  for (const Quantization quantization : {Quantization::kSq8, Quantization::kNone}) {
+  for (const Quantization quantization :
+       {Quantization::kSq8, Quantization::kNone, Quantization::kBinary}) {
     out->quantization = quantization;
     if (text == quantization_name(quantization)) return Status::ok();
   }
-  if (text == "binary") {
-    return Status::error(ErrorCode::kUnsupported,
-                         "quantization 'binary' does not exist yet; use 'sq8' or 'none'");
-  }
-  return argument_error("quantization must be 'sq8' or 'none', not " + describe(call.env, value));
+  return argument_error("quantization must be 'sq8', 'none' or 'binary', not " +
+                        describe(call.env, value));
 }
 
 Status read_collection_options(const Call& call, napi_value object, CollectionOptions* out) {

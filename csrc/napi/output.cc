@@ -235,7 +235,15 @@ const char* metric_name(Metric metric) {
 }
 
 const char* quantization_name(Quantization quantization) {
-  return quantization == Quantization::kSq8 ? "sq8" : "none";
+  switch (quantization) {
+    case Quantization::kSq8:
+      return "sq8";
+    case Quantization::kNone:
+      return "none";
+    case Quantization::kBinary:
+      return "binary";
+  }
+  return "";
 }
 
 napi_value make_stats(napi_env env, const CollectionStats& stats) {

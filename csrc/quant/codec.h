@@ -1,7 +1,7 @@
 // Codec: how rows are stored for traversal, and how a query is scored against them.
 //
-// Why: the graph walks on compact codes and re-ranks on the originals. Every codec (float32, sq8,
-// and binary to come) answers the same four questions, so that the rest of the engine does not know
+// Why: the graph walks on compact codes and re-ranks on the originals. Every codec (float32, sq8
+// and binary) answers the same four questions, so that the rest of the engine does not know
 // which one is in use: encode a row, prepare a query, score rows, and how far off the score may be.
 // Contract:
 //   1. Distances follow the metric: squared L2, 1 - cosine, or minus the dot product; smaller is

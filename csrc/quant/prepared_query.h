@@ -35,6 +35,12 @@ class PreparedQuery {
   float bias = 0;
   float factor_multiplier = 0;
   float dot_multiplier = 0;
+  // Of `binary` alone, which scores with `hi`: what is taken off twice the dot product, the error
+  // bound of a row with a B of 1, and the values of dominant dimensions.
+  static constexpr size_t kDominantMax = 8;
+  int32_t dot_offset = 0;
+  float error_multiplier = 0;
+  float dominant[kDominantMax] = {};
 
  private:
   size_t capacity_ = 0;

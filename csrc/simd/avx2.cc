@@ -263,9 +263,46 @@ inline I16 tile_broadcast(const int16_t* from, size_t lane) {
   return _mm256_set1_epi32(pair);
 }
 
+// x with its lanes moved to the index that differs in bit kBit: 1, 2 or 4.
+template <size_t kBit>
+inline F32 f32_swap(F32 x) {
+  if constexpr (kBit == 1) return _mm256_permute_ps(x, 0xB1);
+  if constexpr (kBit == 2) return _mm256_permute_ps(x, 0x4E);
+  if constexpr (kBit == 4) return _mm256_permute2f128_ps(x, x, 1);
+}
+
+inline I16 i16_set(int16_t x) { return _mm256_set1_epi16(x); }
+// sum + products of 32 unsigned bytes and 32 signed ones, two to a lane.
+inline I16 i16_add_byte_products(I16 sum, __m256i u, const int8_t* s) {
+  const __m256i signed_bytes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(s));
+  return _mm256_add_epi16(sum, _mm256_maddubs_epi16(u, signed_bytes));
+}
+
+// sum + products of a block of 64 dimensions of kWidth bits each and its weights.
+template <int kWidth>
+inline I16 i16_add_bits(I16 sum, const uint8_t* code, const int8_t* q) {
+  const __m256i mask = _mm256_set1_epi8((1 << kWidth) - 1);
+  __m256i bits;
+  __m256i first;
+  __m256i second;
+  if constexpr (kWidth == 1) {
+    bits = _mm256_set1_epi64x(static_cast<long long>(load_bytes(code, 8)));
+    first = _mm256_set_epi64x(3, 2, 1, 0);
+    second = _mm256_set_epi64x(7, 6, 5, 4);
+  } else {
+    bits = _mm256_broadcastsi128_si256(load_16(code));
+    first = _mm256_set_epi64x(2, 2, 0, 0);
+    second = _mm256_set_epi64x(6, 6, 4, 4);
+  }
+  const __m256i low = _mm256_and_si256(_mm256_srlv_epi64(bits, first), mask);
+  const __m256i high = _mm256_and_si256(_mm256_srlv_epi64(bits, second), mask);
+  return i16_add_byte_products(i16_add_byte_products(sum, low, q), high, q + 32);
+}
+
 #include "simd/scoring.inc"
 #include "simd/steps.inc"
 #include "simd/tiles.inc"
+#include "simd/bits.inc"
 
 }  // namespace
 

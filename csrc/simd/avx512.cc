@@ -255,9 +255,38 @@ inline I16 tile_broadcast(const int16_t* from, size_t lane) {
   return _mm512_set1_epi32(pair);
 }
 
+// x with its lanes moved to the index that differs in bit kBit: 1, 2, 4 or 8.
+template <size_t kBit>
+inline F32 f32_swap(F32 x) {
+  if constexpr (kBit == 1) return _mm512_permute_ps(x, 0xB1);
+  if constexpr (kBit == 2) return _mm512_permute_ps(x, 0x4E);
+  if constexpr (kBit == 4) return _mm512_shuffle_f32x4(x, x, 0xB1);
+  if constexpr (kBit == 8) return _mm512_shuffle_f32x4(x, x, 0x4E);
+}
+
+inline I16 i16_set(int16_t x) { return _mm512_set1_epi16(x); }
+
+// sum + products of a block of 64 dimensions of kWidth bits each and its weights.
+template <int kWidth>
+inline I16 i16_add_bits(I16 sum, const uint8_t* code, const int8_t* q) {
+  __m512i bits;
+  __m512i shifts;
+  if constexpr (kWidth == 1) {
+    bits = _mm512_set1_epi64(static_cast<long long>(load_bytes(code, 8)));
+    shifts = _mm512_set_epi64(7, 6, 5, 4, 3, 2, 1, 0);
+  } else {
+    bits = _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(code)));
+    shifts = _mm512_set_epi64(6, 6, 4, 4, 2, 2, 0, 0);
+  }
+  const __m512i mask = _mm512_set1_epi8((1 << kWidth) - 1);
+  const __m512i values = _mm512_and_si512(_mm512_srlv_epi64(bits, shifts), mask);
+  return _mm512_add_epi16(sum, _mm512_maddubs_epi16(values, _mm512_loadu_si512(q)));
+}
+
 #include "simd/scoring.inc"
 #include "simd/steps.inc"
 #include "simd/tiles.inc"
+#include "simd/bits.inc"
 
 }  // namespace
 

@@ -193,9 +193,43 @@ inline I16 tile_broadcast(const int16_t* from, size_t lane) {
   return vcombine_s16(vld1_dup_s16(at), vld1_dup_s16(at + kLanes));
 }
 
+// x with its lanes moved to the index that differs in bit kBit: 1 or 2.
+template <size_t kBit>
+inline F32 f32_swap(F32 x) {
+  if constexpr (kBit == 1) return vrev64q_f32(x);
+  if constexpr (kBit == 2) return vextq_f32(x, x, 2);
+}
+
+inline I16 i16_set(int16_t x) { return vdupq_n_s16(x); }
+
+// sum + products of a block of 64 dimensions of kWidth bits each and its weights.
+template <int kWidth>
+inline I16 i16_add_bits(I16 sum, const uint8_t* code, const int8_t* q) {
+  const uint8x16_t mask = vdupq_n_u8((1 << kWidth) - 1);
+  OMEN_UNROLL
+  for (int part = 0; part < 4; ++part) {
+    uint8x16_t bits;
+    int8x16_t shift;
+    if constexpr (kWidth == 1) {  // The first 8 bytes of a part are one shift, the others the next.
+      bits = vcombine_u8(vld1_u8(code), vld1_u8(code));
+      shift = vcombine_s8(vdup_n_s8(static_cast<int8_t>(-2 * part)),
+                          vdup_n_s8(static_cast<int8_t>(-2 * part - 1)));
+    } else {
+      bits = vld1q_u8(code);
+      shift = vdupq_n_s8(static_cast<int8_t>(-2 * part));
+    }
+    const int8x16_t values = vreinterpretq_s8_u8(vandq_u8(vshlq_u8(bits, shift), mask));
+    const int8x16_t weights = vld1q_s8(q + 16 * part);
+    sum = vmlal_s8(sum, vget_low_s8(values), vget_low_s8(weights));
+    sum = vmlal_high_s8(sum, values, weights);
+  }
+  return sum;
+}
+
 #include "simd/scoring.inc"
 #include "simd/steps.inc"
 #include "simd/tiles.inc"
+#include "simd/bits.inc"
 
 }  // namespace
 

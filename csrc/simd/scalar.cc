@@ -169,6 +169,40 @@ void code_weights(const uint8_t* code, const float* squared_step, float factor, 
   }
 }
 
+template <size_t kWidth>
+int32_t dot_bits(const int8_t* q, const uint8_t* code, size_t n) {
+  constexpr size_t kBlockBytes = 8 * kWidth;
+  constexpr int kMask = (1 << kWidth) - 1;
+  int32_t sum = 0;
+  for (size_t i = 0; i < n; ++i) {
+    const uint8_t byte = code[i / 64 * kBlockBytes + i % kBlockBytes];
+    sum += q[i] * (byte >> (i % 64 / kBlockBytes * kWidth) & kMask);
+  }
+  return sum;
+}
+
+void dot_u1_rows(const int8_t* q, const uint8_t* const* rows, size_t count, size_t n,
+                 int32_t* out) {
+  for (size_t i = 0; i < count; ++i) out[i] = dot_bits<1>(q, rows[i], n);
+}
+
+void dot_u2_rows(const int8_t* q, const uint8_t* const* rows, size_t count, size_t n,
+                 int32_t* out) {
+  for (size_t i = 0; i < count; ++i) out[i] = dot_bits<2>(q, rows[i], n);
+}
+
+void hadamard_f32(float* x, size_t n) {
+  for (size_t h = n / 2; h > 0; h /= 2) {
+    for (size_t i = 0; i < n; ++i) {
+      if ((i & h) != 0) continue;
+      const float a = x[i];
+      const float b = x[i + h];
+      x[i] = a + b;
+      x[i + h] = a - b;
+    }
+  }
+}
+
 uint32_t mask_below(const float* d, size_t n, float threshold) {
   uint32_t mask = 0;
   for (size_t i = 0; i < n; ++i) mask |= static_cast<uint32_t>(d[i] < threshold) << i;

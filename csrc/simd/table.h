@@ -103,6 +103,20 @@ struct Kernels {
   void (*code_weights)(const uint8_t* code, const float* squared_step, float factor, size_t n,
                        int16_t* w, int8_t* hi, int8_t* lo);
 
+  // Codes of one or two bits a dimension (quant/binary.h); n is a multiple of 64, as no other
+  // kernel asks. Each 64 dimensions are a block of 8 bytes (u1) or 16 (u2): bits [j w, j w + w) of
+  // byte b, with w the width, hold dimension (8 w) j + b of the block, so that a shift and a mask
+  // bring neighbouring dimensions to neighbouring bytes. out[r] is the sum of q[i] * value[i], in
+  // int32 (n <= 16 384, so that nothing overflows).
+  void (*dot_u1_rows)(const int8_t* q, const uint8_t* const* rows, size_t count, size_t n,
+                      int32_t* out);
+  void (*dot_u2_rows)(const int8_t* q, const uint8_t* const* rows, size_t count, size_t n,
+                      int32_t* out);
+  // Walsh-Hadamard transform in place, unnormalised: for every h from n / 2 down to 1, x[i] and
+  // x[i + h] become their sum and their difference. n is a power of two, at least 64. Each element
+  // is made by the same sums in the same order, so that results are equal in every table.
+  void (*hadamard_f32)(float* x, size_t n);
+
   // Graph steps. `ids` are slots below 2^31. Appends to `out` those ids whose bit in `visited` is
   // clear, in order, and sets the bits; returns how many. Stops at the first id equal to kNoSlot
   // (0xFFFFFFFF). `out` has room for n.

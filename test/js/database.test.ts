@@ -63,6 +63,7 @@ test('options are stored: left-out ones take the stored values, others must agre
     { dimensions: 4 },
     { metric: 'dot' },
     { quantization: 'sq8' },
+    { quantization: 'binary' },
     { m: 9 },
     { efConstruction: 51 },
   ]
@@ -98,6 +99,9 @@ test('options that are none are refused', async () => {
     { dimensions: '3' },
     { metric: 'manhattan' },
     { quantization: 'pq' },
+    { quantization: 'Binary' },
+    { quantization: 1 },
+    { quantization: ['binary'] },
     { m: 1 },
     { m: 65 },
     { efConstruction: 0 },
@@ -125,7 +129,6 @@ test('options that are none are refused', async () => {
   ]) {
     await rejected(async () => new DB(options as never), 'ERR_ARGUMENT')
   }
-  await rejected(() => db.collection('a', { quantization: 'binary' }), 'ERR_UNSUPPORTED')
   await rejected(() => db.collection('a', { keepVectors: false }), 'ERR_UNSUPPORTED')
   await rejected(() => db.collection('a', { schema: { year: 'int' as never } }), 'ERR_ARGUMENT')
   assert.deepEqual(await db.listCollections(), [])

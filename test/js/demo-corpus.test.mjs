@@ -40,7 +40,7 @@ function build(quantization, rows, metadata) {
   return collection
 }
 
-for (const quantization of ['sq8', 'none']) {
+for (const quantization of ['sq8', 'none', 'binary']) {
   test(`${quantization}: recall on real text is at least 0.95, filtered too`, () => {
     const metadata = paragraphs.map(({ package: name }, i) => ({ name, share: (i * 7919) % 1000 }))
     const docs = build(quantization, vectors, metadata)

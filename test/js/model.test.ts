@@ -229,7 +229,7 @@ test('the engine answers as the plain model does', { timeout: 300_000 }, async (
   const numRuns = Number(process.env.OMENDB_MODEL_RUNS ?? 200)
   await fc.assert(
     fc.asyncProperty(
-      fc.constantFrom<'sq8' | 'none'>('sq8', 'none'),
+      fc.constantFrom<'sq8' | 'none' | 'binary'>('sq8', 'none', 'binary'),
       fc.array(anyStep, { minLength: 10, maxLength: 60, size: 'max' }),
       async (quantization, steps) => {
         const pair = { db: new DB({ metric: 'l2', dimensions, quantization }), model: new Model() }

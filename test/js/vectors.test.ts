@@ -96,7 +96,7 @@ test('dimensions come from the first vectors', async () => {
 test('vectors read back bit for bit, under cosine too', async () => {
   const odd = new Float32Array([Math.fround(0.1), -0, 1e-40, 3e38 / 1e20, Math.fround(1 / 3)])
   for (const metric of ['cosine', 'l2', 'dot'] as const) {
-    for (const quantization of ['sq8', 'none'] as const) {
+    for (const quantization of ['sq8', 'none', 'binary'] as const) {
       const db = new DB({ metric, quantization })
       await db.add({ id: 1, vector: odd })
       const row = await db.get(1, { include: 'vector' })

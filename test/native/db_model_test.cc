@@ -175,7 +175,8 @@ TEST(every_sequence_of_writes_reads_as_the_model_says) {
   const uint64_t seed = test_seed();
   int i = 0;
   for (const Metric metric : {Metric::kL2, Metric::kCosine, Metric::kDot}) {
-    for (const Quantization codec : {Quantization::kSq8, Quantization::kNone}) {
+    for (const Quantization codec :
+         {Quantization::kSq8, Quantization::kNone, Quantization::kBinary}) {
       churn(metric, codec, seed + static_cast<uint64_t>(i++), 700);
     }
   }

@@ -72,10 +72,43 @@ void run(Metric metric, Quantization codec, uint64_t seed) {
 
 TEST(l2_sq8_keeps_its_recall) { run(Metric::kL2, Quantization::kSq8, test_seed()); }
 TEST(l2_none_keeps_its_recall) { run(Metric::kL2, Quantization::kNone, test_seed()); }
+TEST(l2_binary_keeps_its_recall) { run(Metric::kL2, Quantization::kBinary, test_seed()); }
 TEST(cosine_sq8_keeps_its_recall) { run(Metric::kCosine, Quantization::kSq8, test_seed()); }
 TEST(cosine_none_keeps_its_recall) { run(Metric::kCosine, Quantization::kNone, test_seed()); }
+TEST(cosine_binary_keeps_its_recall) { run(Metric::kCosine, Quantization::kBinary, test_seed()); }
 TEST(dot_sq8_keeps_its_recall) { run(Metric::kDot, Quantization::kSq8, test_seed()); }
 TEST(dot_none_keeps_its_recall) { run(Metric::kDot, Quantization::kNone, test_seed()); }
+TEST(dot_binary_keeps_its_recall) { run(Metric::kDot, Quantization::kBinary, test_seed()); }
+
+// Re-ranking by bounds reads a part of the candidates, and finds what reading all of them would.
+TEST(binary_reranks_what_its_bounds_leave) {
+  constexpr uint32_t kEf = 400;
+  InlineExecutor executor;
+  Fixture fixture(&executor);
+  for (const Metric metric : {Metric::kL2, Metric::kCosine, Metric::kDot}) {
+    const auto c = fixture.make(options_of(kDimensions, metric, Quantization::kBinary));
+    Clusters clusters(kDimensions, 40, test_seed());
+    const auto base = clusters.draw_many(kRows);
+    const auto queries = clusters.draw_many(100);
+    CHECK_OK(write(*c, kAdd, base.data(), kRows, kDimensions, {}));
+    CHECK(c->stats().trained);
+    SearchOptions o;
+    o.ef = kEf;
+    o.mode = Mode::kGraph;
+    uint64_t reranked = 0;
+    for (size_t q = 0; q < 100; ++q) {
+      Rows rows;
+      Plan plan;
+      CHECK_OK(c->search(&queries[q * kDimensions], kDimensions, o, &rows, &plan));
+      CHECK(plan.reranked >= 18);  // k, and what is spare for racing writes.
+      CHECK(plan.reranked <= kEf);
+      reranked += plan.reranked;
+    }
+    CHECK(reranked < 100 * kEf / 2);
+    const double r = recall(*c, queries, kDimensions, 10, kEf);
+    if (!CHECK(r >= 0.99)) std::printf("  recall@10 %.4f\n", r);
+  }
+}
 
 // 99 % deleted still gives min(k, live), and a collection emptied by deletes works on.
 TEST(deletes_do_not_starve_searches) {
@@ -152,7 +185,8 @@ TEST(a_walk_among_matches_finds_them) {
   for (size_t i = 0; i < kMany; ++i) {
     metadata.push_back("{\"r\":" + std::to_string(random.below(10)) + "}");
   }
-  for (const Quantization codec : {Quantization::kSq8, Quantization::kNone}) {
+  for (const Quantization codec :
+       {Quantization::kSq8, Quantization::kNone, Quantization::kBinary}) {
     const auto c = fixture.make(options_of(kFew, Metric::kL2, codec));
     CHECK_OK(write(*c, kAdd, base.data(), kMany, kFew, {}, metadata));
     const std::shared_ptr<const Filter> filter = Filter::parse("{\"r\":4}", nullptr).take();
@@ -173,25 +207,24 @@ TEST(a_walk_among_matches_finds_them) {
   }
 }
 
-// A dimension a hundred times larger than the others keeps sq8 as good as floats.
-TEST(sq8_bears_one_large_dimension) {
-  InlineExecutor executor;
-  Fixture fixture(&executor);
-  const auto c = fixture.make(options_of(kDimensions, Metric::kL2, Quantization::kSq8));
-  Clusters clusters(kDimensions, 40, test_seed());
-  auto base = clusters.draw_many(kRows);
-  auto queries = clusters.draw_many(40);
-  for (size_t i = 5; i < base.size(); i += kDimensions) base[i] *= 100;
-  for (size_t i = 5; i < queries.size(); i += kDimensions) queries[i] *= 100;
-  CHECK_OK(write(*c, kAdd, base.data(), kRows, kDimensions, {}));
-  check_floor(*c, queries, "one dimension times 100");
+// A dimension a hundred times larger than the others keeps codes as good as floats.
+TEST(codes_bear_one_large_dimension) {
+  for (const Quantization codec : {Quantization::kSq8, Quantization::kBinary}) {
+    InlineExecutor executor;
+    Fixture fixture(&executor);
+    const auto c = fixture.make(options_of(kDimensions, Metric::kL2, codec));
+    Clusters clusters(kDimensions, 40, test_seed());
+    auto base = clusters.draw_many(kRows);
+    auto queries = clusters.draw_many(40);
+    for (size_t i = 5; i < base.size(); i += kDimensions) base[i] *= 100;
+    for (size_t i = 5; i < queries.size(); i += kDimensions) queries[i] *= 100;
+    CHECK_OK(write(*c, kAdd, base.data(), kRows, kDimensions, {}));
+    check_floor(*c, queries, "one dimension times 100");
+  }
 }
 
 // Rows in the order of their content, and data that drift out of the trained range.
 TEST(ordered_and_drifting_data_keep_their_recall) {
-  InlineExecutor executor;
-  Fixture fixture(&executor);
-  const auto c = fixture.make(options_of(kDimensions, Metric::kL2, Quantization::kSq8));
   Clusters clusters(kDimensions, 20, test_seed());
   auto base = clusters.draw_many(2 * kRows);
   std::vector<size_t> order(2 * kRows);
@@ -205,13 +238,18 @@ TEST(ordered_and_drifting_data_keep_their_recall) {
       sorted.push_back(base[order[i] * kDimensions + d] + drift);
     }
   }
-  for (size_t i = 0; i < order.size(); i += 500) {
-    CHECK_OK(write(*c, kAdd, &sorted[i * kDimensions], 500, kDimensions, {}));
-  }
   std::vector<float> queries;
   for (size_t i = 0; i < order.size(); i += 300) {
     for (uint32_t d = 0; d < kDimensions; ++d)
       queries.push_back(sorted[i * kDimensions + d] + 0.05f);
   }
-  check_floor(*c, queries, "ordered and drifting");
+  for (const Quantization codec : {Quantization::kSq8, Quantization::kBinary}) {
+    InlineExecutor executor;
+    Fixture fixture(&executor);
+    const auto c = fixture.make(options_of(kDimensions, Metric::kL2, codec));
+    for (size_t i = 0; i < order.size(); i += 500) {
+      CHECK_OK(write(*c, kAdd, &sorted[i * kDimensions], 500, kDimensions, {}));
+    }
+    check_floor(*c, queries, "ordered and drifting");
+  }
 }

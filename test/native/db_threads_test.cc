@@ -119,6 +119,46 @@ TEST(writers_and_readers_run_together) {
   CHECK_EQ(c->count(), 1100u);
 }
 
+// While codes are trained, and trained anew at each doubling, searches go on and find what stays.
+TEST(searches_go_on_while_codes_are_trained) {
+  constexpr size_t kRows = 20000;
+  Clusters clusters(kDimensions, 12, test_seed());
+  const auto base = clusters.draw_many(kRows);
+  for (const Quantization codec : {Quantization::kSq8, Quantization::kBinary}) {
+    auto pool = ThreadPool::create(2).take();
+    Fixture fixture(pool.get());
+    const auto c = fixture.make(options_of(kDimensions, Metric::kCosine, codec));
+    CHECK_OK(write(*c, kAdd, base.data(), 1000, kDimensions, {}));
+    CHECK(!c->stats().trained);
+    std::atomic<bool> stop{false};
+    std::atomic<uint64_t> found{0};
+    std::atomic<uint64_t> searches{0};
+    const auto reader = [&] {
+      Random random(7);
+      while (!stop) {
+        const uint64_t id = random.below(1000);
+        SearchOptions o;
+        o.mode = Mode::kGraph;
+        Rows rows;
+        CHECK_OK(c->search(&base[id * kDimensions], kDimensions, o, &rows));
+        CHECK_EQ(rows.ids.size(), 10u);
+        found += !rows.ids.empty() && rows.ids[0].value == id ? 1 : 0;
+        ++searches;
+      }
+    };
+    std::thread threads[2] = {std::thread(reader), std::thread(reader)};
+    for (size_t row = 1000; row < kRows; row += 500) {
+      CHECK_OK(write(*c, kAdd, &base[row * kDimensions], 500, kDimensions, {}));
+    }
+    CHECK(comes_to<uint64_t>(searches, 200));
+    stop = true;
+    for (std::thread& t : threads) t.join();
+    CHECK(c->stats().trained);
+    CHECK(found * 100 >= searches * 97);
+    CHECK_EQ(c->check().problem, std::string());
+  }
+}
+
 // Asynchronous commits of several submitters, and clear() in between, all answer, in their order.
 TEST(submitted_commits_all_answer) {
   auto pool = ThreadPool::create(2).take();

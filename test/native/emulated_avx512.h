@@ -147,6 +147,22 @@ inline __m512i _mm512_setzero_si512() { return {}; }
 inline __m512 _mm512_set1_ps(float x) { return repeat<64>(x); }
 inline __m512i _mm512_set1_epi32(int x) { return repeat<64>(static_cast<int32_t>(x)); }
 inline __m512i _mm512_set1_epi8(int8_t x) { return repeat<64>(x); }
+inline __m512i _mm512_set1_epi16(int16_t x) { return repeat<64>(x); }
+inline __m512i _mm512_set1_epi64(long long x) { return repeat<64>(static_cast<int64_t>(x)); }
+// The last argument is the lowest lane.
+template <class... Lanes>
+__m512i _mm512_set_epi64(Lanes... lanes) {
+  static_assert(sizeof...(lanes) == 8);
+  __m512i r{};
+  size_t i = 8;
+  (r.set<int64_t>(--i, lanes), ...);
+  return r;
+}
+inline __m512i _mm512_broadcast_i32x4(__m128i x) {
+  __m512i r;
+  for (size_t i = 0; i < 4; ++i) std::memcpy(r.bytes + 16 * i, x.bytes, 16);
+  return r;
+}
 inline __m128d _mm_set_sd(double x) {
   __m128d r{};
   r.set<double>(0, x);
@@ -230,6 +246,24 @@ inline __m128d _mm_unpackhi_pd(__m128d a, __m128d b) {
   a.set<double>(1, b.get<double>(1));
   return a;
 }
+// Within each quarter, the lane that each two bits of `order` name.
+inline __m512 _mm512_permute_ps(__m512 a, int order) {
+  __m512 r;
+  for (size_t i = 0; i < 16; ++i) {
+    const auto lane = static_cast<size_t>(order >> (2 * (i % 4)) & 3);
+    r.set<float>(i, a.get<float>(i / 4 * 4 + lane));
+  }
+  return r;
+}
+// Quarters: the first two from a, the last two from b.
+inline __m512 _mm512_shuffle_f32x4(__m512 a, __m512 b, int order) {
+  __m512 r;
+  for (size_t i = 0; i < 4; ++i) {
+    const auto quarter = static_cast<size_t>(order >> (2 * i) & 3);
+    std::memcpy(r.bytes + 16 * i, (i < 2 ? a : b).bytes + 16 * quarter, 16);
+  }
+  return r;
+}
 inline __mmask16 _mm512_mask_cmp_ps_mask(__mmask16 m, __m512 a, __m512 b, EmulatedPredicate p) {
   unsigned held = 0;
   for (size_t i = 0; i < 16; ++i) {
@@ -264,11 +298,15 @@ inline __m256i _mm256_add_epi32(__m256i a, __m256i b) { return lanewise<uint32_t
 inline __m128i _mm_add_epi32(__m128i a, __m128i b) { return lanewise<uint32_t>(a, b, kPlus); }
 inline __m512i _mm512_sub_epi32(__m512i a, __m512i b) { return lanewise<uint32_t>(a, b, kMinus); }
 inline __m512i _mm512_sub_epi16(__m512i a, __m512i b) { return lanewise<int16_t>(a, b, kMinus); }
-inline __m512i _mm512_xor_si512(__m512i a, __m512i b) {
-  return lanewise<uint64_t>(a, b, [](uint64_t x, uint64_t y) { return x ^ y; });
-}
+inline __m512i _mm512_add_epi16(__m512i a, __m512i b) { return lanewise<uint16_t>(a, b, kPlus); }
 inline __m512i _mm512_and_si512(__m512i a, __m512i b) {
   return lanewise<uint64_t>(a, b, [](uint64_t x, uint64_t y) { return x & y; });
+}
+inline __m512i _mm512_srlv_epi64(__m512i a, __m512i bits) {
+  return lanewise<uint64_t>(a, bits, [](uint64_t x, uint64_t n) { return n < 64 ? x >> n : 0; });
+}
+inline __m512i _mm512_xor_si512(__m512i a, __m512i b) {
+  return lanewise<uint64_t>(a, b, [](uint64_t x, uint64_t y) { return x ^ y; });
 }
 inline __m512i _mm512_or_si512(__m512i a, __m512i b) {
   return lanewise<uint64_t>(a, b, [](uint64_t x, uint64_t y) { return x | y; });
@@ -336,6 +374,17 @@ inline __m512i _mm512_madd_epi16(__m512i a, __m512i b) {
 }
 inline __m512i _mm512_dpwssd_epi32(__m512i sum, __m512i a, __m512i b) {
   return lanewise<uint32_t>(sum, _mm512_madd_epi16(a, b), kPlus);
+}
+// Products of unsigned and signed bytes, summed in pairs and saturated.
+inline __m512i _mm512_maddubs_epi16(__m512i u, __m512i s) {
+  __m512i r;
+  for (size_t i = 0; i < 32; ++i) {
+    const int even = u.get<uint8_t>(2 * i) * s.get<int8_t>(2 * i);
+    const int odd = u.get<uint8_t>(2 * i + 1) * s.get<int8_t>(2 * i + 1);
+    const int sum = even + odd;
+    r.set<int16_t>(i, static_cast<int16_t>(sum < -32768 ? -32768 : sum > 32767 ? 32767 : sum));
+  }
+  return r;
 }
 inline __m512i _mm512_dpbusd_epi32(__m512i sum, __m512i u, __m512i s) {
   for (size_t i = 0; i < 16; ++i) {

@@ -3,65 +3,13 @@
 #include <cmath>
 #include <memory>
 
-#include "db_support.h"
+#include "quant/binary.h"
 #include "quant/float32.h"
 #include "quant/sq8.h"
+#include "quant_support.h"
 
 using namespace omen;
 using namespace omen::test;
-
-namespace {
-
-struct Rows8 {
-  std::vector<float> values;
-  std::vector<const float*> rows;
-  std::vector<float> scales;
-  uint32_t dimensions = 0;
-
-  Rows8(std::vector<float> v, uint32_t d, Distance distance) : values(std::move(v)), dimensions(d) {
-    for (size_t i = 0; i < values.size(); i += d) {
-      rows.push_back(&values[i]);
-      double squares = 0;
-      for (uint32_t j = 0; j < d; ++j)
-        squares += static_cast<double>(values[i + j]) * values[i + j];
-      scales.push_back(distance == Distance::kCosine ? static_cast<float>(1 / std::sqrt(squares))
-                                                     : 1);
-    }
-  }
-};
-
-double exact(Distance distance, const float* a, float sa, const float* b, float sb, uint32_t d) {
-  double squares = 0;
-  double dot = 0;
-  for (uint32_t i = 0; i < d; ++i) {
-    squares += (static_cast<double>(a[i]) - b[i]) * (static_cast<double>(a[i]) - b[i]);
-    dot += static_cast<double>(a[i]) * b[i];
-  }
-  if (distance == Distance::kL2) return squares;
-  return distance == Distance::kDot ? -dot : 1 - dot * sa * sb;
-}
-
-const simd::Kernels& kernels() { return *simd::choose_kernels().value(); }
-
-struct Encoded {
-  std::vector<uint8_t> code;
-  float factor;
-};
-Encoded encode(const Codec& codec, const float* x, float scale) {
-  Encoded e{std::vector<uint8_t>(codec.code_bytes()), 0};
-  e.factor = codec.encode(x, scale, e.code.data());
-  return e;
-}
-float score(const Codec& codec, const PreparedQuery& query, const Encoded& row) {
-  const uint8_t* rows[1] = {row.code.data()};
-  float d;
-  codec.score(query, rows, &row.factor, 1, &d);
-  return d;
-}
-
-constexpr Distance kAll[] = {Distance::kL2, Distance::kCosine, Distance::kDot};
-
-}  // namespace
 
 // float32 scores are the exact distances, for a query and for a row in its place.
 TEST(float32_is_exact) {
@@ -257,8 +205,12 @@ TEST(distances_that_overflow_are_finite) {
     const Float32Codec float32(distance, 2, kernels());
     PreparedQuery query;
     CHECK_OK(query.reserve(2));
+    auto binary = BinaryCodec::train(
+        {distance, 2, data.rows.data(), data.scales.data(), 4, test_seed()}, kernels());
+    CHECK_OK(binary);
     for (const Codec* codec : {static_cast<const Codec*>(&float32),
-                               static_cast<const Codec*>(sq8.value().get())}) {
+                               static_cast<const Codec*>(sq8.value().get()),
+                               static_cast<const Codec*>(binary.value().get())}) {
       for (size_t q = 0; q < 4; ++q) {
         const Encoded from = encode(*codec, data.rows[q], 1);
         for (const bool is_row : {false, true}) {

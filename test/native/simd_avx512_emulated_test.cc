@@ -1,6 +1,7 @@
 // The AVX-512 tables, compiled from their own source over emulated intrinsics: checked on every
 // machine. Where the processor has AVX-512, simd_kernels_test checks the real ones.
 #include "emulated_avx512.h"
+#include "simd_bit_checks.h"
 #include "simd_checks.h"
 
 // The engine's library holds the real tables under this name.
@@ -43,6 +44,12 @@ TEST(codes_are_equal_in_every_table) { for_both_tables(omen::simd::checks::check
 
 // Prepared queries are the same on every machine.
 TEST(weights_are_equal_in_every_table) { for_both_tables(omen::simd::checks::check_weights); }
+
+// Codes of one and two bits score the same on every machine.
+TEST(bit_scores_are_exact) { for_both_tables(omen::simd::checks::check_dot_bits); }
+
+// A rotation, and so every code made from it, is the same on every machine.
+TEST(hadamard_is_equal_in_every_table) { for_both_tables(omen::simd::checks::check_hadamard); }
 
 // The threshold excludes equal and NaN distances.
 TEST(mask_is_strictly_below) { for_both_tables(omen::simd::checks::check_mask); }

@@ -1,5 +1,6 @@
 // Every kernel table that this processor runs, against plain sums and the scalar table.
 #include "simd/kernels.h"
+#include "simd_bit_checks.h"
 #include "simd_checks.h"
 
 namespace {
@@ -39,6 +40,12 @@ TEST(codes_are_equal_in_every_table) { for_each_table(omen::simd::checks::check_
 
 // Prepared queries are the same on every machine.
 TEST(weights_are_equal_in_every_table) { for_each_table(omen::simd::checks::check_weights); }
+
+// Codes of one and two bits score the same on every machine.
+TEST(bit_scores_are_exact) { for_each_table(omen::simd::checks::check_dot_bits); }
+
+// A rotation, and so every code made from it, is the same on every machine.
+TEST(hadamard_is_equal_in_every_table) { for_each_table(omen::simd::checks::check_hadamard); }
 
 // No neighbour is scored twice or lost.
 TEST(gather_is_a_set) { for_each_table(omen::simd::checks::check_gather); }
