@@ -126,7 +126,7 @@ struct Collection::Impl {
   Status consolidate(Store& s);
   Status repair(Store& s);
 
-  // Reads (search.cc, plan.cc, scan.cc, settle.cc, read.cc); under a pin.
+  // Reads (search.cc, filter_rows.cc, plan.cc, scan.cc, settle.cc, read.cc); under a pin.
   struct Query;
   Status check_query(const float* query, size_t length, const SearchOptions& options) const;
   // Fills q.rows and what the plan tells of them.
@@ -147,7 +147,11 @@ struct Collection::Impl {
   Result<bool> settle(Store& s, Query& q);
   bool still_matches(const Store& s, const Query& q, uint32_t slot) const;
   void sort_hits(const Store& s, QueryScratch& scratch) const;
-  Status filter_rows(Store& s, const Filter& filter, std::shared_ptr<const CachedRows>* out);
+  Status filter_rows(Store& s, const std::shared_ptr<const Filter>& filter,
+                     std::shared_ptr<const CachedRows>* out);
+  Status evaluate_rows(const Store& s, const CompiledFilter& compiled, CachedRows* out) const;
+  Result<bool> patch_rows(const Store& s, const CompiledFilter& compiled, const CachedRows& old,
+                          CachedRows* out) const;
   Status prepare(const Store& s, const float* query, const SearchOptions& options, Query* q);
   std::unique_ptr<QueryScratch> take_scratch();
   // ERR_LIMIT once their metadata passes kRowsTextBytesMax.

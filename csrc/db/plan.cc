@@ -71,32 +71,4 @@ void Collection::Impl::choose_plan(const Store& s, Query& q) const {
   q.plan.ef = q.route == Query::Route::kScan ? 0 : q.ef;
 }
 
-// Live slots that match, from the cache where nothing was written since.
-Status Collection::Impl::filter_rows(Store& s, const Filter& filter,
-                                     std::shared_ptr<const CachedRows>* out) {
-  const uint64_t version = s.version.load(std::memory_order_acquire);
-  const RowCache::Key key{s.generation(), version, filter.text()};
-  const bool quiet = (version & 1) == 0;
-  if (quiet) {
-    *out = row_cache_.find(key);
-    if (*out != nullptr) return Status::ok();
-  }
-  OMEN_ASSIGN(const CompiledFilter compiled, CompiledFilter::compile(filter, s.columns, s));
-  auto fresh = std::make_shared<CachedRows>(&account);
-  OMEN_TRY(compiled.run(s.high_water(), &fresh->rows));
-  uint64_t* words = fresh->rows.words();
-  for (uint32_t w = 0; w < fresh->rows.word_count(); ++w) {
-    uint64_t kept = words[w];
-    for (uint64_t bits = kept; bits != 0; bits &= bits - 1) {
-      const auto bit = static_cast<uint32_t>(std::countr_zero(bits));
-      if (!s.is_live(w * 64 + bit)) kept &= ~(uint64_t{1} << bit);
-    }
-    words[w] = kept;
-  }
-  fresh->matches = fresh->rows.count();
-  if (quiet && s.version.load(std::memory_order_acquire) == version) row_cache_.put(key, fresh);
-  *out = std::move(fresh);
-  return Status::ok();
-}
-
 }  // namespace omen

@@ -147,7 +147,7 @@ Status Collection::Impl::walk(Store& s, Query& q) {
 Status Collection::Impl::find_matches(Store& s, Query& q) {
   q.matches = s.live();
   if (q.options->filter != nullptr && !q.options->filter->matches_all()) {
-    OMEN_TRY(filter_rows(s, *q.options->filter, &q.rows));
+    OMEN_TRY(filter_rows(s, q.options->filter, &q.rows));
     q.matches = q.rows->matches;
   }
   q.plan.matches = q.matches;
