@@ -94,7 +94,7 @@ export interface NativeBatch {
 }
 
 export interface NativePlan {
-  plan: 'empty' | 'exact' | 'graph' | 'filtered-graph'
+  plan: 'empty' | 'exact' | 'scan' | 'graph' | 'filtered-graph'
   fallback: boolean
   selectivity: number
   matches: number

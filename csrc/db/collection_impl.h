@@ -137,7 +137,10 @@ struct Collection::Impl {
   // Fills q.scratch->slots and distances.
   Status find_hits(Store& s, Query& q);
   void choose_plan(const Store& s, Query& q) const;
+  bool scans_codes(const Store& s, const Query& q) const;
   Status scan(Store& s, Query& q);
+  template <class Best>
+  Status score_matches(const Store& s, Query& q, Best& best);
   Status walk(Store& s, Query& q);
   Status rerank(Store& s, Query& q);
   // Drops what is no hit any more, after writes that raced the search.
