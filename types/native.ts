@@ -93,7 +93,7 @@ export interface NativeBatch {
 }
 
 export interface NativePlan {
-  plan: 'empty' | 'exact' | 'graph' | 'filtered-graph'
+  plan: 'empty' | 'exact' | 'scan' | 'graph' | 'filtered-graph'
   fallback: boolean
   selectivity: number
   matches: number

@@ -76,8 +76,12 @@ export interface CheckReport {
 
 /** How a search was answered. */
 export interface Plan {
-  /** `empty`: nothing to score. `filtered-graph`: the graph, ranking only what matches. */
-  plan: 'empty' | 'exact' | 'graph' | 'filtered-graph'
+  /**
+   * `empty`: nothing to score. `exact`: every match on the originals. `scan`: every match on codes,
+   * and on the originals what they leave in doubt. `filtered-graph`: the graph, ranking only what
+   * matches.
+   */
+  plan: 'empty' | 'exact' | 'scan' | 'graph' | 'filtered-graph'
   /** The graph found too few, and an exact scan answered. */
   fallback: boolean
   /** Share of the live records that pass the filter. */

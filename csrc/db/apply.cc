@@ -195,6 +195,7 @@ void Collection::Impl::publish_batch(Store& s, Commit* commit, const uint32_t* o
   for (size_t row = 0; row < b.rows; ++row) {
     const uint32_t slot = b.slots[row];
     const uint32_t old_slot = old_slots[row];
+    s.changes.note(slot);
     if (generated) {
       s.ids.row_as<std::atomic<uint64_t>>(slot)->store(next_id++, std::memory_order_release);
     }
@@ -222,6 +223,7 @@ void Collection::Impl::publish_batch(Store& s, Commit* commit, const uint32_t* o
 // The new slot is live before the old one stops being so: a reader always finds the record. What
 // the old slot holds stays until nobody can hold it (consolidate()).
 void Collection::Impl::replace_slot(Store& s, uint32_t old_slot, uint32_t slot, uint64_t hash) {
+  s.changes.note(old_slot);
   s.states.set(slot, SlotStates::kLive);
   s.index.replace(hash, old_slot, slot);
   s.moves.note(slot);
@@ -230,6 +232,7 @@ void Collection::Impl::replace_slot(Store& s, uint32_t old_slot, uint32_t slot, 
 }
 
 void Collection::Impl::remove_slot(Store& s, uint32_t slot) {
+  s.changes.note(slot);
   OMEN_ASSERT(s.states.mark(slot));
   s.index.erase(s.hash_of(slot), slot);
   s.live_.fetch_sub(1, std::memory_order_acq_rel);
@@ -281,6 +284,7 @@ Status Collection::Impl::apply_update(Commit* commit) {
   const std::span<ParsedRecord> records(&record, 1);
   OMEN_TRY(s->columns.reserve(slots, records));
   const Store::Publishing publishing(*s);
+  s->changes.note(slot);
   if (slot != old_slot) {
     if (CodeSet* codes = s->codes()) codes->encode(slot, s->vector(slot), s->scale(slot));
     s->raise_high_water(slot + 1);

@@ -132,7 +132,8 @@ struct Collection::Impl {
   Status consolidate(Store& s);
   Status repair(Store& s);
 
-  // Reads (search.cc, rerank.cc, plan.cc, scan.cc, settle.cc, read.cc); under a pin.
+  // Reads (search.cc, rerank.cc, filter_rows.cc, plan.cc, scan.cc, settle.cc, read.cc); under a
+  // pin.
   struct Query;
   Status check_query(const float* query, size_t length, const SearchOptions& options) const;
   // Fills q.rows and what the plan tells of them.
@@ -143,7 +144,10 @@ struct Collection::Impl {
   // Fills q.scratch->slots and distances.
   Status find_hits(Store& s, Query& q);
   void choose_plan(const Store& s, Query& q) const;
+  bool scans_codes(const Store& s, const Query& q) const;
   Status scan(Store& s, Query& q);
+  template <class Best>
+  Status score_matches(const Store& s, Query& q, Best& best);
   Status walk(Store& s, Query& q);
   // `codes`: those of the walk, or nullptr.
   Status rerank(Store& s, Query& q, const CodeSet* codes);
@@ -156,7 +160,11 @@ struct Collection::Impl {
   Result<bool> settle(Store& s, Query& q);
   bool still_matches(const Store& s, const Query& q, uint32_t slot) const;
   void sort_hits(const Store& s, QueryScratch& scratch) const;
-  Status filter_rows(Store& s, const Filter& filter, std::shared_ptr<const CachedRows>* out);
+  Status filter_rows(Store& s, const std::shared_ptr<const Filter>& filter,
+                     std::shared_ptr<const CachedRows>* out);
+  Status evaluate_rows(const Store& s, const CompiledFilter& compiled, CachedRows* out) const;
+  Result<bool> patch_rows(const Store& s, const CompiledFilter& compiled, const CachedRows& old,
+                          CachedRows* out) const;
   Status prepare(const Store& s, const float* query, const SearchOptions& options, Query* q);
   std::unique_ptr<QueryScratch> take_scratch();
   // ERR_LIMIT once their metadata passes kRowsTextBytesMax.

@@ -11,9 +11,15 @@ namespace omen {
 namespace {
 
 constexpr uint32_t kEfDefault = 64;
-constexpr double kRowsPerHop = 14;    // Unvisited neighbours of an expanded node.
-constexpr double kDescentRows = 200;  // Upper layers.
-constexpr double kBridgeNs = 25;      // Reading the row of a neighbour that does not match.
+// Rows that a walk scores: fewer for each node the more nodes it visits, since it meets the same
+// ones again.
+constexpr double kRowsPerNode = 10;
+constexpr double kRowsAtLeast = 600;
+// A walk under a filter goes over so many times ef nodes at least, and keeps as many again as the
+// share of matches asks for: around the query they may be sparser.
+constexpr uint32_t kNodesPerMatch = 3;
+constexpr double kNodesSlack = 2;
+constexpr double kBridgeNs = 25;  // Reading the row of a neighbour that does not match.
 // Below this share, matching nodes two hops apart hang together too loosely: a walk among them
 // stays where it began. On WordNet it found 0.78 to 0.93 of the neighbours at 10 %, and no
 // faster than a scan; at 3 % and less the parts are not even connected (a node has some 300
@@ -22,81 +28,62 @@ constexpr double kBridgedShareMin = 0.15;
 // Reading rows of nodes that do not match costs more than the rows scored say: measured.
 constexpr double kBridgedFactor = 3;
 
-double scan_row_ns(uint32_t dimensions) { return 4 + 0.11 * dimensions; }
-double walk_row_ns(uint32_t dimensions, bool has_codes) {
-  return has_codes ? 8 + 0.045 * dimensions : 10 + 0.13 * dimensions;
+// Nanoseconds a row, by bench/native/filters_bench.cc.
+double scan_row_ns(uint32_t dimensions, bool on_codes) {
+  return on_codes ? 5 + 0.08 * dimensions : 4 + 0.2 * dimensions;
 }
+double walk_row_ns(uint32_t dimensions, bool on_codes) {
+  return on_codes ? 20 + 0.1 * dimensions : 20 + 0.25 * dimensions;
+}
+
+uint32_t at_most_ef(double nodes) { return static_cast<uint32_t>(std::min<double>(nodes, kEfMax)); }
 
 }  // namespace
 
 // Sets the route, ef as widened for it, and the limits of the walk.
 void Collection::Impl::choose_plan(const Store& s, Query& q) const {
   q.ef = std::max(q.options->ef == 0 ? kEfDefault : q.options->ef, q.k);
-  q.matching_min = 0;
+  q.matching_ef = 0;
   const double live = std::max<double>(1, static_cast<double>(s.live()));
   const double share = std::min(1.0, static_cast<double>(q.matches) / live);
   q.plan.selectivity = share;
   q.plan.matches = q.matches;
   const bool filtered = q.rows != nullptr && q.matches < s.live();
   const double row = walk_row_ns(s.dimensions(), s.codes() != nullptr);
-  const double scan_cost = static_cast<double>(q.matches) * scan_row_ns(s.dimensions());
-  // ef counts matching candidates: a plain walk must keep ef / share of all.
-  const double plain_ef = q.ef / std::max(share, 1e-9);
-  const double plain_cost = (plain_ef * kRowsPerHop + kDescentRows) * row;
+  const double scan_cost =
+      static_cast<double>(q.matches) * scan_row_ns(s.dimensions(), scans_codes(s, q));
+  // ef counts matches: a plain walk must go over ef / share of all.
+  const double plain_ef =
+      filtered ? std::max(q.ef / std::max(share, 1e-9), static_cast<double>(q.ef) * kNodesPerMatch)
+               : q.ef;
+  const double plain_cost = (plain_ef * kRowsPerNode + kRowsAtLeast) * row;
   const double bridges = std::min(32.0, 2.0 / std::max(share, 1e-9));
   const double filtered_cost =
       kBridgedFactor *
-      ((q.ef * kRowsPerHop * 1.5 + kDescentRows + 600) * row + q.ef * bridges * kBridgeNs);
-  const bool plain_fits = plain_ef <= kEfMax;
+      ((q.ef * kRowsPerNode * 1.5 + 2 * kRowsAtLeast) * row + q.ef * bridges * kBridgeNs);
+  const bool plain_fits = q.ef / std::max(share, 1e-9) <= kEfMax;
+  const bool bridged_fits = share >= kBridgedShareMin;
+  const bool plans = q.options->mode == Mode::kPlan;
+  // A walk that costs as much as the scan would have is given up for it.
+  q.rows_limit = plans ? static_cast<uint64_t>(scan_cost / row) + 64 : UINT64_MAX;
   if (q.options->mode == Mode::kExact) {
     q.route = Query::Route::kScan;
-  } else if (!filtered) {
-    q.route = q.options->mode == Mode::kPlan && scan_cost <= plain_cost ? Query::Route::kScan
-                                                                        : Query::Route::kGraph;
-  } else if (q.options->mode == Mode::kPlan &&
-             scan_cost <= std::min(plain_cost, share < kBridgedShareMin ? 1e30 : filtered_cost)) {
+  } else if (plans && scan_cost <= plain_cost &&
+             (!filtered || !bridged_fits || scan_cost <= filtered_cost)) {
     q.route = Query::Route::kScan;
-  } else if (plain_fits && (plain_cost <= filtered_cost || share < kBridgedShareMin)) {
+  } else if (!filtered) {
     q.route = Query::Route::kGraph;
-    q.matching_min = static_cast<uint32_t>(std::min<uint64_t>(q.ef, q.matches) / 2);
-    q.ef = static_cast<uint32_t>(plain_ef);
+  } else if (plain_fits && (plain_cost <= filtered_cost || !bridged_fits)) {
+    q.route = Query::Route::kGraph;
+    q.matching_ef = q.ef;
+    q.nodes_min = at_most_ef(static_cast<double>(q.ef) * kNodesPerMatch);
+    q.ef = std::max(q.nodes_min, at_most_ef(kNodesSlack * plain_ef));
   } else {
     q.route = Query::Route::kFilteredGraph;
     // Few matches are spread thin: keep more of them.
     q.ef = std::min<uint32_t>(kEfMax, q.ef + q.ef / 2);
   }
-  // A walk that costs as much as the scan would have is given up for it.
-  q.rows_limit =
-      q.options->mode == Mode::kPlan ? static_cast<uint64_t>(scan_cost / row) + 64 : UINT64_MAX;
   q.plan.ef = q.route == Query::Route::kScan ? 0 : q.ef;
-}
-
-// Live slots that match, from the cache where nothing was written since.
-Status Collection::Impl::filter_rows(Store& s, const Filter& filter,
-                                     std::shared_ptr<const CachedRows>* out) {
-  const uint64_t version = s.version.load(std::memory_order_acquire);
-  const RowCache::Key key{s.generation(), version, filter.text()};
-  const bool quiet = (version & 1) == 0;
-  if (quiet) {
-    *out = row_cache_.find(key);
-    if (*out != nullptr) return Status::ok();
-  }
-  OMEN_ASSIGN(const CompiledFilter compiled, CompiledFilter::compile(filter, s.columns, s));
-  auto fresh = std::make_shared<CachedRows>(&account);
-  OMEN_TRY(compiled.run(s.high_water(), &fresh->rows));
-  uint64_t* words = fresh->rows.words();
-  for (uint32_t w = 0; w < fresh->rows.word_count(); ++w) {
-    uint64_t kept = words[w];
-    for (uint64_t bits = kept; bits != 0; bits &= bits - 1) {
-      const auto bit = static_cast<uint32_t>(std::countr_zero(bits));
-      if (!s.is_live(w * 64 + bit)) kept &= ~(uint64_t{1} << bit);
-    }
-    words[w] = kept;
-  }
-  fresh->matches = fresh->rows.count();
-  if (quiet && s.version.load(std::memory_order_acquire) == version) row_cache_.put(key, fresh);
-  *out = std::move(fresh);
-  return Status::ok();
 }
 
 }  // namespace omen

@@ -20,9 +20,10 @@ struct Collection::Impl::Query {
   std::shared_ptr<const CachedRows> rows;  // nullptr: all live records.
   uint64_t matches = 0;
   Route route = Route::kScan;
-  bool by_index = false;      // A scan takes only slots that the index names: see find_hits().
-  uint32_t matching_min = 0;  // A plain walk that meets fewer matches runs against the filter.
-  uint64_t rows_limit = 0;    // Work after which a filtered walk gives up for a scan.
+  bool by_index = false;     // A scan takes only slots that the index names: see find_hits().
+  uint32_t matching_ef = 0;  // Matches that a walk under a filter keeps; 0: no filter.
+  uint32_t nodes_min = 0;    // Nodes that it walks over at least.
+  uint64_t rows_limit = 0;   // Work after which a walk under a filter gives up for a scan.
   Plan plan;
 
   bool accepts(uint32_t slot) const { return rows == nullptr || rows->rows.contains(slot); }

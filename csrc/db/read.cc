@@ -100,7 +100,7 @@ Result<uint64_t> Collection::count_matching(const std::shared_ptr<const Filter>&
   for (int attempt = 0; attempt < kCountsMax; ++attempt) {
     const uint64_t version = s->version.load(std::memory_order_acquire);
     if ((version & 1) == 0) {
-      OMEN_TRY(c.filter_rows(*s, *filter, &rows));
+      OMEN_TRY(c.filter_rows(*s, filter, &rows));
       if (s->version.load(std::memory_order_acquire) == version) break;
     } else if (attempt < kCountYields) {
       std::this_thread::yield();
@@ -109,7 +109,7 @@ Result<uint64_t> Collection::count_matching(const std::shared_ptr<const Filter>&
     }
     if (cancel != nullptr) OMEN_TRY(cancel->check(*c.env.clock));
   }
-  if (rows == nullptr) OMEN_TRY(c.filter_rows(*s, *filter, &rows));
+  if (rows == nullptr) OMEN_TRY(c.filter_rows(*s, filter, &rows));
   return rows->matches;
 }
 
@@ -129,7 +129,7 @@ Status Collection::scroll(uint64_t* cursor, size_t limit,
   std::vector<uint32_t> slots;
   if (!stale) {
     std::shared_ptr<const CachedRows> rows;
-    if (filter != nullptr && !filter->matches_all()) OMEN_TRY(c.filter_rows(*s, *filter, &rows));
+    if (filter != nullptr && !filter->matches_all()) OMEN_TRY(c.filter_rows(*s, filter, &rows));
     const uint32_t high = s->high_water();
     auto slot = static_cast<uint32_t>(at);
     for (; slot < high && slots.size() < limit; ++slot) {

@@ -5,31 +5,30 @@
 
 namespace omen {
 
-std::shared_ptr<const CachedRows> RowCache::find(const Key& key) {
+std::shared_ptr<const CachedRows> RowCache::find(uint32_t generation, const Filter& filter) {
   const std::unique_lock<std::mutex> guard(mutex_, std::try_to_lock);
   if (!guard.owns_lock()) return nullptr;
   for (Entry& e : entries_) {
-    if (e.rows == nullptr || e.version != key.version || e.generation != key.generation) continue;
-    if (e.text != key.text) continue;
+    if (e.rows == nullptr || e.rows->generation != generation || !e.is_of(filter)) continue;
     e.used = ++clock_;
     return e.rows;
   }
   return nullptr;
 }
 
-void RowCache::put(const Key& key, std::shared_ptr<const CachedRows> rows) {
+void RowCache::put(std::shared_ptr<const Filter> filter, std::shared_ptr<const CachedRows> rows) {
   const std::unique_lock<std::mutex> guard(mutex_, std::try_to_lock);
   if (!guard.owns_lock()) return;
-  const auto same = [&](const Entry& e) { return e.rows != nullptr && e.text == key.text; };
-  auto place = std::find_if(entries_.begin(), entries_.end(), same);
+  auto place = std::find_if(entries_.begin(), entries_.end(),
+                            [&](const Entry& e) { return e.is_of(*filter); });
   if (place == entries_.end()) {
     place = std::min_element(entries_.begin(), entries_.end(),
                              [](const Entry& a, const Entry& b) { return a.used < b.used; });
+  } else if (place->rows->generation == rows->generation && place->rows->version > rows->version) {
+    return;
   }
-  place->generation = key.generation;
-  place->version = key.version;
   place->used = ++clock_;
-  place->text = key.text;
+  place->filter = std::move(filter);
   place->rows = std::move(rows);
 }
 

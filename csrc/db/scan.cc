@@ -1,5 +1,6 @@
-// The exact scan: every record that matches, scored on floats. The reference, and the plan for
-// small sets.
+// The scan: every record that matches is scored on floats. The reference, and the plan for small
+// sets. Of large sets codes are read first, a quarter of the memory, and only what their error
+// bound leaves in doubt is scored on floats.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -11,15 +12,24 @@ namespace omen {
 namespace {
 
 constexpr size_t kRowsPerCheck = 4096;
+// Fewer rows, or fewer for each hit, are scored on floats at once.
+constexpr uint64_t kCodesMin = 2048;
+constexpr uint64_t kCodesPerHit = 16;
 
 // The k nearest so far, sorted by distance, then by order of insertion.
 class Nearest {
  public:
-  Nearest(const Store& store, Array<uint32_t>* slots, Array<float>* distances, size_t k)
-      : store_(store), slots_(slots), distances_(distances), k_(k) {
-    slots->clear();
-    distances->clear();
+  // Its arrays have room for k.
+  Nearest(const Store& store, const Scorer& scorer, QueryScratch* scratch, size_t k)
+      : store_(store),
+        scorer_(scorer),
+        slots_(&scratch->slots),
+        distances_(&scratch->distances),
+        k_(k) {
+    slots_->clear();
+    distances_->clear();
   }
+  const Scorer& scorer_of(size_t) const { return scorer_; }
   // What equals the last may still be earlier in order.
   float threshold() const {
     if (slots_->size() < k_) return std::numeric_limits<float>::infinity();
@@ -47,21 +57,109 @@ class Nearest {
     return store_.order_of(slot) < store_.order_of((*slots_)[other]);
   }
   const Store& store_;
+  const Scorer& scorer_;
   Array<uint32_t>* slots_;
   Array<float>* distances_;
   size_t k_;
 };
 
+// What a scan on codes leaves: rows that may be among the k nearest are scored on floats, a block
+// at a time, and offered to `nearest`.
+//
+// How far off a code's distance may be is learnt from the rows scored both ways: the first ones are
+// all rows, near and far. Why not the codec's bound: that is the worst case, every dimension off by
+// half a step in the same direction, ten times what is met, and leaves most rows in doubt where
+// many lie about as far as the k-th.
+class Sifted {
+ public:
+  Sifted(const Scorer& sieve, const Scorer& exact, Nearest* nearest)
+      : sieve_(sieve), exact_(exact), nearest_(nearest) {}
+  // What to score the next `rows` with. Where codes leave most rows in doubt, floats alone.
+  const Scorer& scorer_of(size_t rows) {
+    if (!gave_up_ && seen_ >= kSeenMin && 2 * scored_ > seen_) {
+      flush();
+      gave_up_ = true;
+    }
+    seen_ += rows;
+    return gave_up_ ? exact_ : sieve_;
+  }
+  // What may be among the k nearest has a score below this.
+  float threshold() const { return gave_up_ ? nearest_->threshold() : threshold_; }
+  void offer(uint32_t slot, float score) {
+    if (gave_up_) return nearest_->offer(slot, score);
+    slots_[waiting_] = slot;
+    scores_[waiting_] = score;
+    if (++waiting_ == kScoreBlock) flush();
+  }
+  void flush() {
+    if (waiting_ == 0) return;
+    exact_.prefetch(slots_, waiting_);
+    float distances[kScoreBlock];
+    exact_.score(slots_, nullptr, waiting_, 0, distances);
+    double errors = 0;
+    for (size_t i = 0; i < waiting_; ++i) {
+      const float d = distances[i];
+      errors += std::fabs(static_cast<double>(scores_[i]) - d);
+      if (d < nearest_->threshold()) nearest_->offer(slots_[i], d);
+    }
+    scored_ += waiting_;
+    waiting_ = 0;
+    if (scored_ % kScoreBlock == 0) error_ = std::max(error_, errors / kScoreBlock);
+    if (scored_ < kErrorSample) return;
+    threshold_ = static_cast<float>(nearest_->threshold() + kErrorsAway * error_);
+  }
+  size_t scored() const { return scored_; }
+
+ private:
+  static constexpr size_t kErrorSample = 4 * kScoreBlock;
+  // Five standard deviations of a normal error.
+  static constexpr double kErrorsAway = 6.3;
+  static constexpr size_t kSeenMin = 1024;
+  const Scorer& sieve_;
+  const Scorer& exact_;
+  Nearest* nearest_;
+  uint32_t slots_[kScoreBlock];
+  float scores_[kScoreBlock];
+  size_t waiting_ = 0;
+  size_t seen_ = 0;
+  size_t scored_ = 0;  // On floats.
+  bool gave_up_ = false;
+  // The mean error of the block where it was largest: rows beyond the trained range may come late,
+  // and together.
+  double error_ = 0;
+  float threshold_ = std::numeric_limits<float>::infinity();
+};
+
+// The slots of a row set in order, a word at a time; nullptr: all below `high`.
+class SlotWalk {
+ public:
+  SlotWalk(const RowSet* rows, uint32_t high) : rows_(rows), high_(high) { load(); }
+  bool next(uint32_t* slot) {
+    while (bits_ == 0) {
+      if (++word_ >= words()) return false;
+      load();
+    }
+    *slot = word_ * 64 + static_cast<uint32_t>(std::countr_zero(bits_));
+    bits_ &= bits_ - 1;
+    return *slot < high_;
+  }
+
+ private:
+  uint32_t words() const { return (high_ + 63) / 64; }
+  void load() {
+    bits_ = rows_ == nullptr ? ~uint64_t{0} : word_ < words() ? rows_->words()[word_] : 0;
+  }
+  const RowSet* rows_;
+  uint32_t high_;
+  uint32_t word_ = 0;
+  uint64_t bits_ = 0;
+};
+
 }  // namespace
 
-Status Collection::Impl::scan(Store& s, Query& q) {
-  QueryScratch& scratch = *q.scratch;
-  OMEN_TRY(scratch.slots.reserve(q.k));
-  OMEN_TRY(scratch.distances.reserve(q.k));
-  RowScorer<Float32Codec> scorer(s.floats, s.float_views(), s.kernels, &scratch.floats);
-  OMEN_TRY(scorer.reserve(s.dimensions()));
-  scorer.prepare(q.vector, q.scale);
-  Nearest nearest(s, &scratch.slots, &scratch.distances, q.k);
+// Scores every match, and offers `best` what is below its threshold and still stands.
+template <class Best>
+Status Collection::Impl::score_matches(const Store& s, Query& q, Best& best) {
   uint32_t block[2][kScoreBlock];  // One is scored while the other's rows arrive.
   size_t sizes[2] = {0, 0};
   int filling = 0;
@@ -70,24 +168,28 @@ Status Collection::Impl::scan(Store& s, Query& q) {
   const auto score = [&](int which) {
     const size_t n = sizes[which];
     if (n == 0) return;
-    uint32_t mask = scorer.score(block[which], nullptr, n, nearest.threshold(), distances);
+    const Scorer& scorer = best.scorer_of(n);
+    uint32_t mask = scorer.score(block[which], nullptr, n, best.threshold(), distances);
     for (; mask != 0; mask &= mask - 1) {
       const int i = std::countr_zero(mask);
-      nearest.offer(block[which][i], distances[i]);
+      const uint32_t slot = block[which][i];
+      if (q.by_index ? s.is_current(slot) : s.is_live(slot)) best.offer(slot, distances[i]);
     }
     scored += n;
     sizes[which] = 0;
   };
   const auto flush = [&] {
-    scorer.prefetch(block[filling], sizes[filling]);
+    best.scorer_of(0).prefetch(block[filling], sizes[filling]);
     score(1 - filling);
     filling = 1 - filling;
   };
-  const uint32_t high = q.rows == nullptr ? s.high_water() : q.rows->rows.size();
+  SlotWalk walk(q.rows == nullptr ? nullptr : &q.rows->rows,
+                q.rows == nullptr ? s.high_water() : q.rows->rows.size());
   size_t next_check = kRowsPerCheck;
-  for (uint32_t slot = q.rows == nullptr ? 0 : q.rows->rows.next(0); slot < high;
-       slot = q.rows == nullptr ? slot + 1 : q.rows->rows.next(slot + 1)) {
-    if (q.by_index ? !s.is_current(slot) : !s.is_live(slot)) continue;
+  for (uint32_t slot; walk.next(&slot);) {
+    // A slot of a row set holds a record for as long as this reader is pinned; any other may be
+    // about to be filled.
+    if (q.rows == nullptr && !s.is_live(slot)) continue;
     block[filling][sizes[filling]++] = slot;
     if (sizes[filling] < kScoreBlock) continue;
     flush();
@@ -98,6 +200,32 @@ Status Collection::Impl::scan(Store& s, Query& q) {
   flush();
   score(1 - filling);
   q.plan.rows_scored += scored;
+  return Status::ok();
+}
+
+// Whether a scan reads codes first. Not where floats were asked for.
+bool Collection::Impl::scans_codes(const Store& s, const Query& q) const {
+  return s.codes() != nullptr && s.codes()->sq8() != nullptr && q.options->mode != Mode::kExact &&
+         q.matches >= kCodesMin && q.matches >= kCodesPerHit * q.k;
+}
+
+Status Collection::Impl::scan(Store& s, Query& q) {
+  QueryScratch& scratch = *q.scratch;
+  OMEN_TRY(scratch.slots.reserve(q.k));
+  OMEN_TRY(scratch.distances.reserve(q.k));
+  RowScorer<Float32Codec> scorer(s.floats, s.float_views(), s.kernels, &scratch.floats);
+  OMEN_TRY(scorer.reserve(s.dimensions()));
+  scorer.prepare(q.vector, q.scale);
+  Nearest nearest(s, scorer, &scratch, q.k);
+  if (!scans_codes(s, q)) return score_matches(s, q, nearest);
+  const CodeSet& codes = *s.codes();
+  RowScorer<Sq8Codec> sieve(*codes.sq8(), codes.views(), s.kernels, &scratch.codes);
+  OMEN_TRY(sieve.reserve(s.dimensions()));
+  sieve.prepare(q.vector, q.scale);
+  Sifted sifted(sieve, scorer, &nearest);
+  OMEN_TRY(score_matches(s, q, sifted));
+  sifted.flush();
+  q.plan.reranked += sifted.scored();
   return Status::ok();
 }
 

@@ -11,12 +11,6 @@ namespace omen {
 
 namespace {
 
-size_t accepted_in_pool(const Collection::Impl::Query& q, const SearchScratch& g) {
-  size_t count = 0;
-  for (size_t i = 0; i < g.pool_size; ++i) count += q.accepts(g.pool_ids[i] & kNodeMask) ? 1 : 0;
-  return count;
-}
-
 // Many copies of few vectors fill a pool and leave a walk no way on: fewer than one in four of a
 // full pool's distances differ.
 bool is_crowded(const SearchScratch& g, uint32_t ef) {
@@ -139,6 +133,7 @@ Status Collection::Impl::rerank(Store& s, Query& q, const CodeSet* codes) {
 Status Collection::Impl::walk(Store& s, Query& q) {
   QueryScratch& scratch = *q.scratch;
   OMEN_TRY(scratch.graph.reserve(s.high_water(), q.ef));
+  OMEN_TRY(scratch.graph.reserve_matches(q.matching_ef));
   scratch.graph.counters = {};
   const auto run = [&](auto& scorer) -> Status {
     OMEN_TRY(scorer.reserve(s.dimensions()));
@@ -150,15 +145,20 @@ Status Collection::Impl::walk(Store& s, Query& q) {
       if (!done || scratch.graph.pool_size < std::min<uint64_t>(q.ef, q.matches)) {
         scratch.graph.pool_size = 0;
       }
+    } else if (q.matching_ef > 0) {
+      const Graph::Accept accept{q.rows->rows.words(), q.rows->rows.size()};
+      const bool done = s.graph.search_matching(
+          scorer, {accept, s.marked() > 0, q.matching_ef, q.nodes_min, q.ef, q.rows_limit},
+          scratch.graph);
+      // What matches is elsewhere: the scan answers.
+      const uint64_t enough = std::min<uint64_t>(q.matching_ef, q.matches) / 2;
+      if (!done || scratch.graph.pool_size < enough) scratch.graph.pool_size = 0;
     } else {
       s.graph.search(scorer, q.ef, scratch.graph);
       if (q.ef < kCrowdEfMax && is_crowded(scratch.graph, q.ef)) {
         q.ef = std::min(q.ef * kCrowdFactor, kCrowdEfMax);
         OMEN_TRY(scratch.graph.reserve(s.high_water(), q.ef));
         s.graph.search(scorer, q.ef, scratch.graph);
-      }
-      if (q.matching_min > 0 && accepted_in_pool(q, scratch.graph) < q.matching_min) {
-        scratch.graph.pool_size = 0;  // What matches is elsewhere: the scan answers.
       }
     }
     return Status::ok();
@@ -181,7 +181,7 @@ Status Collection::Impl::walk(Store& s, Query& q) {
 Status Collection::Impl::find_matches(Store& s, Query& q) {
   q.matches = s.live();
   if (q.options->filter != nullptr && !q.options->filter->matches_all()) {
-    OMEN_TRY(filter_rows(s, *q.options->filter, &q.rows));
+    OMEN_TRY(filter_rows(s, q.options->filter, &q.rows));
     q.matches = q.rows->matches;
   }
   q.plan.matches = q.matches;
@@ -208,7 +208,7 @@ Status Collection::Impl::find_hits(Store& s, Query& q) {
         whole = scratch.slots.size() >= q.wanted();
         q.plan.fallback = !whole;
       } else {
-        q.plan.plan = "exact";
+        q.plan.plan = scans_codes(s, q) ? "scan" : "exact";
       }
       if (!whole) OMEN_TRY(scan(s, q));
     }

@@ -19,7 +19,7 @@
 #include <mutex>
 
 #include "db/codes.h"
-#include "db/moves.h"
+#include "db/slot_log.h"
 #include "db/types.h"
 #include "graph/graph.h"
 #include "memory/block_pool.h"
@@ -123,6 +123,7 @@ class Store final : public RowIds {
   std::atomic<uint64_t> version{0};
   class Publishing;
   Moves moves;
+  Changes changes;
   uint32_t next_order = 0;
   uint64_t inserted_since_repair = 0;
   bool needs_repair = false;

@@ -95,13 +95,13 @@ struct SearchOptions {
 
 // What a search did, for explain() and stats.
 struct Plan {
-  const char* plan = "empty";  // "empty", "exact", "graph", "filtered-graph"
-  bool fallback = false;       // The graph found too few, and an exact scan answered.
+  const char* plan = "empty";  // "exact", "scan", "graph", "filtered-graph"
+  bool fallback = false;       // The graph found too few, and a scan answered.
   double selectivity = 1.0;    // Share of live records that pass the filter.
   uint64_t matches = 0;        // Records that pass (all live ones without a filter).
   uint64_t rows_scored = 0;    // Distances computed, on codes or floats.
   uint64_t hops = 0;           // Nodes expanded.
-  uint64_t reranked = 0;       // Exact distances after the graph.
+  uint64_t reranked = 0;       // Exact distances after codes.
   uint32_t ef = 0;             // As used, after widening.
   uint64_t native_ns = 0;      // Time inside the engine.
 };

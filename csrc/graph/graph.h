@@ -99,6 +99,18 @@ class Graph {
   };
   bool search_filtered(const Scorer& scorer, uint32_t ef, const Accept& accept, uint64_t rows_limit,
                        SearchScratch& scratch) const;
+  struct MatchingWalk {
+    Accept accept;
+    bool follows_marked;  // Marked slots count as matches: their records may have moved.
+    uint32_t ef;          // Matches kept.
+    uint32_t nodes_min;   // Nodes walked over, though the matches are found before; at least 1.
+    uint32_t capacity;    // Nodes kept to walk over; at least nodes_min.
+    uint64_t rows_limit;  // Gives up (returns false) once it will take more nodes, or more rows.
+  };
+  // Fills scratch.pool with the nearest matches found, walking over everything. The scratch has
+  // room for `capacity` nodes and `ef` matches.
+  bool search_matching(const Scorer& scorer, const MatchingWalk& walk,
+                       SearchScratch& scratch) const;
 
   // Removal, in order: mark (SlotStates), wait for running operations, unlink, wait again, forget,
   // free. `doomed` has a bit per marked slot to remove. Rewrites every edge that names one
@@ -122,6 +134,7 @@ class Graph {
     uint32_t node;
   };
   struct Candidates;
+  struct Matching;
 
   // Layer 0 is the bottom.
   const Layer& layer(uint32_t level) const { return *layers_[level]; }
@@ -152,6 +165,7 @@ class Graph {
   // Offers a block of unvisited nodes to the pool; returns the lowest position taken.
   size_t offer(uint32_t level, const Scorer& scorer, const uint32_t* nodes, size_t n, uint32_t ef,
                SearchScratch& s) const;
+  size_t offer_matching(const Scorer& scorer, const uint32_t* nodes, size_t n, Matching& m) const;
   void seed_filtered(const Scorer& scorer, uint32_t ef, const Accept& accept,
                      SearchScratch& s) const;
 

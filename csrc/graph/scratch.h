@@ -9,6 +9,7 @@
 #pragma once
 
 #include <memory>
+#include <utility>
 
 #include "graph/edge_rows.h"
 #include "graph/scorer.h"
@@ -31,7 +32,9 @@ class SearchScratch {
       : visited(account, Use::kScratch),
         touched(account, Use::kScratch),
         pool_distances(account, Use::kScratch),
-        pool_ids(account, Use::kScratch) {}
+        pool_ids(account, Use::kScratch),
+        match_distances(account, Use::kScratch),
+        match_ids(account, Use::kScratch) {}
 
   // Room to search `nodes` nodes with a pool of `ef`. ERR_MEMORY.
   Status reserve(uint32_t nodes, uint32_t ef) {
@@ -42,6 +45,18 @@ class SearchScratch {
     if (pool_distances.size() < room) OMEN_TRY(pool_distances.resize(room));
     if (pool_ids.size() < room) OMEN_TRY(pool_ids.resize(room));
     return touched.reserve(std::min<size_t>(kTouchedMax, visited.size() * 64));
+  }
+  // Room for a second pool, of `ef` matches.
+  Status reserve_matches(uint32_t ef) {
+    const size_t room = ef + kPoolSlack;
+    if (match_distances.size() < room) OMEN_TRY(match_distances.resize(room));
+    return match_ids.size() < room ? match_ids.resize(room) : Status::ok();
+  }
+  // The matches become the pool.
+  void swap_matches(size_t found) {
+    std::swap(pool_distances, match_distances);
+    std::swap(pool_ids, match_ids);
+    pool_size = found;
   }
 
   bool is_visited(uint32_t id) const { return (visited[id >> 6] >> (id & 63) & 1) != 0; }
@@ -67,13 +82,16 @@ class SearchScratch {
     overflowed_ = false;
   }
   uint64_t bytes() const {
-    return visited.bytes() + touched.bytes() + pool_distances.bytes() + pool_ids.bytes();
+    return visited.bytes() + touched.bytes() + pool_distances.bytes() + pool_ids.bytes() +
+           match_distances.bytes() + match_ids.bytes();
   }
 
   Array<uint64_t> visited;
   Array<uint32_t> touched;
   Array<float> pool_distances;
   Array<uint32_t> pool_ids;
+  Array<float> match_distances;  // The second pool of search_matching().
+  Array<uint32_t> match_ids;
   size_t pool_size = 0;
   SearchCounters counters;
 

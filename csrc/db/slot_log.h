@@ -1,10 +1,14 @@
-// Moves: the slots that lately took a record over from another slot.
+// SlotLog: the slots to which something happened lately.
 //
-// Why: a new vector gives its record a new slot. A reader that passed the new slot before the
-// record was there, and the old one after it had gone, has met neither: what it missed stands here.
+// Moves: slots that took a record over from another slot. A new vector gives its record a new slot;
+// a reader that passed the new slot before the record was there, and the old one after it had gone,
+// has met neither: what it missed stands here.
+// Changes: slots of which filters may see something else than before: a record came, went, or got
+// other metadata. Row sets that are cached are brought up to date by it.
 // Invariants:
-//   1. A move is noted before the old slot stops being live, so whoever sees that sees the move.
-//   2. The last kKept - 1 moves can be read back.
+//   1. A move is noted before the old slot stops being live, so whoever sees that sees the move. A
+//      change is noted before it is made, while Store::version is odd, and before its move.
+//   2. The last kKept - 1 notes can be read back.
 // Threads: note() by the committer; the rest from any.
 #pragma once
 
@@ -13,9 +17,10 @@
 
 namespace omen {
 
-class Moves {
+template <uint64_t kSlots>
+class SlotLog {
  public:
-  static constexpr uint64_t kKept = 512;
+  static constexpr uint64_t kKept = kSlots;
 
   // How many there have been.
   uint64_t count() const { return count_.load(std::memory_order_acquire); }
@@ -26,7 +31,7 @@ class Moves {
     count_.store(at + 1, std::memory_order_release);
   }
 
-  // Calls `visit` with the slot of each move since count() was `since`. False if there were more
+  // Calls `visit` with the slot of each note since count() was `since`. False if there were more
   // than are kept: then not all were visited.
   template <class Visit>
   bool visit_since(uint64_t since, const Visit& visit) const {
@@ -44,5 +49,9 @@ class Moves {
   std::atomic<uint64_t> count_{0};
   std::atomic<uint32_t> slots_[kKept] = {};
 };
+
+using Moves = SlotLog<512>;
+// Two for each record of an upsert of 1 000.
+using Changes = SlotLog<2048>;
 
 }  // namespace omen
