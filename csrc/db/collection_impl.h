@@ -7,6 +7,7 @@
 
 #include <array>
 #include <atomic>
+#include <limits>
 #include <mutex>
 #include <span>
 
@@ -141,6 +142,15 @@ struct Collection::Impl {
   template <class Write>
   Status answer(const float* query, size_t length, const SearchOptions& options, Plan* plan,
                 const Write& write);
+  template <class Write>
+  Status answer_prepared(Store& s, Query& q, const Write& write);
+  // Some queries of a batch: search_batch.cc.
+  struct BatchPart;
+  struct BatchFault;
+  template <class Write>
+  BatchFault answer_group(const BatchPart& part, const Write& write);
+  // Walks of several queries that take turns. Those that have another plan are left to find_hits().
+  Status walk_group(Store& s, std::span<Query> queries) const;
   // Fills q.scratch->slots and distances.
   Status find_hits(Store& s, Query& q);
   void choose_plan(const Store& s, Query& q) const;
@@ -151,8 +161,11 @@ struct Collection::Impl {
   Status walk(Store& s, Query& q);
   // `codes`: those of the walk, or nullptr.
   Status rerank(Store& s, Query& q, const CodeSet* codes);
-  // Scores those of scratch.slots that may be among the k nearest, and keeps only them.
+  // Both score those of scratch.slots that may be among the k nearest, and keep only them.
   static Status score_by_bounds(const Scorer& exact, uint32_t k, QueryScratch& scratch);
+  static Status score_by_errors(const Scorer& exact, uint32_t k, QueryScratch& scratch);
+  // In scratch.distances: of a candidate that was not met itself.
+  static constexpr float kUnknown = -std::numeric_limits<float>::infinity();
   // Drops what is no hit any more, after writes that raced the search.
   void confirm(const Store& s, Query& q);
   // Adds records that took new slots since q.moves; false if there were too many to know.

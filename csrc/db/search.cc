@@ -11,16 +11,6 @@ namespace omen {
 
 namespace {
 
-// Many copies of few vectors fill a pool and leave a walk no way on: fewer than one in four of a
-// full pool's distances differ.
-bool is_crowded(const SearchScratch& g, uint32_t ef) {
-  if (g.pool_size < ef) return false;
-  size_t different = 1;
-  for (size_t i = 1; i < g.pool_size; ++i) {
-    different += g.pool_distances[i] != g.pool_distances[i - 1] ? 1 : 0;
-  }
-  return different * 4 <= g.pool_size;
-}
 constexpr uint32_t kCrowdFactor = 8;
 constexpr uint32_t kCrowdEfMax = 1024;
 
@@ -28,13 +18,8 @@ constexpr uint32_t kCrowdEfMax = 1024;
 // the hits that stand.
 constexpr int kAttemptsMax = 3;
 
-// How many of the pool to score exactly: sq8's errors shuffle neighbours a few places, and binary's
-// are bounded one by one.
-size_t rerank_count(size_t pool, uint32_t k, const CodeSet* codes) {
-  if (codes != nullptr && codes->binary() != nullptr) return pool;
-  const size_t wanted = codes != nullptr ? std::max<size_t>(3 * size_t{k}, k + 24) : k + 8;
-  return std::min(pool, wanted);
-}
+// Without codes the pool's distances are exact: more than k only for hits that writes take away.
+constexpr size_t kSpare = 8;
 
 }  // namespace
 
@@ -81,7 +66,7 @@ std::unique_ptr<QueryScratch> Collection::Impl::take_scratch() {
 Status Collection::Impl::rerank(Store& s, Query& q, const CodeSet* codes) {
   QueryScratch& scratch = *q.scratch;
   SearchScratch& g = scratch.graph;
-  const size_t wanted = rerank_count(g.pool_size, q.k, codes);
+  const size_t wanted = codes != nullptr ? g.pool_size : std::min(g.pool_size, q.k + kSpare);
   const BinaryCodec* binary = codes == nullptr ? nullptr : codes->binary();
   OMEN_TRY(scratch.slots.reserve(g.pool_size));
   OMEN_TRY(scratch.distances.resize(g.pool_size));
@@ -89,13 +74,12 @@ Status Collection::Impl::rerank(Store& s, Query& q, const CodeSet* codes) {
   bool followed = false;  // Once true, a slot may come a second time.
   for (size_t i = 0; i < g.pool_size && scratch.slots.size() < wanted; ++i) {
     uint32_t slot = g.pool_ids[i] & kNodeMask;
-    float* lower = &scratch.distances[scratch.slots.size()];  // Of binary: see score_by_bounds().
-    *lower = -std::numeric_limits<float>::infinity();
+    float* guess = &scratch.distances[scratch.slots.size()];
+    *guess = kUnknown;
     if (s.is_live(slot)) {
       if (!q.accepts(slot)) continue;
-      if (binary != nullptr) {
-        *lower = g.pool_distances[i] - binary->error_bound(scratch.codes, codes->code(slot));
-      }
+      *guess = g.pool_distances[i];
+      if (binary != nullptr) *guess -= binary->error_bound(scratch.codes, codes->code(slot));
     } else {
       slot = s.states.has(slot, SlotStates::kMarked) ? s.find(s.id_view(slot)) : kNoSlot;
       // The row set was made before this slot had the record.
@@ -109,8 +93,9 @@ Status Collection::Impl::rerank(Store& s, Query& q, const CodeSet* codes) {
   RowScorer<Float32Codec> exact(s.floats, s.float_views(), s.kernels, &scratch.floats);
   OMEN_TRY(exact.reserve(s.dimensions()));
   exact.prepare(q.vector, q.scale);
-  if (binary != nullptr) {
-    OMEN_TRY(score_by_bounds(exact, q.k, scratch));
+  if (codes != nullptr) {
+    OMEN_TRY(binary != nullptr ? score_by_bounds(exact, q.k, scratch)
+                               : score_by_errors(exact, q.k, scratch));
     q.plan.reranked += scratch.slots.size();
     sort_hits(s, scratch);
     return Status::ok();
@@ -132,6 +117,9 @@ Status Collection::Impl::rerank(Store& s, Query& q, const CodeSet* codes) {
 
 Status Collection::Impl::walk(Store& s, Query& q) {
   QueryScratch& scratch = *q.scratch;
+  if (q.walked && q.route == Query::Route::kGraph && q.matching_ef == 0) {
+    return rerank(s, q, q.walked_codes);
+  }
   OMEN_TRY(scratch.graph.reserve(s.high_water(), q.ef));
   OMEN_TRY(scratch.graph.reserve_matches(q.matching_ef));
   scratch.graph.counters = {};
@@ -195,8 +183,10 @@ Status Collection::Impl::find_hits(Store& s, Query& q) {
   for (int attempt = 1;; ++attempt) {
     scratch.slots.clear();
     scratch.distances.clear();
-    q.moves = s.moves.count();
-    q.version = s.version.load(std::memory_order_acquire);
+    if (!q.walked) {
+      q.moves = s.moves.count();
+      q.version = s.version.load(std::memory_order_acquire);
+    }
     OMEN_TRY(find_matches(s, q));
     bool whole = false;
     if (q.matches > 0) {
@@ -212,6 +202,7 @@ Status Collection::Impl::find_hits(Store& s, Query& q) {
       }
       if (!whole) OMEN_TRY(scan(s, q));
     }
+    q.walked = false;
     if (!whole) {
       OMEN_ASSIGN(whole, settle(s, q));
       // A record met in both its slots took the place of another hit. The committer may stand in
@@ -243,28 +234,6 @@ Status Collection::Impl::prepare(const Store& s, const float* query, const Searc
   q->options = &options;
   q->k = options.k;
   return options.cancel == nullptr ? Status::ok() : options.cancel->check(*env.clock);
-}
-
-// One query, from its check to its hits: `write(store, scratch)` takes them out while the pin
-// holds. It is not called where there is nothing to search.
-template <class Write>
-Status Collection::Impl::answer(const float* query, size_t length, const SearchOptions& options,
-                                Plan* plan, const Write& write) {
-  const EpochDomain::Pin pin = epochs.pin();
-  OMEN_TRY(check_query(query, length, options));
-  Store* s = store();
-  if (s == nullptr || s->live() == 0) return Status::ok();
-  // The first rows came between: now the dimensions are fixed, and not as the query has them.
-  if (length != s->dimensions()) return check_query(query, length, options);
-  std::unique_ptr<QueryScratch> scratch = take_scratch();
-  Query q;
-  q.scratch = scratch.get();
-  Status status = prepare(*s, query, options, &q);
-  if (status.is_ok()) status = find_hits(*s, q);
-  if (status.is_ok()) status = write(*s, *scratch);
-  if (plan != nullptr) *plan = q.plan;
-  scratch_.put(std::move(scratch));
-  return status;
 }
 
 Status Collection::search(const float* query, size_t length, const SearchOptions& options,
@@ -302,55 +271,6 @@ Status Collection::search_into(const float* query, size_t length, const SearchOp
     return Status::ok();
   };
   return impl_->answer(query, length, options, nullptr, write);
-}
-
-Status Collection::search_batch(const float* queries, size_t count, size_t dimensions,
-                                const SearchOptions& options, Rows* out, uint32_t* counts) {
-  Impl& c = *impl_;
-  OMEN_TEST_POINT("search-batch");
-  out->clear();
-  const size_t k = options.k;
-  if (k < 1 || k > kHitsMax) return c.check_query(queries, dimensions, options);
-  out->ids.assign(count * k, IdOut{});
-  out->distances.assign(count * k, std::numeric_limits<float>::quiet_NaN());
-  std::mutex mutex;
-  Status first_fault;
-  const auto one = [&](size_t row) -> Status {
-    counts[row] = 0;
-    const auto write = [&](const Store& s, const QueryScratch& hits) {
-      counts[row] = static_cast<uint32_t>(hits.slots.size());
-      for (size_t j = 0; j < hits.slots.size(); ++j) {
-        const IdView id = s.id_view(hits.slots[j]);
-        IdOut& o = out->ids[row * k + j];
-        out->distances[row * k + j] = hits.distances[j];
-        o.is_string = id.is_string;
-        o.value = id.integer;
-        if (!id.is_string) continue;
-        const std::lock_guard<std::mutex> guard(mutex);
-        o.value = out->text.size();
-        o.length = static_cast<uint32_t>(id.text.size());
-        out->text.append(id.text);
-      }
-      return Status::ok();
-    };
-    return c.answer(queries + row * dimensions, dimensions, options, nullptr, write);
-  };
-  parallel_for(*c.env.executor, count, 4, [&](size_t begin, size_t end, unsigned) {
-    for (size_t row = begin; row < end; ++row) {
-      Status status = one(row);
-      if (status.is_ok()) continue;
-      const std::lock_guard<std::mutex> guard(mutex);
-      if (!first_fault.is_ok() && first_fault.row() <= static_cast<int64_t>(row)) return;
-      const bool of_query =
-          status.code() == ErrorCode::kVector || status.code() == ErrorCode::kDimensions;
-      first_fault = of_query ? Status::error(status.code(), "query " + std::to_string(row) + ": " +
-                                                                status.message())
-                                   .with_row(static_cast<int64_t>(row))
-                             : std::move(status);
-      return;
-    }
-  });
-  return first_fault;
 }
 
 }  // namespace omen

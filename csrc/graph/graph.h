@@ -59,8 +59,8 @@ class Graph {
   // Links a slot that reserve() covered. `scratch` was reserved for high_water and ef_construction.
   void insert(uint32_t slot, BuildScratch& scratch);
 
-  // The same for several slots, each with a scratch of its own, whose searches take turns: while one
-  // waits for memory the others compute.
+  // The same for several slots, each with a scratch of its own, whose searches take turns: while
+  // one waits for memory the others compute.
   void insert_group(std::span<const uint32_t> slots, std::span<BuildScratch* const> scratches);
   // Links many slots that reserve() covered at once, of graphs whose space is Euclidean; worth it
   // from some thousands on, and when they are not few beside those that are linked already, which

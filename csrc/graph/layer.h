@@ -43,8 +43,8 @@ struct Graph::Candidates {
   }
 };
 
-// A search of the bottom layer between two of its steps: read a row and ask for the codes of whom it
-// names; score them; pick the next node and ask for its row.
+// A search of the bottom layer between two of its steps: read a row and ask for the codes of whom
+// it names; score them; pick the next node and ask for its row.
 struct Graph::Walk {
   enum class Next : uint8_t { kPick, kGather, kScore, kDone };
   Search search;

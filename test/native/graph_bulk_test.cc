@@ -122,7 +122,7 @@ TEST(copies_are_found) {
 
 // Clusters that nothing connects are all reached.
 TEST(separate_clusters_are_reached) {
-  check_every_way(balls("100 separate clusters", 100, 8000, 50, test_seed()));
+  check_every_way(balls("100 separate clusters", 100, 8000, 100, test_seed()));
 }
 
 // Among very many clusters a search finds the right one.

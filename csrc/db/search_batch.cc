@@ -1,0 +1,157 @@
+// Searching for many queries at once: on all threads, and on each several that take turns, so that
+// while one waits for memory the others compute.
+#include <algorithm>
+#include <limits>
+#include <optional>
+#include <type_traits>
+
+#include "base/test_points.h"
+#include "db/query.h"
+
+namespace omen {
+
+namespace {
+
+constexpr size_t kGroup = 4;
+static_assert(kGroup <= Graph::kGroupMax);
+
+}  // namespace
+
+Status Collection::Impl::walk_group(Store& s, std::span<Query> queries) const {
+  const CodeSet* codes = s.codes();
+  const auto run = [&](const auto& codec, const RowViews& views, auto memory) -> Status {
+    using Scorer = RowScorer<std::remove_cvref_t<decltype(codec)>>;
+    std::optional<Scorer> scorers[Graph::kGroupMax];
+    Graph::Search searches[Graph::kGroupMax];
+    Query* walking[Graph::kGroupMax];
+    size_t count = 0;
+    for (Query& q : queries) {
+      q.moves = s.moves.count();
+      q.version = s.version.load(std::memory_order_acquire);
+      q.matches = s.live();
+      choose_plan(s, q);
+      if (q.route != Query::Route::kGraph || q.matching_ef > 0) continue;
+      QueryScratch& scratch = *q.scratch;
+      OMEN_TRY(scratch.graph.reserve(s.high_water(), q.ef));
+      scratch.graph.counters = {};
+      scorers[count].emplace(codec, views, s.kernels, memory(scratch));
+      OMEN_TRY(scorers[count]->reserve(s.dimensions()));
+      scorers[count]->prepare(q.vector, q.scale);
+      searches[count] = {&*scorers[count], &scratch.graph, q.ef};
+      walking[count++] = &q;
+    }
+    s.graph.search_group({searches, count});
+    for (size_t i = 0; i < count; ++i) {
+      walking[i]->walked = !is_crowded(walking[i]->scratch->graph, walking[i]->ef);
+      walking[i]->walked_codes = codes;
+    }
+    return Status::ok();
+  };
+  if (codes == nullptr) {
+    return run(s.floats, s.float_views(), [](QueryScratch& q) { return &q.floats; });
+  }
+  return codes->visit([&](const auto& codec) {
+    return run(codec, codes->views(), [](QueryScratch& q) { return &q.codes; });
+  });
+}
+
+struct Collection::Impl::BatchPart {
+  const float* queries;
+  size_t dimensions;
+  size_t begin;
+  size_t end;  // At most kGroup later.
+  const SearchOptions* options;
+};
+
+struct Collection::Impl::BatchFault {
+  size_t row = 0;
+  Status status;
+};
+
+// Answers rows [begin, end), each to `write(row, store, hits)`, or tells the first fault.
+template <class Write>
+Collection::Impl::BatchFault Collection::Impl::answer_group(const BatchPart& part,
+                                                            const Write& write) {
+  const size_t n = part.end - part.begin;
+  OMEN_ASSERT(n <= kGroup);
+  const auto vector = [&](size_t i) { return part.queries + (part.begin + i) * part.dimensions; };
+  const EpochDomain::Pin pin = epochs.pin();
+  for (size_t i = 0; i < n; ++i) {
+    Status status = check_query(vector(i), part.dimensions, *part.options);
+    if (!status.is_ok()) return {part.begin + i, std::move(status)};
+  }
+  Store* s = store();
+  if (s == nullptr || s->live() == 0) return {};
+  // The first rows came between: now the dimensions are fixed, and not as the queries have them.
+  if (part.dimensions != s->dimensions()) {
+    return {part.begin, check_query(vector(0), part.dimensions, *part.options)};
+  }
+  std::unique_ptr<QueryScratch> scratches[kGroup];
+  Query queries[kGroup];
+  for (size_t i = 0; i < n; ++i) {
+    scratches[i] = take_scratch();
+    queries[i].scratch = scratches[i].get();
+    Status status = prepare(*s, vector(i), *part.options, &queries[i]);
+    if (!status.is_ok()) return {part.begin + i, std::move(status)};
+  }
+  if (part.options->filter == nullptr) {
+    Status status = walk_group(*s, {queries, n});
+    if (!status.is_ok()) return {part.begin, std::move(status)};
+  }
+  for (size_t i = 0; i < n; ++i) {
+    const size_t row = part.begin + i;
+    Status status = answer_prepared(*s, queries[i], [&](const Store& store, const auto& hits) {
+      return write(row, store, hits);
+    });
+    if (!status.is_ok()) return {row, std::move(status)};
+    scratch_.put(std::move(scratches[i]));
+  }
+  return {};
+}
+
+Status Collection::search_batch(const float* queries, size_t count, size_t dimensions,
+                                const SearchOptions& options, Rows* out, uint32_t* counts) {
+  Impl& c = *impl_;
+  OMEN_TEST_POINT("search-batch");
+  out->clear();
+  const size_t k = options.k;
+  if (k < 1 || k > kHitsMax) return c.check_query(queries, dimensions, options);
+  out->ids.assign(count * k, IdOut{});
+  out->distances.assign(count * k, std::numeric_limits<float>::quiet_NaN());
+  std::mutex mutex;
+  Status first_fault;
+  const auto write = [&](size_t row, const Store& s, const QueryScratch& hits) {
+    counts[row] = static_cast<uint32_t>(hits.slots.size());
+    for (size_t j = 0; j < hits.slots.size(); ++j) {
+      const IdView id = s.id_view(hits.slots[j]);
+      IdOut& o = out->ids[row * k + j];
+      out->distances[row * k + j] = hits.distances[j];
+      o.is_string = id.is_string;
+      o.value = id.integer;
+      if (!id.is_string) continue;
+      const std::lock_guard<std::mutex> guard(mutex);
+      o.value = out->text.size();
+      o.length = static_cast<uint32_t>(id.text.size());
+      out->text.append(id.text);
+    }
+    return Status::ok();
+  };
+  const auto note = [&](size_t row, Status status) {
+    const std::lock_guard<std::mutex> guard(mutex);
+    if (!first_fault.is_ok() && first_fault.row() <= static_cast<int64_t>(row)) return;
+    const bool of_query =
+        status.code() == ErrorCode::kVector || status.code() == ErrorCode::kDimensions;
+    first_fault = of_query ? Status::error(status.code(),
+                                           "query " + std::to_string(row) + ": " + status.message())
+                                 .with_row(static_cast<int64_t>(row))
+                           : std::move(status);
+  };
+  parallel_for(*c.env.executor, count, kGroup, [&](size_t begin, size_t end, unsigned) {
+    std::fill(counts + begin, counts + end, 0u);
+    auto fault = c.answer_group(Impl::BatchPart{queries, dimensions, begin, end, &options}, write);
+    if (!fault.status.is_ok()) note(fault.row, std::move(fault.status));
+  });
+  return first_fault;
+}
+
+}  // namespace omen
