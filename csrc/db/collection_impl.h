@@ -159,6 +159,7 @@ struct Collection::Impl {
   template <class Best>
   Status score_matches(const Store& s, Query& q, Best& best);
   Status walk(Store& s, Query& q);
+  Status walk_matching(Store& s, Query& q, const Scorer& scorer);
   // `codes`: those of the walk, or nullptr.
   Status rerank(Store& s, Query& q, const CodeSet* codes);
   // Both score those of scratch.slots that may be among the k nearest, and keep only them.

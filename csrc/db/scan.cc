@@ -203,9 +203,11 @@ Status Collection::Impl::score_matches(const Store& s, Query& q, Best& best) {
   return Status::ok();
 }
 
-// Whether a scan reads codes first. Not where floats were asked for.
+// Whether a scan reads codes first. Not where floats were asked for; and those of `binary` lie too
+// far off their rows to sift by.
 bool Collection::Impl::scans_codes(const Store& s, const Query& q) const {
-  return s.codes() != nullptr && s.codes()->sq8() != nullptr && q.options->mode != Mode::kExact &&
+  const CodeSet* codes = s.codes();
+  return codes != nullptr && codes->sq8() != nullptr && q.options->mode != Mode::kExact &&
          q.matches >= kCodesMin && q.matches >= kCodesPerHit * q.k;
 }
 

@@ -115,13 +115,34 @@ Status Collection::Impl::rerank(Store& s, Query& q, const CodeSet* codes) {
   return Status::ok();
 }
 
+// Over everything, until enough of it matches.
+Status Collection::Impl::walk_matching(Store& s, Query& q, const Scorer& scorer) {
+  SearchScratch& g = q.scratch->graph;
+  const Graph::Accept accept{q.rows->rows.words(), q.rows->rows.size()};
+  const auto run = [&]() -> Status {
+    OMEN_TRY(g.reserve(s.high_water(), q.ef));
+    OMEN_TRY(g.reserve_matches(q.matching_ef));
+    const bool done = s.graph.search_matching(
+        scorer, {accept, s.marked() > 0, q.matching_ef, q.nodes_min, q.ef, q.rows_limit}, g);
+    // What matches is elsewhere: the scan answers.
+    const uint64_t enough = std::min<uint64_t>(q.matching_ef, q.matches) / 2;
+    if (!done || g.pool_size < enough) g.pool_size = 0;
+    return Status::ok();
+  };
+  OMEN_TRY(run());
+  if (q.matching_ef >= kCrowdEfMax || !is_crowded(g, q.matching_ef)) return Status::ok();
+  q.matching_ef = std::min(q.matching_ef * kCrowdFactor, kCrowdEfMax);
+  q.nodes_min = std::max(q.nodes_min, q.matching_ef);
+  q.ef = std::max(std::min(q.ef * kCrowdFactor, kEfMax), q.nodes_min);
+  return run();
+}
+
 Status Collection::Impl::walk(Store& s, Query& q) {
   QueryScratch& scratch = *q.scratch;
   if (q.walked && q.route == Query::Route::kGraph && q.matching_ef == 0) {
     return rerank(s, q, q.walked_codes);
   }
   OMEN_TRY(scratch.graph.reserve(s.high_water(), q.ef));
-  OMEN_TRY(scratch.graph.reserve_matches(q.matching_ef));
   scratch.graph.counters = {};
   const auto run = [&](auto& scorer) -> Status {
     OMEN_TRY(scorer.reserve(s.dimensions()));
@@ -134,13 +155,7 @@ Status Collection::Impl::walk(Store& s, Query& q) {
         scratch.graph.pool_size = 0;
       }
     } else if (q.matching_ef > 0) {
-      const Graph::Accept accept{q.rows->rows.words(), q.rows->rows.size()};
-      const bool done = s.graph.search_matching(
-          scorer, {accept, s.marked() > 0, q.matching_ef, q.nodes_min, q.ef, q.rows_limit},
-          scratch.graph);
-      // What matches is elsewhere: the scan answers.
-      const uint64_t enough = std::min<uint64_t>(q.matching_ef, q.matches) / 2;
-      if (!done || scratch.graph.pool_size < enough) scratch.graph.pool_size = 0;
+      OMEN_TRY(walk_matching(s, q, scorer));
     } else {
       s.graph.search(scorer, q.ef, scratch.graph);
       if (q.ef < kCrowdEfMax && is_crowded(scratch.graph, q.ef)) {

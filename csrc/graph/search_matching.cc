@@ -98,6 +98,7 @@ size_t Graph::offer_matching(const Scorer& scorer, const uint32_t* nodes, size_t
 bool Graph::search_matching(const Scorer& scorer, const MatchingWalk& walk,
                             SearchScratch& s) const {
   if (!start_bottom(scorer, walk.nodes_min, s)) return true;
+  s.pool_size = std::min<size_t>(s.pool_size, walk.capacity);
   const EdgeRows& rows = layer(0).rows;
   const uint32_t capacity = rows.capacity();
   uint32_t row[kRowIdsMax];
