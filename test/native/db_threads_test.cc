@@ -35,6 +35,65 @@ bool comes_to(const std::atomic<T>& count, T wanted) {
 
 }  // namespace
 
+// Large batches are linked in bulk, old rows chosen anew, while searches walk over them and records
+// are deleted: what stays is found all the time.
+TEST(readers_and_deletes_beside_bulk_building) {
+  auto pool = ThreadPool::create(2).take();
+  Fixture fixture(pool.get());
+  const auto c = fixture.make(options_of(kDimensions, Metric::kL2, Quantization::kSq8));
+  Clusters clusters(kDimensions, 12, test_seed());
+  const auto base = clusters.draw_many(6000);
+  const auto ids_from = [](uint64_t first, size_t count) {
+    std::vector<uint64_t> ids;
+    for (uint64_t i = 0; i < count; ++i) ids.push_back(first + i);
+    return ids;
+  };
+  CHECK_OK(write(*c, kAdd, base.data(), 1000, kDimensions, ids_from(0, 1000)));
+  std::atomic<bool> stop{false};
+  std::atomic<uint64_t> searches{0};
+  std::atomic<uint64_t> found{0};
+  auto reader = [&] {
+    Random random(searches.load() + 3);
+    while (!stop) {
+      SearchOptions o;
+      o.k = 10;
+      o.ef = 128;
+      o.mode = Mode::kGraph;
+      Rows rows;
+      // A record that stays, asked for by its own vector.
+      const uint64_t id = 500 + random.below(500);
+      CHECK_OK(c->search(&base[id * kDimensions], kDimensions, o, &rows));
+      CHECK_EQ(rows.ids.size(), 10u);
+      for (const IdOut& hit : rows.ids) found += hit.value == id ? 1 : 0;
+      ++searches;
+    }
+  };
+  auto writer = [&] {
+    for (uint64_t first = 1000; first < 6000; first += 2500) {
+      CHECK_OK(
+          write(*c, kAdd, &base[first * kDimensions], 2500, kDimensions, ids_from(first, 2500)));
+    }
+  };
+  auto remover = [&] {
+    for (uint64_t first = 0; first < 500; first += 50) {
+      CHECK_EQ(remove(*c, ids_from(first, 50)), 50u);
+    }
+  };
+  Thread threads[] = {start(reader), start(reader), start(writer), start(remover)};
+  threads[2].join();
+  threads[3].join();
+  CHECK(comes_to<uint64_t>(searches, 100));
+  stop = true;
+  threads[0].join();
+  threads[1].join();
+  CHECK(found * 100 >= searches * 95);
+  CHECK_OK(optimize(*c));
+  const CheckReport report = c->check();
+  CHECK_EQ(report.problem, std::string());
+  CHECK_EQ(report.unreachable, 0u);
+  CHECK_EQ(c->count(), 5500u);
+}
+
 // Batches, single inserts, deletes, updates and searches of every mode from several threads.
 TEST(writers_and_readers_run_together) {
   auto pool = ThreadPool::create(2).take();
@@ -121,7 +180,7 @@ TEST(writers_and_readers_run_together) {
 
 // While codes are trained, and trained anew at each doubling, searches go on and find what stays.
 TEST(searches_go_on_while_codes_are_trained) {
-  constexpr size_t kRows = 20000;
+  constexpr size_t kRows = 9000;
   Clusters clusters(kDimensions, 12, test_seed());
   const auto base = clusters.draw_many(kRows);
   for (const Quantization codec : {Quantization::kSq8, Quantization::kBinary}) {
