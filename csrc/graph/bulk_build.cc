@@ -338,6 +338,8 @@ void Graph::BulkBuild::link_leader(const Plan& plan, uint32_t leader, BuildScrat
       return distance != o.distance ? distance < o.distance : node < o.node;
     }
   };
+  static_assert(kLeafMax <= kLeadersMax);  // One leaf's points are all leaders.
+  OMEN_ASSERT(plan.leaders.size() <= kLeadersMax);
   Near all[kLeadersMax];
   size_t count = 0;
   scratch.node->bind(slot);

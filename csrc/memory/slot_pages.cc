@@ -182,7 +182,8 @@ void SlotPages::shrink(uint32_t rows) {
   // The rest of the last step stays usable, and rows there are new again when they come back.
   const size_t used = static_cast<size_t>(rows - ((keep - 1) << shift_)) * stride_;
   std::memset(entries[keep - 1] + used, 0, std::min(kept, committed) - used);
-  // The touched page of the table is counted as it was: extents may come again.
+  // Table pages that only the freed extents needed stay touched and are not counted: one page for
+  // 512 extents.
   const uint64_t after = bytes_for(rows);
   account_->release(use_, bytes() - after);
   bytes_.store(after, std::memory_order_relaxed);

@@ -62,9 +62,8 @@ Data sorted(size_t rows, uint64_t seed) {
   const auto drawn = clusters.draw_many(rows);
   std::vector<size_t> order(rows);
   for (size_t i = 0; i < rows; ++i) order[i] = i;
-  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) {
-    return drawn[a * kDimensions] < drawn[b * kDimensions];
-  });
+  std::sort(order.begin(), order.end(),
+            [&](size_t a, size_t b) { return drawn[a * kDimensions] < drawn[b * kDimensions]; });
   Data data{"sorted by a coordinate", {}, clusters.draw_many(40)};
   for (const size_t i : order) {
     data.rows.insert(data.rows.end(), &drawn[i * kDimensions],
@@ -94,8 +93,8 @@ void check_way(const Data& data, Quantization codec, const std::vector<size_t>& 
   CHECK_OK(optimize(*c));
   const CheckReport report = c->check();
   const double r = recall(*c, data.queries, kDimensions, 10, 128);
-  const bool good = CHECK_EQ(report.problem, std::string()) & CHECK_EQ(report.unreachable, 0u) &
-                    CHECK(r >= 0.95);
+  const bool good =
+      CHECK_EQ(report.problem, std::string()) & CHECK_EQ(report.unreachable, 0u) & CHECK(r >= 0.95);
   if (!good) {
     std::printf("  %s, batches of %zu, codec %d: recall@10 %.4f, %llu unreachable\n", data.name,
                 batches.back(), static_cast<int>(codec), r,
@@ -190,6 +189,50 @@ TEST(one_thread_builds_the_same_graph_again) {
     }
   }
   CHECK(answers[0] == answers[1]);
+}
+
+// Equal rows are one kind, whatever order they come in, and nothing else is.
+TEST(twins_are_equal_rows) {
+  class RowsSpace final : public Space {
+   public:
+    std::vector<float> rows;
+    std::unique_ptr<SlotScorer> make_slot_scorer() const override { return nullptr; }
+    size_t dimensions() const override { return kDimensions; }
+    FloatRow row(uint32_t slot) const override { return {&rows[slot * kDimensions], 1.0f}; }
+    bool is_euclidean() const override { return true; }
+  };
+  MemoryBudget budget(0);
+  MemoryAccount account(&budget);
+  InlineExecutor executor;
+  Random random(test_seed());
+  for (int round = 0; round < 20; ++round) {
+    RowsSpace space;
+    const size_t kinds = 1 + random.below(300);
+    const auto count = static_cast<uint32_t>(1 + random.below(1000));
+    std::vector<uint32_t> slots;
+    std::vector<size_t> kind_of;
+    for (uint32_t i = 0; i < count; ++i) {
+      kind_of.push_back(random.below(kinds));
+      // Kinds differ in one coordinate, by little.
+      std::vector<float> row(kDimensions, 3.0f);
+      row[kind_of[i] % kDimensions] += static_cast<float>(1 + kind_of[i]) * 1e-5f;
+      space.rows.insert(space.rows.end(), row.begin(), row.end());
+      slots.push_back(i);
+    }
+    const BulkPoints points{space, *simd::choose_kernels().value(), slots.data(), count,
+                            kDimensions};
+    Twins twins(&account);
+    CHECK_OK(twins.find(points, 1, executor));
+    std::vector<uint32_t> first(kinds, kNoSlot);
+    for (uint32_t i = 0; i < count; ++i) first[kind_of[i]] = std::min(first[kind_of[i]], i);
+    size_t met = 0;
+    for (const uint32_t head : twins.heads()) met += first[kind_of[head]] == head ? 1 : 0;
+    CHECK_EQ(met, twins.heads().size());
+    CHECK_EQ(twins.heads().size() + twins.others().size(), size_t{count});
+    for (const Twins::Twin& twin : twins.others()) {
+      CHECK_EQ(kind_of[twin.point], kind_of[twins.heads()[twin.head]]);
+    }
+  }
 }
 
 // A bounded list is what its words say: the nearest of each bucket, the nearest buckets.
