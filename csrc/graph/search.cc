@@ -124,6 +124,7 @@ size_t Graph::offer(uint32_t level, const Scorer& scorer, const uint32_t* nodes,
 
 void Graph::search_layer(uint32_t level, const Scorer& scorer, uint32_t ef,
                          SearchScratch& s) const {
+  OMEN_ASSERT(s.pool_size <= ef);
   const Layer& l = layer(level);
   const uint32_t capacity = l.rows.capacity();
   uint32_t row[kRowIdsMax];
@@ -179,6 +180,7 @@ bool Graph::step(Walk& w) const {
 }
 
 void Graph::take_turns(std::span<Walk> walks) const {
+  for (const Walk& walk : walks) OMEN_ASSERT(walk.search.scratch->pool_size <= walk.search.ef);
   for (size_t going = walks.size(); going > 0;) {
     going = 0;
     for (Walk& walk : walks) {
@@ -261,9 +263,11 @@ bool Graph::search_from_root(const Scorer& scorer, uint32_t ef, SearchScratch& s
 // others, start the filtered search.
 void Graph::seed_filtered(const Scorer& scorer, uint32_t ef, const Accept& accept,
                           SearchScratch& s) const {
-  const uint32_t seeds = std::min<uint32_t>(ef, 32);
+  constexpr uint32_t kSeedsMax = 32;
+  const uint32_t seeds = std::min(ef, kSeedsMax);
+  s.pool_size = std::min<size_t>(s.pool_size, seeds);
   search_layer(0, scorer, seeds, s);
-  uint32_t near[32];
+  uint32_t near[kSeedsMax];
   const size_t count = s.pool_size;
   for (size_t i = 0; i < count; ++i) near[i] = s.pool_ids[i] & kNodeMask;
   s.pool_size = 0;
