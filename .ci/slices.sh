@@ -25,14 +25,15 @@ slice_title() {
 # Together no more than what .ci/run grants the whole.
 slice_budget() {
   case $1 in
-    readme) echo 420 ;;
-    lint) echo 30 ;;
-    types | old-x86) echo 45 ;;
+    readme) echo 450 ;;
+    lint | types) echo 45 ;;
     nodes) echo 75 ;;
     instruction-sets) echo 90 ;;
     asan) echo 345 ;;
-    tsan) echo 210 ;;
-    *) echo 120 ;;
+    tsan) echo 270 ;;
+    arm64) echo 190 ;;
+    old-x86) echo 110 ;;
+    *) echo 60 ;;
   esac
 }
 
