@@ -250,7 +250,7 @@ void tile_distances(const Kernels::TilePanel& a, const Kernels::TilePanel& b, si
     for (size_t j = 0; j < kTileWidth; ++j) {
       const int16_t* x = a.points + i * padded;
       const int16_t* y = b.points + j * padded;
-      // In one chain: of four, GCC 12 for AArch64 made a sum that lacks some products.
+      // In one chain: with four, what GCC 12 builds for AArch64 gave other sums.
       int32_t dot = 0;
       for (size_t d = 0; d < n; ++d) dot += x[d] * y[d];
       const auto d = static_cast<float>(a.norms[i] + b.norms[j] - 2 * dot);
