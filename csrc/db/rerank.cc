@@ -75,7 +75,7 @@ Status Collection::Impl::score_by_bounds(const Scorer& exact, uint32_t k, QueryS
 }
 
 // On entry `slots` are candidates by the distances of their codes, nearest first, and `distances`
-// those, or kUnknown.
+// those, or kUnknown. Floats are codes without errors.
 Status Collection::Impl::score_by_errors(const Scorer& exact, uint32_t k, QueryScratch& scratch) {
   const size_t count = scratch.slots.size();
   const uint32_t* slots = scratch.slots.data();

@@ -18,9 +18,6 @@ constexpr uint32_t kCrowdEfMax = 1024;
 // the hits that stand.
 constexpr int kAttemptsMax = 3;
 
-// Without codes the pool's distances are exact: more than k only for hits that writes take away.
-constexpr size_t kSpare = 8;
-
 }  // namespace
 
 Status Collection::Impl::check_query(const float* query, size_t length,
@@ -66,13 +63,12 @@ std::unique_ptr<QueryScratch> Collection::Impl::take_scratch() {
 Status Collection::Impl::rerank(Store& s, Query& q, const CodeSet* codes) {
   QueryScratch& scratch = *q.scratch;
   SearchScratch& g = scratch.graph;
-  const size_t wanted = codes != nullptr ? g.pool_size : std::min(g.pool_size, q.k + kSpare);
   const BinaryCodec* binary = codes == nullptr ? nullptr : codes->binary();
   OMEN_TRY(scratch.slots.reserve(g.pool_size));
   OMEN_TRY(scratch.distances.resize(g.pool_size));
   scratch.slots.clear();
   bool followed = false;  // Once true, a slot may come a second time.
-  for (size_t i = 0; i < g.pool_size && scratch.slots.size() < wanted; ++i) {
+  for (size_t i = 0; i < g.pool_size; ++i) {
     uint32_t slot = g.pool_ids[i] & kNodeMask;
     float* guess = &scratch.distances[scratch.slots.size()];
     *guess = kUnknown;
@@ -93,24 +89,9 @@ Status Collection::Impl::rerank(Store& s, Query& q, const CodeSet* codes) {
   RowScorer<Float32Codec> exact(s.floats, s.float_views(), s.kernels, &scratch.floats);
   OMEN_TRY(exact.reserve(s.dimensions()));
   exact.prepare(q.vector, q.scale);
-  if (codes != nullptr) {
-    OMEN_TRY(binary != nullptr ? score_by_bounds(exact, q.k, scratch)
-                               : score_by_errors(exact, q.k, scratch));
-    q.plan.reranked += scratch.slots.size();
-    sort_hits(s, scratch);
-    return Status::ok();
-  }
-  const size_t count = scratch.slots.size();
-  uint32_t* slots = scratch.slots.data();
-  float* distances = scratch.distances.data();
-  exact.prefetch(slots, std::min<size_t>(count, kScoreBlock));
-  for (size_t first = 0; first < count; first += kScoreBlock) {
-    const size_t n = std::min(kScoreBlock, count - first);
-    const size_t next = first + n;
-    exact.prefetch(slots + next, std::min(kScoreBlock, count - next));
-    exact.score(slots + first, nullptr, n, 0, distances + first);
-  }
-  q.plan.reranked += count;
+  OMEN_TRY(binary != nullptr ? score_by_bounds(exact, q.k, scratch)
+                             : score_by_errors(exact, q.k, scratch));
+  q.plan.reranked += scratch.slots.size();
   sort_hits(s, scratch);
   return Status::ok();
 }

@@ -255,7 +255,6 @@ void Graph::BulkBuild::choose_rows(const Plan& plan) {
 // From the list, and what an old node had, by the distances that searches go by.
 void Graph::BulkBuild::choose_row(const Plan& plan, uint32_t head, uint32_t room,
                                   BuildScratch& scratch) {
-  constexpr float kInfinity = std::numeric_limits<float>::infinity();
   EdgeRows& rows = graph_.layers_[plan.level]->rows;
   const uint32_t node = plan.node(head);
   const uint32_t slot = graph_.slot_of(plan.level, node);
@@ -270,11 +269,7 @@ void Graph::BulkBuild::choose_row(const Plan& plan, uint32_t head, uint32_t room
     if (std::find(c.nodes, c.nodes + c.size, row[i]) == c.nodes + c.size) c.push(row[i], 0);
   }
   scratch.node->bind(slot);
-  for (size_t first = 0; first < c.size; first += kScoreBlock) {
-    const size_t block = std::min(kScoreBlock, c.size - first);
-    graph_.score_nodes(plan.level, *scratch.node, c.nodes + first, block, kInfinity,
-                       c.distances + first);
-  }
+  graph_.score_all(plan.level, *scratch.node, c);
   c.sort();
   const Keep keep{rows.capacity() - room, kSlack};
   const size_t kept = graph_.select(plan.level, c, keep, *scratch.pair);

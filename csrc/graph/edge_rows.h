@@ -24,8 +24,7 @@ class EdgeRows {
  public:
   EdgeRows(MemoryAccount* account, uint32_t capacity)
       : capacity_((capacity + 1) / 2 * 2),
-        pages_(account, Use::kGraph, capacity_ * sizeof(uint32_t),
-               SlotPages::Paging::kAtCollapse) {
+        pages_(account, Use::kGraph, capacity_ * sizeof(uint32_t), SlotPages::Paging::kAtCollapse) {
     OMEN_ASSERT(capacity_ <= kRowIdsMax);
   }
 

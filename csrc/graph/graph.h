@@ -154,6 +154,8 @@ class Graph {
   void widen_start(Entry from, const Scorer& scorer, uint32_t beam, SearchScratch& s) const;
   // Without the layers above: sees only what edges lead to from the entry's slot.
   bool search_from_root(const Scorer& scorer, uint32_t ef, SearchScratch& s) const;
+  // Whom a row names and nobody visited yet, now visited.
+  size_t gather(uint32_t level, uint32_t node, SearchScratch& s, uint32_t* fresh) const;
   void start_pool(uint32_t level, uint32_t node, const Scorer& scorer, SearchScratch& s) const;
   void search_layer(uint32_t level, const Scorer& scorer, uint32_t ef, SearchScratch& s) const;
   struct Walk;
@@ -176,7 +178,9 @@ class Graph {
     size_t limit;
     float slack = 1;
   };
-  void link_found(uint32_t slot, BuildScratch& scratch);
+  void score_all(uint32_t level, const Scorer& scorer, Candidates& c) const;
+  // Links a node of a layer to what its search there found.
+  void link_found(uint32_t level, uint32_t node, BuildScratch& scratch);
   size_t select(uint32_t level, Candidates& c, const Keep& keep, SlotScorer& pair) const;
   void link_level(uint32_t level, uint32_t node, const Candidates& chosen, size_t count,
                   BuildScratch& scratch);

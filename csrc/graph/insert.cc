@@ -55,6 +55,14 @@ size_t Graph::select(uint32_t level, Candidates& c, const Keep& keep, SlotScorer
   return kept;
 }
 
+void Graph::score_all(uint32_t level, const Scorer& scorer, Candidates& c) const {
+  for (size_t first = 0; first < c.size; first += kScoreBlock) {
+    const size_t block = std::min(kScoreBlock, c.size - first);
+    score_nodes(level, scorer, c.nodes + first, block, std::numeric_limits<float>::infinity(),
+                c.distances + first);
+  }
+}
+
 // The pool without marked nodes: they are never linked to.
 void Graph::gather_live(uint32_t level, uint32_t self, SearchScratch& s, Candidates* out) const {
   out->size = 0;
@@ -158,6 +166,14 @@ void Graph::link_level(uint32_t level, uint32_t node, const Candidates& chosen, 
     isolated_.store(true, std::memory_order_relaxed);
 }
 
+void Graph::link_found(uint32_t level, uint32_t node, BuildScratch& scratch) {
+  Candidates chosen;
+  gather_live(level, slot_of(level, node), scratch.search, &chosen);
+  const size_t limit = level == 0 ? 2 * options_.m : options_.m;
+  const size_t count = select(level, chosen, {limit}, *scratch.pair);
+  link_level(level, node, chosen, count, scratch);
+}
+
 void Graph::insert(uint32_t slot, BuildScratch& scratch) {
   SearchScratch& s = scratch.search;
   const uint32_t level = level_of(slot);
@@ -187,26 +203,15 @@ void Graph::insert(uint32_t slot, BuildScratch& scratch) {
       if (l == 0) break;
       entry = descend(*scratch.node, entry, l - 1, s.counters);
     }
-    Candidates chosen;
     for (uint32_t l = 0; l <= top; ++l) {
       start_pool(l, starts[l].node, *scratch.node, s);
       search_layer(l, *scratch.node, options_.ef_construction, s);
       s.clear_visited();
-      gather_live(l, slot, s, &chosen);
-      const size_t count = select(l, chosen, {l == 0 ? 2 * options_.m : options_.m}, *scratch.pair);
-      link_level(l, numbers[l], chosen, count, scratch);
+      link_found(l, numbers[l], scratch);
     }
   }
   // Held only by who raises the top; nobody else can have raised it since.
   if (raising.owns_lock()) store_entry(level, numbers[level]);
-}
-
-// Links a bottom node to what its search found.
-void Graph::link_found(uint32_t slot, BuildScratch& scratch) {
-  Candidates chosen;
-  gather_live(0, slot, scratch.search, &chosen);
-  const size_t count = select(0, chosen, {size_t{2} * options_.m}, *scratch.pair);
-  link_level(0, slot, chosen, count, scratch);
 }
 
 void Graph::insert_group(std::span<const uint32_t> slots,
@@ -247,7 +252,7 @@ void Graph::insert_group(std::span<const uint32_t> slots,
       offer(0, *scratch.node, &bottom[j], 1, options_.ef_construction, scratch.search);
     }
     scratch.search.clear_visited();
-    link_found(bottom[i], scratch);
+    link_found(0, bottom[i], scratch);
   }
 }
 

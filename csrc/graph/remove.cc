@@ -4,7 +4,6 @@
 // once. A row that names a doomed node is chosen anew among what it keeps and that node's
 // neighbours: first those that are diverse, then the nearest.
 #include <algorithm>
-#include <limits>
 #include <vector>
 
 #include "exec/parallel_for.h"
@@ -15,7 +14,6 @@ namespace omen {
 
 namespace {
 
-constexpr float kInfinity = std::numeric_limits<float>::infinity();
 constexpr size_t kRowsPerTask = 1024;
 
 }  // namespace
@@ -53,10 +51,7 @@ void Graph::repair_row(uint32_t level, uint32_t node, const Accept& doomed, Buil
   }
   SlotScorer& self = *scratch.node;
   self.bind(slot_of(level, node));
-  for (size_t first = 0; first < all.size; first += kScoreBlock) {
-    const size_t block = std::min(kScoreBlock, all.size - first);
-    score_nodes(level, self, all.nodes + first, block, kInfinity, all.distances + first);
-  }
+  score_all(level, self, all);
   all.sort();
   Candidates diverse = all;
   kept_count = static_cast<uint32_t>(select(level, diverse, {rows.capacity()}, *scratch.pair));

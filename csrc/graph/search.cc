@@ -48,6 +48,16 @@ uint32_t Graph::read_known(uint32_t level, uint32_t node, const SearchScratch& s
   return n;
 }
 
+size_t Graph::gather(uint32_t level, uint32_t node, SearchScratch& s, uint32_t* fresh) const {
+  const EdgeRows& rows = layer(level).rows;
+  uint32_t row[kRowIdsMax];
+  rows.read(node, row);
+  drop_unknown(s, row, rows.capacity());
+  const size_t n = kernels_.gather_unvisited(row, rows.capacity(), s.visited.data(), fresh);
+  s.touch(fresh, n);
+  return n;
+}
+
 uint32_t Graph::score_nodes(uint32_t level, const Scorer& scorer, const uint32_t* nodes, size_t n,
                             float threshold, float* distances) const {
   if (level == 0) return scorer.score(nodes, nullptr, n, threshold, distances);
@@ -126,8 +136,6 @@ void Graph::search_layer(uint32_t level, const Scorer& scorer, uint32_t ef,
                          SearchScratch& s) const {
   OMEN_ASSERT(s.pool_size <= ef);
   const Layer& l = layer(level);
-  const uint32_t capacity = l.rows.capacity();
-  uint32_t row[kRowIdsMax];
   uint32_t fresh[kRowIdsMax];
   for (size_t cursor = 0; cursor < s.pool_size;) {
     const uint32_t node = s.pool_ids[cursor];
@@ -136,10 +144,7 @@ void Graph::search_layer(uint32_t level, const Scorer& scorer, uint32_t ef,
       continue;
     }
     s.pool_ids[cursor] = node | kExpanded;
-    l.rows.read(node, row);
-    drop_unknown(s, row, capacity);
-    const size_t n = kernels_.gather_unvisited(row, capacity, s.visited.data(), fresh);
-    s.touch(fresh, n);
+    const size_t n = gather(level, node, s, fresh);
     if (level == 0) scorer.prefetch(fresh, n);
     // The likely next node's row arrives while this block is scored.
     if (cursor + 1 < s.pool_size) l.rows.prefetch(s.pool_ids[cursor + 1] & kNodeMask);
@@ -153,11 +158,7 @@ bool Graph::step(Walk& w) const {
   SearchScratch& s = *w.search.scratch;
   const EdgeRows& rows = layer(0).rows;
   if (w.next == Walk::Next::kGather) {
-    uint32_t row[kRowIdsMax];
-    rows.read(w.node, row);
-    drop_unknown(s, row, rows.capacity());
-    w.fresh_count = kernels_.gather_unvisited(row, rows.capacity(), s.visited.data(), w.fresh);
-    s.touch(w.fresh, w.fresh_count);
+    w.fresh_count = gather(0, w.node, s, w.fresh);
     w.search.scorer->prefetch(w.fresh, w.fresh_count);
     w.next = Walk::Next::kScore;
     return true;

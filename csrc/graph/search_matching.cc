@@ -100,8 +100,6 @@ bool Graph::search_matching(const Scorer& scorer, const MatchingWalk& walk,
   if (!start_bottom(scorer, walk.nodes_min, s)) return true;
   s.pool_size = std::min<size_t>(s.pool_size, walk.capacity);
   const EdgeRows& rows = layer(0).rows;
-  const uint32_t capacity = rows.capacity();
-  uint32_t row[kRowIdsMax];
   uint32_t fresh[kRowIdsMax];
   Matching m{walk, kernels_, *states_, s};
   for (size_t i = 0; i < s.pool_size; ++i) {
@@ -120,10 +118,7 @@ bool Graph::search_matching(const Scorer& scorer, const MatchingWalk& walk,
       break;
     }
     s.pool_ids[cursor] = node | kExpanded;
-    rows.read(node, row);
-    drop_unknown(s, row, capacity);
-    const size_t n = kernels_.gather_unvisited(row, capacity, s.visited.data(), fresh);
-    s.touch(fresh, n);
+    const size_t n = gather(0, node, s, fresh);
     scorer.prefetch(fresh, n);
     if (cursor + 1 < s.pool_size) rows.prefetch(s.pool_ids[cursor + 1] & kNodeMask);
     ++m.expanded;

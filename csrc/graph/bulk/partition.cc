@@ -95,21 +95,28 @@ Partition::Partition(MemoryAccount* account, const BulkShared& shared, const Par
 
 Partition::~Partition() = default;
 
+// Fills worker.nearest with the k nearest leaders of each of a panel's points.
+void Partition::look(Worker& worker, std::span<const uint32_t> ids, const Panels& leaders,
+                     uint32_t k) const {
+  const simd::Kernels& kernels = shared_.points.kernels;
+  const size_t width = leaders.width();
+  worker.points.pack(ids, frame_);
+  std::fill(worker.nearest.data(), worker.nearest.data() + width * k, kNobody);
+  for (size_t i = 0; i < leaders.count(); ++i) {
+    kernels.tile_distances(leaders.panel(i), worker.points.panel(0), shared_.points.dimensions,
+                           worker.tile.data());
+    kernels.tile_nearest(worker.tile.data(), static_cast<uint32_t>(i * width), k,
+                         worker.nearest.data());
+  }
+}
+
 // The `fanout` nearest leaders of each of `ids`, nearest first.
 void Partition::assign(Worker& worker, std::span<const uint32_t> ids, const Panels& leaders,
                        uint32_t fanout, uint16_t* out) const {
-  const simd::Kernels& kernels = shared_.points.kernels;
   const size_t width = leaders.width();
   for (size_t begin = 0; begin < ids.size(); begin += width) {
     const auto block = ids.subspan(begin, std::min(width, ids.size() - begin));
-    worker.points.pack(block, frame_);
-    std::fill(worker.nearest.data(), worker.nearest.data() + width * fanout, kNobody);
-    for (size_t i = 0; i < leaders.count(); ++i) {
-      kernels.tile_distances(leaders.panel(i), worker.points.panel(0), shared_.points.dimensions,
-                             worker.tile.data());
-      kernels.tile_nearest(worker.tile.data(), static_cast<uint32_t>(i * width), fanout,
-                           worker.nearest.data());
-    }
+    look(worker, block, leaders, fanout);
     for (size_t j = 0; j < block.size(); ++j) {
       for (uint32_t f = 0; f < fanout; ++f) {
         const uint32_t key = worker.nearest[f * width + j];
@@ -140,7 +147,6 @@ Status Partition::draw_leaders(const Frame& frame) {
 // to collect them.
 double Partition::unevenness(Worker& worker) const {
   constexpr uint32_t kFar = simd::kTileNearestMax;
-  const simd::Kernels& kernels = shared_.points.kernels;
   const size_t width = leaders_.width();
   const uint32_t n = shared_.points.count;
   Random random(seed_ + 1);
@@ -149,14 +155,7 @@ double Partition::unevenness(Worker& worker) const {
   for (size_t block = 0; block < kUnevenSample / width; ++block) {
     uint32_t ids[simd::kTileWidthMax];
     for (size_t i = 0; i < width; ++i) ids[i] = static_cast<uint32_t>(random.below(n));
-    worker.points.pack({ids, width}, frame_);
-    std::fill(worker.nearest.data(), worker.nearest.data() + width * kFar, kNobody);
-    for (size_t i = 0; i < leaders_.count(); ++i) {
-      kernels.tile_distances(leaders_.panel(i), worker.points.panel(0), shared_.points.dimensions,
-                             worker.tile.data());
-      kernels.tile_nearest(worker.tile.data(), static_cast<uint32_t>(i * width), kFar,
-                           worker.nearest.data());
-    }
+    look(worker, {ids, width}, leaders_, kFar);
     for (size_t i = 0; i < width; ++i) {
       const float near = distance_of(worker.nearest[i] & ~simd::kTileIndexMask);
       const float far = distance_of(worker.nearest[(kFar - 1) * width + i]);

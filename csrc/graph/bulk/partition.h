@@ -53,6 +53,7 @@ class Partition {
   double unevenness(Worker& worker) const;
   Status assign_all(Executor& executor, const Frame& frame);
   Status make_order();
+  void look(Worker& worker, std::span<const uint32_t> ids, const Panels& leaders, uint32_t k) const;
   void assign(Worker& worker, std::span<const uint32_t> ids, const Panels& leaders, uint32_t fanout,
               uint16_t* out) const;
   Status carve(Worker& worker, const Ball& ball);
