@@ -206,6 +206,17 @@ export interface NativeWriteBatch {
   abort(): void
 }
 
+/** What every search takes, in this order. */
+export type NativeSearch<Include> = [
+  query: Float32Array,
+  k: number,
+  ef: number,
+  mode: NativeMode,
+  maxDistance: number,
+  filter: string | undefined,
+  include: Include,
+]
+
 export interface NativeCollection {
   readonly name: string
   /** 0 while no vector has fixed them. */
@@ -218,34 +229,11 @@ export interface NativeCollection {
    * see NativeAddon.scratch. Returns the JSON text of NativeRows.json, or undefined.
    * `include` must not ask for vectors.
    */
-  searchSync(
-    query: Float32Array,
-    k: number,
-    ef: number,
-    mode: NativeMode,
-    maxDistance: number,
-    filter: string | undefined,
-    include: 0 | 1,
-  ): string | undefined
+  searchSync(...search: NativeSearch<0 | 1>): string | undefined
   /** Arguments as above; any include. */
-  searchRowsSync(
-    query: Float32Array,
-    k: number,
-    ef: number,
-    mode: NativeMode,
-    maxDistance: number,
-    filter: string | undefined,
-    include: NativeInclude,
-  ): NativeRows
+  searchRowsSync(...search: NativeSearch<NativeInclude>): NativeRows
   search(
-    query: Float32Array,
-    k: number,
-    ef: number,
-    mode: NativeMode,
-    maxDistance: number,
-    filter: string | undefined,
-    include: NativeInclude,
-    operation?: NativeOperation,
+    ...search: [...NativeSearch<NativeInclude>, operation?: NativeOperation]
   ): Promise<NativeRows>
   /**
    * searchSync's form on the pool. Resolves to the place of the answer in the buffer of
@@ -253,14 +241,7 @@ export interface NativeCollection {
    * buffer has no room.
    */
   searchQueued(
-    query: Float32Array,
-    k: number,
-    ef: number,
-    mode: NativeMode,
-    maxDistance: number,
-    filter: string | undefined,
-    include: 0 | 1,
-    operation?: NativeOperation,
+    ...search: [...NativeSearch<0 | 1>, operation?: NativeOperation]
   ): Promise<number | [place: number, json: string] | NativeRows>
   /** Allocates nothing without a filter. ids and distances need room for k. Returns the count. */
   searchIntoSync(

@@ -21,6 +21,11 @@
 
 #include "base/random.h"
 #include "db/database.h"
+#include "support.h"
+
+using omen::bench::argument;
+using omen::bench::check;
+using omen::bench::read_file;
 
 namespace {
 
@@ -28,41 +33,10 @@ constexpr size_t kK = 10;
 constexpr size_t kRanked = 40;  // Queries that have a field with the rank of each row.
 constexpr double kShares[] = {0.5, 0.3, 0.2, 0.1, 0.05, 0.03, 0.01, 0.001};
 
-template <class T>
-std::vector<T> read_file(const std::string& path) {
-  std::vector<T> values;
-  FILE* file = std::fopen(path.c_str(), "rb");
-  if (file == nullptr) {
-    std::fprintf(stderr, "cannot open %s\n", path.c_str());
-    std::exit(1);
-  }
-  std::fseek(file, 0, SEEK_END);
-  values.resize(static_cast<size_t>(std::ftell(file)) / sizeof(T));
-  std::rewind(file);
-  const size_t got = std::fread(values.data(), sizeof(T), values.size(), file);
-  std::fclose(file);
-  if (got != values.size()) std::exit(1);
-  return values;
-}
-
 double cpu_us() {
   timespec t;
   clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
   return 1e6 * static_cast<double>(t.tv_sec) + 1e-3 * static_cast<double>(t.tv_nsec);
-}
-
-std::string argument(int argc, char** argv, const char* key, const char* otherwise) {
-  const std::string prefix = std::string(key) + "=";
-  for (int i = 2; i < argc; ++i) {
-    if (std::strncmp(argv[i], prefix.c_str(), prefix.size()) == 0) return argv[i] + prefix.size();
-  }
-  return otherwise;
-}
-
-void check(const omen::Status& status) {
-  if (status.is_ok()) return;
-  std::fprintf(stderr, "%s: %s\n", omen::error_code_name(status.code()), status.message().c_str());
-  std::exit(1);
 }
 
 struct Set {

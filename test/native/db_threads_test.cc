@@ -33,6 +33,15 @@ bool comes_to(const std::atomic<T>& count, T wanted) {
   return true;
 }
 
+// After the races: nothing broken, nothing out of reach, and so many records.
+void check_whole(Collection& c, uint64_t records) {
+  CHECK_OK(optimize(c));
+  const CheckReport report = c.check();
+  CHECK_EQ(report.problem, std::string());
+  CHECK_EQ(report.unreachable, 0u);
+  CHECK_EQ(c.count(), records);
+}
+
 }  // namespace
 
 // Large batches are linked in bulk, old rows chosen anew, while searches walk over them and records
@@ -87,11 +96,7 @@ TEST(readers_and_deletes_beside_bulk_building) {
   threads[0].join();
   threads[1].join();
   CHECK(found * 100 >= searches * 95);
-  CHECK_OK(optimize(*c));
-  const CheckReport report = c->check();
-  CHECK_EQ(report.problem, std::string());
-  CHECK_EQ(report.unreachable, 0u);
-  CHECK_EQ(c->count(), 5500u);
+  check_whole(*c, 5500u);
 }
 
 // Batches, single inserts, deletes, updates and searches of every mode from several threads.
@@ -171,11 +176,7 @@ TEST(writers_and_readers_run_together) {
   stop = true;
   threads[0].join();
   threads[1].join();
-  CHECK_OK(optimize(*c));
-  const CheckReport report = c->check();
-  CHECK_EQ(report.problem, std::string());
-  CHECK_EQ(report.unreachable, 0u);
-  CHECK_EQ(c->count(), 1100u);
+  check_whole(*c, 1100u);
 }
 
 // While codes are trained, and trained anew at each doubling, searches go on and find what stays.
