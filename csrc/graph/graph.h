@@ -154,8 +154,8 @@ class Graph {
   void widen_start(Entry from, const Scorer& scorer, uint32_t beam, SearchScratch& s) const;
   // Without the layers above: sees only what edges lead to from the entry's slot.
   bool search_from_root(const Scorer& scorer, uint32_t ef, SearchScratch& s) const;
-  // Whom a row names and nobody visited yet, now visited.
-  size_t gather(uint32_t level, uint32_t node, SearchScratch& s, uint32_t* fresh) const;
+  // Whom a row names and nobody visited yet, now visited; valid until the next call.
+  std::span<const uint32_t> gather(uint32_t level, uint32_t node, SearchScratch& s) const;
   void start_pool(uint32_t level, uint32_t node, const Scorer& scorer, SearchScratch& s) const;
   void search_layer(uint32_t level, const Scorer& scorer, uint32_t ef, SearchScratch& s) const;
   struct Walk;

@@ -51,8 +51,7 @@ struct Graph::Walk {
   Next next = Next::kPick;
   uint32_t node = 0;
   size_t cursor = 0;
-  size_t fresh_count = 0;
-  uint32_t fresh[kRowIdsMax];
+  std::span<const uint32_t> fresh;  // In the scratch.
 };
 
 }  // namespace omen

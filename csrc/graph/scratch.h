@@ -72,6 +72,15 @@ class SearchScratch {
     }
     for (size_t i = 0; i < n; ++i) touched.push_back_reserved(ids[i]);
   }
+  // Room for `n` ids to gather into, which keep_gathered() remembers: the tail of `touched` itself.
+  uint32_t* gather_room(size_t n) {
+    if (touched.size() + n <= touched.capacity()) return touched.data() + touched.size();
+    overflowed_ = true;
+    return spill_;
+  }
+  void keep_gathered(size_t n) {
+    if (!overflowed_) touched.grow_reserved(n);
+  }
   void clear_visited() {
     if (overflowed_) {
       std::memset(visited.data(), 0, visited.size() * sizeof(uint64_t));
@@ -98,6 +107,7 @@ class SearchScratch {
  private:
   static constexpr size_t kTouchedMax = 8192;
   bool overflowed_ = false;
+  uint32_t spill_[kRowIdsMax];
 };
 
 // A worker's memory for building and repairing: a search, and two scorers bound to stored slots.

@@ -48,14 +48,15 @@ uint32_t Graph::read_known(uint32_t level, uint32_t node, const SearchScratch& s
   return n;
 }
 
-size_t Graph::gather(uint32_t level, uint32_t node, SearchScratch& s, uint32_t* fresh) const {
+std::span<const uint32_t> Graph::gather(uint32_t level, uint32_t node, SearchScratch& s) const {
   const EdgeRows& rows = layer(level).rows;
   uint32_t row[kRowIdsMax];
   rows.read(node, row);
   drop_unknown(s, row, rows.capacity());
+  uint32_t* fresh = s.gather_room(rows.capacity());
   const size_t n = kernels_.gather_unvisited(row, rows.capacity(), s.visited.data(), fresh);
-  s.touch(fresh, n);
-  return n;
+  s.keep_gathered(n);
+  return {fresh, n};
 }
 
 uint32_t Graph::score_nodes(uint32_t level, const Scorer& scorer, const uint32_t* nodes, size_t n,
@@ -136,7 +137,6 @@ void Graph::search_layer(uint32_t level, const Scorer& scorer, uint32_t ef,
                          SearchScratch& s) const {
   OMEN_ASSERT(s.pool_size <= ef);
   const Layer& l = layer(level);
-  uint32_t fresh[kRowIdsMax];
   for (size_t cursor = 0; cursor < s.pool_size;) {
     const uint32_t node = s.pool_ids[cursor];
     if ((node & kExpanded) != 0) {
@@ -144,11 +144,11 @@ void Graph::search_layer(uint32_t level, const Scorer& scorer, uint32_t ef,
       continue;
     }
     s.pool_ids[cursor] = node | kExpanded;
-    const size_t n = gather(level, node, s, fresh);
-    if (level == 0) scorer.prefetch(fresh, n);
+    const std::span<const uint32_t> fresh = gather(level, node, s);
+    if (level == 0) scorer.prefetch(fresh.data(), fresh.size());
     // The likely next node's row arrives while this block is scored.
     if (cursor + 1 < s.pool_size) l.rows.prefetch(s.pool_ids[cursor + 1] & kNodeMask);
-    const size_t lowest = offer(level, scorer, fresh, n, ef, s);
+    const size_t lowest = offer(level, scorer, fresh.data(), fresh.size(), ef, s);
     ++s.counters.hops;
     cursor = std::min(cursor + 1, lowest);
   }
@@ -158,13 +158,14 @@ bool Graph::step(Walk& w) const {
   SearchScratch& s = *w.search.scratch;
   const EdgeRows& rows = layer(0).rows;
   if (w.next == Walk::Next::kGather) {
-    w.fresh_count = gather(0, w.node, s, w.fresh);
-    w.search.scorer->prefetch(w.fresh, w.fresh_count);
+    w.fresh = gather(0, w.node, s);
+    w.search.scorer->prefetch(w.fresh.data(), w.fresh.size());
     w.next = Walk::Next::kScore;
     return true;
   }
   if (w.next == Walk::Next::kScore) {
-    const size_t lowest = offer(0, *w.search.scorer, w.fresh, w.fresh_count, w.search.ef, s);
+    const size_t lowest =
+        offer(0, *w.search.scorer, w.fresh.data(), w.fresh.size(), w.search.ef, s);
     ++s.counters.hops;
     w.cursor = std::min(w.cursor + 1, lowest);
   }

@@ -100,7 +100,6 @@ bool Graph::search_matching(const Scorer& scorer, const MatchingWalk& walk,
   if (!start_bottom(scorer, walk.nodes_min, s)) return true;
   s.pool_size = std::min<size_t>(s.pool_size, walk.capacity);
   const EdgeRows& rows = layer(0).rows;
-  uint32_t fresh[kRowIdsMax];
   Matching m{walk, kernels_, *states_, s};
   for (size_t i = 0; i < s.pool_size; ++i) {
     if (m.accepts(s.pool_ids[i])) m.keep_match(s.pool_ids[i], s.pool_distances[i]);
@@ -118,12 +117,12 @@ bool Graph::search_matching(const Scorer& scorer, const MatchingWalk& walk,
       break;
     }
     s.pool_ids[cursor] = node | kExpanded;
-    const size_t n = gather(0, node, s, fresh);
-    scorer.prefetch(fresh, n);
+    const std::span<const uint32_t> fresh = gather(0, node, s);
+    scorer.prefetch(fresh.data(), fresh.size());
     if (cursor + 1 < s.pool_size) rows.prefetch(s.pool_ids[cursor + 1] & kNodeMask);
     ++m.expanded;
     m.expanded_matching += m.accepts(node) ? 1 : 0;
-    cursor = std::min(cursor + 1, offer_matching(scorer, fresh, n, m));
+    cursor = std::min(cursor + 1, offer_matching(scorer, fresh.data(), fresh.size(), m));
     ++s.counters.hops;
   }
   s.clear_visited();

@@ -80,6 +80,12 @@ class Array {
     data_[size_++] = value;
   }
 
+  // The same for `n` elements that the caller wrote behind the last one.
+  void grow_reserved(size_t n) {
+    OMEN_ASSERT(size_ + n <= capacity_);
+    size_ += n;
+  }
+
   Status append(const T* values, size_t n) {
     if (n == 0) return Status::ok();
     OMEN_TRY(reserve_growing(size_ + n));

@@ -180,13 +180,11 @@ void Sq8Codec::score(const PreparedQuery& query, const uint8_t* const* rows, con
   if (in_float_) return score_in_float(query, rows, count, distances);
   constexpr size_t kBlock = 32;
   int32_t dots[kBlock];
+  const simd::Kernels::Affine affine{query.bias, query.factor_multiplier, query.dot_multiplier};
   for (size_t first = 0; first < count; first += kBlock) {
     const size_t n = std::min(kBlock, count - first);
     kernels_.dot_u8_rows(query.weights(), rows + first, n, dimensions_, dots);
-    for (size_t i = 0; i < n; ++i) {
-      distances[first + i] = bounded(query.bias + query.factor_multiplier * factors[first + i] -
-                                     query.dot_multiplier * static_cast<float>(dots[i]));
-    }
+    kernels_.affine_dots(affine, dots, factors + first, n, distances + first);
   }
 }
 

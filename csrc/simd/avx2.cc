@@ -7,6 +7,7 @@
 #if defined(__x86_64__) || defined(_M_X64)
 
 #include <immintrin.h>
+#include <math.h>
 #include <string.h>
 
 #include "simd/table.h"
@@ -204,8 +205,28 @@ inline I32 at_most(F32 x, F32 limit) {
 inline I32 i32_count_at_most(I32 count, F32 x, F32 limit) {
   return _mm256_sub_epi32(count, at_most(x, limit));
 }
-inline I32 i32_count_at_most_first(I32 count, const float* p, F32 limit, size_t lanes) {
-  return _mm256_sub_epi32(count, _mm256_and_si256(at_most(f32_load(p), limit), first_lanes(lanes)));
+
+// The first `count` lanes of x, and of `rest` after them.
+inline F32 f32_keep_first(F32 x, F32 rest, size_t count) {
+  return _mm256_blendv_ps(rest, x, _mm256_castsi256_ps(first_lanes(count)));
+}
+inline I32 i32_keep_first(I32 x, I32 rest, size_t count) {
+  return _mm256_blendv_epi8(rest, x, first_lanes(count));
+}
+// x moved up by a lane; the first takes the last of `before`.
+inline I32 i32_push(I32 x, I32 before) {
+  const __m256i up = _mm256_setr_epi32(7, 0, 1, 2, 3, 4, 5, 6);
+  return _mm256_permutevar8x32_epi32(_mm256_blend_epi32(x, before, 0x80), up);
+}
+inline F32 f32_push(F32 x, F32 before) {
+  return _mm256_castsi256_ps(i32_push(_mm256_castps_si256(x), _mm256_castps_si256(before)));
+}
+inline F32 f32_pick_above(F32 x, F32 limit, F32 above, F32 other) {
+  return _mm256_blendv_ps(other, above, _mm256_cmp_ps(x, limit, _CMP_GT_OQ));
+}
+inline I32 i32_pick_above(F32 x, F32 limit, I32 above, I32 other) {
+  return _mm256_castps_si256(
+      f32_pick_above(x, limit, _mm256_castsi256_ps(above), _mm256_castsi256_ps(other)));
 }
 
 inline I32 i32_set(int32_t x) { return _mm256_set1_epi32(x); }

@@ -16,6 +16,7 @@
 #if !defined(OMENDB_EMULATED_AVX512)
 #include <immintrin.h>
 #endif
+#include <math.h>
 #include <string.h>
 
 #include "simd/table.h"
@@ -188,11 +189,24 @@ inline I32 i32_count_at_most(I32 count, F32 x, F32 limit) {
   const __mmask16 held = _mm512_cmp_ps_mask(x, limit, _CMP_LE_OQ);
   return _mm512_mask_add_epi32(count, held, count, _mm512_set1_epi32(1));
 }
-inline I32 i32_count_at_most_first(I32 count, const float* p, F32 limit, size_t lanes) {
-  const __mmask16 mask = first_16(lanes);
-  const __mmask16 held =
-      _mm512_mask_cmp_ps_mask(mask, _mm512_maskz_loadu_ps(mask, p), limit, _CMP_LE_OQ);
-  return _mm512_mask_add_epi32(count, held, count, _mm512_set1_epi32(1));
+
+// The first `count` lanes of x, and of `rest` after them.
+inline F32 f32_keep_first(F32 x, F32 rest, size_t count) {
+  return _mm512_mask_blend_ps(first_16(count), rest, x);
+}
+inline I32 i32_keep_first(I32 x, I32 rest, size_t count) {
+  return _mm512_mask_blend_epi32(first_16(count), rest, x);
+}
+// x moved up by a lane; the first takes the last of `before`.
+inline I32 i32_push(I32 x, I32 before) { return _mm512_alignr_epi32(x, before, 15); }
+inline F32 f32_push(F32 x, F32 before) {
+  return _mm512_castsi512_ps(i32_push(_mm512_castps_si512(x), _mm512_castps_si512(before)));
+}
+inline F32 f32_pick_above(F32 x, F32 limit, F32 above, F32 other) {
+  return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(x, limit, _CMP_GT_OQ), other, above);
+}
+inline I32 i32_pick_above(F32 x, F32 limit, I32 above, I32 other) {
+  return _mm512_mask_blend_epi32(_mm512_cmp_ps_mask(x, limit, _CMP_GT_OQ), other, above);
 }
 
 inline I32 i32_set(int32_t x) { return _mm512_set1_epi32(x); }

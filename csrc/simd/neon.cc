@@ -7,6 +7,7 @@
 #if defined(__aarch64__) || defined(_M_ARM64)
 
 #include <arm_neon.h>
+#include <math.h>
 #include <string.h>
 
 #if !defined(__GNUC__)
@@ -155,9 +156,22 @@ inline I32 i32_weight_low(I32 w, I32 high) { return vsubq_s32(w, vshlq_n_s32(hig
 inline I32 i32_count_at_most(I32 count, F32 x, F32 limit) {
   return vsubq_s32(count, vreinterpretq_s32_u32(vcleq_f32(x, limit)));
 }
-inline I32 i32_count_at_most_first(I32 count, const float* p, F32 limit, size_t lanes) {
-  const uint32x4_t held = vcleq_f32(f32_load(p), limit);
-  return vsubq_s32(count, vreinterpretq_s32_u32(vandq_u32(held, first_lanes(lanes))));
+
+// The first `count` lanes of x, and of `rest` after them.
+inline F32 f32_keep_first(F32 x, F32 rest, size_t count) {
+  return vbslq_f32(first_lanes(count), x, rest);
+}
+inline I32 i32_keep_first(I32 x, I32 rest, size_t count) {
+  return vbslq_s32(first_lanes(count), x, rest);
+}
+// x moved up by a lane; the first takes the last of `before`.
+inline F32 f32_push(F32 x, F32 before) { return vextq_f32(before, x, 3); }
+inline I32 i32_push(I32 x, I32 before) { return vextq_s32(before, x, 3); }
+inline F32 f32_pick_above(F32 x, F32 limit, F32 above, F32 other) {
+  return vbslq_f32(vcgtq_f32(x, limit), above, other);
+}
+inline I32 i32_pick_above(F32 x, F32 limit, I32 above, I32 other) {
+  return vbslq_s32(vcgtq_f32(x, limit), above, other);
 }
 
 inline I32 i32_set(int32_t x) { return vdupq_n_s32(x); }

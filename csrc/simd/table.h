@@ -46,6 +46,9 @@ inline constexpr uint32_t kTileFar = 0x7F7FF800;
 inline constexpr int32_t kTileNormMax = 1 << 28;
 inline constexpr int32_t kTileFillerNorm = (1 << 30) - 1;
 
+// FLT_MAX: distances are finite.
+inline constexpr float kFarthest = 3.40282346638528859812e+38f;
+
 struct Kernels {
   const char* name;      // "scalar", "avx2", "avx512", "neon": what OMENDB_SIMD forces.
   const char* features;  // "", "vnni", "dotprod": extensions in use, for stats().
@@ -77,6 +80,17 @@ struct Kernels {
                          float* out);
   void (*dot_u8_rows)(const Weights& weights, const uint8_t* const* rows, size_t count, size_t n,
                       int32_t* out);
+
+  // out[i] = bias + factor_multiplier * factors[i] - dot_multiplier * dots[i], in this order, each
+  // operation rounded on its own, within +-kFarthest; what is no number is as far. Equal in every
+  // table. `out` is neither input.
+  struct Affine {
+    float bias;
+    float factor_multiplier;
+    float dot_multiplier;
+  };
+  void (*affine_dots)(const Affine& a, const int32_t* dots, const float* factors, size_t n,
+                      float* out);
 
   // Copies n floats and returns the sum of their squares in double: NaN or infinite if any input
   // is.
@@ -161,6 +175,9 @@ extern const Kernels kTable;
 // The vector tables use this one too: two ids of one list may share a word of `visited`, so the
 // steps depend on each other, and a vector form gains nothing on lists of 32.
 size_t gather_unvisited(const uint32_t* ids, size_t n, uint64_t* visited, uint32_t* out);
+// What fills no register of the others'.
+void affine_dots(const Kernels::Affine& a, const int32_t* dots, const float* factors, size_t n,
+                 float* out);
 }  // namespace scalar
 namespace avx2 {
 extern const Kernels kTable;

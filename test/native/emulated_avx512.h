@@ -43,11 +43,13 @@ using __mmask32 = uint32_t;
 using __mmask64 = uint64_t;
 
 enum EmulatedHint { kEmulatedHintT0 };
-enum EmulatedPredicate { kEmulatedLess, kEmulatedLessEqual };
+enum EmulatedPredicate { kEmulatedLess, kEmulatedLessEqual, kEmulatedGreater };
 #undef _MM_HINT_T0
 #undef _CMP_LT_OQ
 #undef _CMP_LE_OQ
 #define _MM_HINT_T0 ::omen::simd::kEmulatedHintT0
+#undef _CMP_GT_OQ
+#define _CMP_GT_OQ ::omen::simd::kEmulatedGreater
 #define _CMP_LT_OQ ::omen::simd::kEmulatedLess
 #define _CMP_LE_OQ ::omen::simd::kEmulatedLessEqual
 
@@ -268,12 +270,32 @@ inline __mmask16 _mm512_mask_cmp_ps_mask(__mmask16 m, __m512 a, __m512 b, Emulat
   unsigned held = 0;
   for (size_t i = 0; i < 16; ++i) {
     const float x = a.get<float>(i), y = b.get<float>(i);
-    held |= static_cast<unsigned>(p == kEmulatedLess ? x < y : x <= y) << i;
+    const bool holds = p == kEmulatedLess ? x < y : p == kEmulatedLessEqual ? x <= y : x > y;
+    held |= static_cast<unsigned>(holds) << i;
   }
   return static_cast<__mmask16>(held & m);
 }
 inline __mmask16 _mm512_cmp_ps_mask(__m512 a, __m512 b, EmulatedPredicate p) {
   return _mm512_mask_cmp_ps_mask(0xFFFF, a, b, p);
+}
+
+inline __m512 _mm512_mask_blend_ps(__mmask16 m, __m512 a, __m512 b) {
+  for (size_t i = 0; i < 16; ++i) {
+    if ((m >> i & 1) != 0) a.set<float>(i, b.get<float>(i));
+  }
+  return a;
+}
+inline __m512i _mm512_mask_blend_epi32(__mmask16 m, __m512i a, __m512i b) {
+  return _mm512_mask_blend_ps(m, a, b);
+}
+// The lanes from `first` on of b, then those of a.
+inline __m512i _mm512_alignr_epi32(__m512i a, __m512i b, int first) {
+  __m512i r;
+  for (size_t i = 0; i < 16; ++i) {
+    const size_t from = i + static_cast<size_t>(first);
+    r.set<uint32_t>(i, from < 16 ? b.get<uint32_t>(from) : a.get<uint32_t>(from - 16));
+  }
+  return r;
 }
 
 // ---- conversions ----
@@ -318,6 +340,7 @@ inline __m512i _mm512_max_epi32(__m512i a, __m512i b) {
   return lanewise<int32_t>(a, b, [](int32_t x, int32_t y) { return x > y ? x : y; });
 }
 inline __m512i _mm512_castps_si512(__m512 x) { return x; }
+inline __m512 _mm512_castsi512_ps(__m512i x) { return x; }
 // Within each quarter of 128 bits: elements first, first + 1, ... of a and b in turn.
 template <class T>
 __m512i emulated_unpack(__m512i a, __m512i b, size_t first) {

@@ -52,6 +52,7 @@ TEST(bit_scores_are_exact) { for_both_tables(omen::simd::checks::check_dot_bits)
 TEST(hadamard_is_equal_in_every_table) { for_both_tables(omen::simd::checks::check_hadamard); }
 
 // The threshold excludes equal and NaN distances.
+TEST(affine_dots_are_finite_and_equal) { for_both_tables(omen::simd::checks::check_affine); }
 TEST(mask_is_strictly_below) { for_both_tables(omen::simd::checks::check_mask); }
 
 // The search pool stays sorted, first come first among equals.

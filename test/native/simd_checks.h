@@ -556,6 +556,34 @@ inline void check_mask(const Kernels& k, uint64_t seed) {
   }
 }
 
+// Equal to the plain sums in every table, and finite whatever comes in.
+inline void check_affine(const Kernels& k, uint64_t seed) {
+  Random random(seed);
+  for (size_t n = 0; n <= 40; ++n) {
+    for (int round = 0; round < 50; ++round) {
+      const Guarded<int32_t> dots(n);
+      const Guarded<float> factors(n, n % 4);
+      const Guarded<float> out(n, n % 3);
+      std::vector<float> expected(n);
+      for (size_t i = 0; i < n; ++i) {
+        dots[i] = static_cast<int32_t>(random.next());
+        factors[i] =
+            random.below(3) ? static_cast<float>(random.unit()) * 1e5f : awkward_float(random);
+      }
+      const auto term = [&] {
+        return random.below(4) ? static_cast<float>(random.unit()) : awkward_float(random);
+      };
+      const Kernels::Affine affine{term(), term(), term()};
+      k.affine_dots(affine, dots.data(), factors.data(), n, out.data());
+      reference().affine_dots(affine, dots.data(), factors.data(), n, expected.data());
+      for (size_t i = 0; i < n; ++i) {
+        CHECK_EQ(out[i], expected[i]);
+        CHECK(std::isfinite(out[i]));
+      }
+    }
+  }
+}
+
 // The pool is what sorting by (distance, time of arrival) and cutting at the capacity gives. The
 // arrays end at the promised 16 spare entries.
 inline void check_pool(const Kernels& k, uint64_t seed) {

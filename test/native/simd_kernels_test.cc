@@ -51,6 +51,7 @@ TEST(hadamard_is_equal_in_every_table) { for_each_table(omen::simd::checks::chec
 TEST(gather_is_a_set) { for_each_table(omen::simd::checks::check_gather); }
 
 // The threshold excludes equal and NaN distances.
+TEST(affine_dots_are_finite_and_equal) { for_each_table(omen::simd::checks::check_affine); }
 TEST(mask_is_strictly_below) { for_each_table(omen::simd::checks::check_mask); }
 
 // The search pool stays sorted, first come first among equals.
