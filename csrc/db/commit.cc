@@ -7,7 +7,7 @@
 
 #include "base/test_points.h"
 #include "db/collection_impl.h"
-#include "graph/bulk/partition.h"
+#include "graph/bulk/progress.h"
 
 namespace omen {
 
