@@ -124,6 +124,7 @@ struct Collection::Impl {
   void queue_link(uint32_t slot);
   void link_queued();
   bool link_in_bulk(Store& s, uint64_t in_graph);
+  bool are_equally_long(const Store& s) const;
   void link_one_by_one(Store& s, uint64_t in_graph);
   Status reserve_links(Store& s, const uint32_t* slots, size_t count);
   Status train_if_due(Store& s, const uint32_t* fresh, size_t fresh_count, size_t new_records);

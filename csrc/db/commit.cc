@@ -3,11 +3,13 @@
 // Why: writes of many callers share one pass of linking in parallel (and, with a log, one sync); a
 // Sync caller works through the queue itself instead of waiting for a thread.
 #include <algorithm>
+#include <limits>
+#include <mutex>
 #include <new>
 
 #include "base/test_points.h"
 #include "db/collection_impl.h"
-#include "graph/bulk/partition.h"
+#include "graph/bulk/progress.h"
 
 namespace omen {
 
@@ -24,6 +26,9 @@ constexpr size_t kLinksKept = 4096;
 // So many at once, and not fewer than a third of those in the graph, are linked in bulk.
 constexpr size_t kBulkMin = 1000;
 constexpr uint64_t kBulkShare = 3;
+// Squared: lengths within a twentieth.
+constexpr double kEqualNorms = 1.05 * 1.05;
+constexpr size_t kNormsPerTask = 1024;
 
 struct DrainTask {
   Task task;
@@ -188,15 +193,40 @@ class GroupProgress final : public BulkProgress {
 
 }  // namespace
 
+// Whether all records are about as long as each other: the largest dot product is then the least
+// Euclidean distance, but for what their lengths differ by.
+bool Collection::Impl::are_equally_long(const Store& s) const {
+  std::mutex mutex;
+  double shortest = std::numeric_limits<double>::infinity();
+  double longest = 0;
+  parallel_for(*env.executor, s.high_water(), kNormsPerTask,
+               [&](size_t begin, size_t end, unsigned) {
+                 double low = std::numeric_limits<double>::infinity();
+                 double high = 0;
+                 for (size_t slot = begin; slot < end; ++slot) {
+                   if (!s.is_live(static_cast<uint32_t>(slot))) continue;
+                   const double norm =
+                       s.kernels.norm_f32(s.vector(static_cast<uint32_t>(slot)), s.dimensions());
+                   low = std::min(low, norm);
+                   high = std::max(high, norm);
+                 }
+                 const std::lock_guard<std::mutex> guard(mutex);
+                 shortest = std::min(shortest, low);
+                 longest = std::max(longest, high);
+               });
+  return longest <= shortest * kEqualNorms;
+}
+
 // False: not worth it, or not possible, and nothing was linked.
 bool Collection::Impl::link_in_bulk(Store& s, uint64_t in_graph) {
   const Store::BuildSpace space(s);
-  if (!space.is_euclidean() || to_link_.size() < kBulkMin) return false;
+  if (to_link_.size() < kBulkMin) return false;
   const auto dead = [&](uint32_t slot) { return !s.is_live(slot); };
   const auto* end = std::remove_if(to_link_.begin(), to_link_.end(), dead);
   to_link_.truncate(static_cast<size_t>(end - to_link_.begin()));
   const size_t count = to_link_.size();
   if (count < kBulkMin || count * kBulkShare < in_graph) return false;
+  if (!space.is_euclidean() && !are_equally_long(s)) return false;
   GroupProgress progress(group_);
   const EpochDomain::Pin pin = epochs.pin();
   const Graph::Bulk bulk{{to_link_.data(), count}, workers_, *env.executor, space, progress};

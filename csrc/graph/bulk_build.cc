@@ -19,7 +19,9 @@ constexpr size_t kLeafValuesMax = size_t{5} << 17;
 // Balls that each point joins; measured (docs/decisions/0018).
 constexpr uint32_t kFanout = 6;
 constexpr uint32_t kUnevenFanout = 8;
-constexpr uint32_t kLeadersMax = 1024;
+constexpr uint32_t kLeadersMax = 2048;
+// Of which so many are linked among each other.
+constexpr uint32_t kBridgesMax = 1024;
 // Beyond, balls are carved again by few leaders of their own, and must overlap there too.
 constexpr uint32_t kRefanoutRows = 400000;
 constexpr uint32_t kCentreSample = 1024;
@@ -170,7 +172,12 @@ Status Graph::BulkBuild::plan_layer(Plan& plan) {
   PartOfProgress part(bulk_.progress, 0, kPlanShare);
   BulkProgress& progress = plan.level == 0 ? static_cast<BulkProgress&>(part) : silent;
   OMEN_TRY(partition.run(bulk_.executor, {centre.data(), tile_factor(radius, n)}, progress));
-  OMEN_TRY(plan.leaders.append(partition.leaders().data(), partition.leaders().size()));
+  const auto leaders = partition.leaders();
+  const size_t bridges = std::min<size_t>(leaders.size(), kBridgesMax);
+  OMEN_TRY(plan.leaders.reserve(bridges));
+  for (size_t i = 0; i < bridges; ++i) {
+    plan.leaders.push_back_reserved(leaders[i * leaders.size() / bridges]);
+  }
   return put_in_order(plan, partition.order());
 }
 
@@ -271,7 +278,8 @@ void Graph::BulkBuild::choose_row(const Plan& plan, uint32_t head, uint32_t room
   scratch.node->bind(slot);
   graph_.score_all(plan.level, *scratch.node, c);
   c.sort();
-  const Keep keep{rows.capacity() - room, kSlack};
+  // Ratios of what the dot product calls distances mean nothing.
+  const Keep keep{rows.capacity() - room, bulk_.space.is_euclidean() ? kSlack : 1.0f};
   const size_t kept = graph_.select(plan.level, c, keep, *scratch.pair);
   const SlotLock lock(*graph_.states_, slot);
   rows.write(node, c.nodes, kept);
@@ -333,9 +341,9 @@ void Graph::BulkBuild::link_leader(const Plan& plan, uint32_t leader, BuildScrat
       return distance != o.distance ? distance < o.distance : node < o.node;
     }
   };
-  static_assert(kLeafMax <= kLeadersMax);  // One leaf's points are all leaders.
-  OMEN_ASSERT(plan.leaders.size() <= kLeadersMax);
-  Near all[kLeadersMax];
+  static_assert(kLeafMax <= kBridgesMax);  // One leaf's points are all leaders.
+  OMEN_ASSERT(plan.leaders.size() <= kBridgesMax);
+  Near all[kBridgesMax];
   size_t count = 0;
   scratch.node->bind(slot);
   for (size_t first = 0; first < plan.leaders.size(); first += kScoreBlock) {

@@ -62,8 +62,8 @@ class Graph {
   // The same for several slots, each with a scratch of its own, whose searches take turns: while
   // one waits for memory the others compute.
   void insert_group(std::span<const uint32_t> slots, std::span<BuildScratch* const> scratches);
-  // Links many slots that reserve() covered at once, of graphs whose space is Euclidean; worth it
-  // from some thousands on, and when they are not few beside those that are linked already, which
+  // Links many slots that reserve() covered at once, of graphs whose space is Euclidean or whose
+  // rows are equally long; worth it from some thousands on, and when they are not few beside those that are linked already, which
   // all take part. One writer at a time, without concurrent inserts; a scratch per worker of the
   // executor. ERR_MEMORY: nothing was linked; insert() them one by one.
   struct Bulk {

@@ -48,7 +48,8 @@ class Space {
   virtual std::unique_ptr<SlotScorer> make_slot_scorer() const = 0;
   virtual size_t dimensions() const = 0;
   virtual FloatRow row(uint32_t slot) const = 0;
-  // Whether nearness is that of scaled rows in Euclidean space: what bulk building compares.
+  // Whether nearness is that of scaled rows in Euclidean space, which bulk building compares. If
+  // not, it is the dot product.
   virtual bool is_euclidean() const = 0;
 };
 

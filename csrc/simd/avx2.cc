@@ -284,6 +284,32 @@ inline I16 tile_broadcast(const int16_t* from, size_t lane) {
   return _mm256_set1_epi32(pair);
 }
 
+// Byte tiles keep two sums of 16 bits to a lane, in assembly for the same reason. Pairs of products
+// of seven bits do not saturate.
+inline I32 byte_zero() { return _mm256_setzero_si256(); }
+inline I32 byte_load(const uint8_t* p) {
+  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+}
+inline I32 byte_add(I32 sum, I32 a, I32 b) {
+#if defined(__GNUC__)
+  I32 products;
+  __asm__("vpmaddubsw %3, %2, %1\n\tvpaddw %1, %0, %0"
+          : "+x"(sum), "=&x"(products)
+          : "x"(a), "x"(b));
+  return sum;
+#else
+  return _mm256_add_epi16(sum, _mm256_maddubs_epi16(a, b));
+#endif
+}
+inline I32 byte_total(I32 sum) { return _mm256_madd_epi16(sum, _mm256_set1_epi16(1)); }
+inline I32 byte_square(I32 sum, I32 x) {
+  return _mm256_add_epi32(sum, byte_total(_mm256_maddubs_epi16(x, x)));
+}
+// The low half, above the bits of an index.
+inline I32 byte_key(I32 x) {
+  return _mm256_srli_epi32(_mm256_slli_epi32(x, 16), 16 - static_cast<int>(kTileIndexBits));
+}
+
 // x with its lanes moved to the index that differs in bit kBit: 1, 2 or 4.
 template <size_t kBit>
 inline F32 f32_swap(F32 x) {
@@ -323,6 +349,7 @@ inline I16 i16_add_bits(I16 sum, const uint8_t* code, const int8_t* q) {
 #include "simd/scoring.inc"
 #include "simd/steps.inc"
 #include "simd/tiles.inc"
+#include "simd/byte_tiles.inc"
 #include "simd/bits.inc"
 
 }  // namespace

@@ -269,6 +269,29 @@ inline I16 tile_broadcast(const int16_t* from, size_t lane) {
   return _mm512_set1_epi32(pair);
 }
 
+// Byte tiles keep two sums of 16 bits to a lane. Pairs of products of seven bits do not saturate.
+inline I32 byte_zero() { return _mm512_setzero_si512(); }
+inline I32 byte_load(const uint8_t* p) { return _mm512_loadu_si512(p); }
+inline I32 byte_add(I32 sum, I32 a, I32 b) {
+#if defined(__GNUC__) && !defined(OMENDB_EMULATED_AVX512)
+  I32 products;
+  __asm__("vpmaddubsw %3, %2, %1\n\tvpaddw %1, %0, %0"
+          : "+v"(sum), "=&v"(products)
+          : "v"(a), "v"(b));
+  return sum;
+#else
+  return _mm512_add_epi16(sum, _mm512_maddubs_epi16(a, b));
+#endif
+}
+inline I32 byte_total(I32 sum) { return _mm512_madd_epi16(sum, _mm512_set1_epi16(1)); }
+inline I32 byte_square(I32 sum, I32 x) {
+  return _mm512_add_epi32(sum, byte_total(_mm512_maddubs_epi16(x, x)));
+}
+// The low half, above the bits of an index.
+inline I32 byte_key(I32 x) {
+  return _mm512_srli_epi32(_mm512_slli_epi32(x, 16), 16 - kTileIndexBits);
+}
+
 // x with its lanes moved to the index that differs in bit kBit: 1, 2, 4 or 8.
 template <size_t kBit>
 inline F32 f32_swap(F32 x) {
@@ -300,6 +323,7 @@ inline I16 i16_add_bits(I16 sum, const uint8_t* code, const int8_t* q) {
 #include "simd/scoring.inc"
 #include "simd/steps.inc"
 #include "simd/tiles.inc"
+#include "simd/byte_tiles.inc"
 #include "simd/bits.inc"
 
 }  // namespace
@@ -334,7 +358,13 @@ inline I32 tile_add(I32 sum, I16 a, I16 b) {
 #endif
 }
 
+// Four products to a lane, summed in 32 bits.
+inline I32 byte_add(I32 sum, I32 a, I32 b) { return add_byte_products(sum, a, b); }
+inline I32 byte_square(I32 sum, I32 x) { return add_byte_products(sum, x, x); }
+inline I32 byte_total(I32 sum) { return sum; }
+
 #include "simd/tiles.inc"
+#include "simd/byte_tiles.inc"
 
 inline __m512i load_64(const void* p) { return _mm512_loadu_si512(p); }
 inline __m512i load_64_first(const void* p, size_t count) {

@@ -207,6 +207,25 @@ inline I16 tile_broadcast(const int16_t* from, size_t lane) {
   return vcombine_s16(vld1_dup_s16(at), vld1_dup_s16(at + kLanes));
 }
 
+// Byte tiles keep two sums of 16 bits to a lane; pairs of products of seven bits fit them.
+inline I32 byte_zero() { return vdupq_n_s32(0); }
+inline I32 byte_load(const uint8_t* p) { return vreinterpretq_s32_u8(vld1q_u8(p)); }
+inline int16x8_t byte_products(I32 a, I32 b) {
+  const int8x16_t x = vreinterpretq_s8_s32(a);
+  const int8x16_t y = vreinterpretq_s8_s32(b);
+  return vpaddq_s16(vmull_s8(vget_low_s8(x), vget_low_s8(y)), vmull_high_s8(x, y));
+}
+inline I32 byte_add(I32 sum, I32 a, I32 b) {
+  return vreinterpretq_s32_s16(vaddq_s16(vreinterpretq_s16_s32(sum), byte_products(a, b)));
+}
+inline I32 byte_total(I32 sum) { return vpaddlq_s16(vreinterpretq_s16_s32(sum)); }
+inline I32 byte_square(I32 sum, I32 x) { return vpadalq_s16(sum, byte_products(x, x)); }
+// The low half, above the bits of an index.
+inline I32 byte_key(I32 x) {
+  const uint32x4_t high = vshlq_n_u32(vreinterpretq_u32_s32(x), 16);
+  return vreinterpretq_s32_u32(vshrq_n_u32(high, 16 - kTileIndexBits));
+}
+
 // x with its lanes moved to the index that differs in bit kBit: 1 or 2.
 template <size_t kBit>
 inline F32 f32_swap(F32 x) {
@@ -243,6 +262,7 @@ inline I16 i16_add_bits(I16 sum, const uint8_t* code, const int8_t* q) {
 #include "simd/scoring.inc"
 #include "simd/steps.inc"
 #include "simd/tiles.inc"
+#include "simd/byte_tiles.inc"
 #include "simd/bits.inc"
 
 }  // namespace
@@ -272,6 +292,15 @@ inline I32 add_byte_products(I32 sum, int8x16_t a, int8x16_t b) {
   return vdotq_s32(sum, a, b);
 #endif
 }
+
+// Four products to a lane, summed in 32 bits.
+inline I32 byte_add(I32 sum, I32 a, I32 b) {
+  return add_byte_products(sum, vreinterpretq_s8_s32(a), vreinterpretq_s8_s32(b));
+}
+inline I32 byte_square(I32 sum, I32 x) { return byte_add(sum, x, x); }
+inline I32 byte_total(I32 sum) { return sum; }
+
+#include "simd/byte_tiles.inc"
 
 inline int8x16_t load_16(const int8_t* p) { return vld1q_s8(p); }
 inline int8x16_t load_16_first(const void* p, size_t count) {

@@ -261,6 +261,37 @@ void tile_distances(const Kernels::TilePanel& a, const Kernels::TilePanel& b, si
   }
 }
 
+int32_t byte_pack(const Kernels::TilePoint& point, size_t n, size_t lane, uint8_t* panel) {
+  const size_t padded = (n + 3) / 4 * 4;
+  int32_t sum = 0;
+  for (size_t i = 0; i < padded; ++i) {
+    int32_t c = 0;
+    if (i < n) {
+      const float moved = unfused(point.x[i] * point.scale) - point.centre[i];
+      const float at = unfused(moved * point.factor) + static_cast<float>(kByteMiddle);
+      c = static_cast<int32_t>(round_even(clamp(at, 0, static_cast<float>(kByteMax))));
+    }
+    panel[lane * padded + i] = static_cast<uint8_t>(c);
+    sum += c * c;
+  }
+  return sum;
+}
+
+void byte_distances(const Kernels::BytePanel& a, const Kernels::BytePanel& b, size_t n,
+                    uint32_t* keys) {
+  const size_t padded = (n + 3) / 4 * 4;
+  for (size_t i = 0; i < kTileWidth; ++i) {
+    for (size_t j = 0; j < kTileWidth; ++j) {
+      const uint8_t* x = a.points + i * padded;
+      const uint8_t* y = b.points + j * padded;
+      int32_t dot = 0;
+      for (size_t d = 0; d < n; ++d) dot += x[d] * y[d];
+      const auto distance = static_cast<uint32_t>(a.norms[i] + b.norms[j] - 2 * dot);
+      keys[i * kTileWidth + j] = (distance & 0xFFFF) << kTileIndexBits;
+    }
+  }
+}
+
 void tile_transpose(const uint32_t* keys, uint32_t* out) {
   for (size_t i = 0; i < kTileWidth; ++i) {
     for (size_t j = 0; j < kTileWidth; ++j) out[j * kTileWidth + i] = keys[i * kTileWidth + j];

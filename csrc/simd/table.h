@@ -45,6 +45,11 @@ inline constexpr uint32_t kTileFar = 0x7F7FF800;
 // other norm, which makes it farther from every point than any point can be; sums fit int32.
 inline constexpr int32_t kTileNormMax = 1 << 28;
 inline constexpr int32_t kTileFillerNorm = (1 << 30) - 1;
+// Byte tiles are coarser and cost half as much: coordinates are bytes from 0 to kByteMax, with
+// kByteMiddle where the frame has its centre; a panel has tile_width * (n rounded up to 4) of them.
+// Keys are squared distances below 2^16, shifted by kTileIndexBits.
+inline constexpr int32_t kByteMax = 127;
+inline constexpr int32_t kByteMiddle = 64;
 
 // FLT_MAX: distances are finite.
 inline constexpr float kFarthest = 3.40282346638528859812e+38f;
@@ -166,6 +171,16 @@ struct Kernels {
   // their low bits: nearest[i * tile_width + column] is the i-th, sorted; all start as UINT32_MAX
   // >> 1 or real keys.
   void (*tile_nearest)(const uint32_t* keys, uint32_t first, size_t k, uint32_t* nearest);
+  // Byte tiles, by the same two calls: coordinates are (x[i] * scale - centre[i]) * factor +
+  // kByteMiddle, each operation rounded to float on its own, then half to even, within 0 to
+  // kByteMax. Distances are exact modulo 2^16: the caller's factor keeps them below. Equal in every
+  // table.
+  int32_t (*byte_pack)(const TilePoint& point, size_t n, size_t lane, uint8_t* panel);
+  struct BytePanel {
+    const uint8_t* points;
+    const int32_t* norms;  // tile_width, as byte_pack() returned them.
+  };
+  void (*byte_distances)(const BytePanel& a, const BytePanel& b, size_t n, uint32_t* keys);
 };
 
 // The tables. A table that the compiler's target cannot hold does not exist; which of those that

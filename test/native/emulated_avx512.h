@@ -377,6 +377,9 @@ inline __m512i _mm512_shuffle_i32x4(__m512i a, __m512i b, int order) {
 inline __m512i _mm512_slli_epi32(__m512i x, unsigned bits) {
   return convert<uint32_t, uint32_t, 64>(x, [=](uint32_t v) { return v << bits; });
 }
+inline __m512i _mm512_srli_epi32(__m512i x, unsigned bits) {
+  return convert<uint32_t, uint32_t, 64>(x, [=](uint32_t v) { return v >> bits; });
+}
 inline __m512i _mm512_srai_epi32(__m512i x, unsigned bits) {
   return convert<int32_t, int32_t, 64>(x, [=](int32_t v) { return v >> bits; });
 }

@@ -1,4 +1,5 @@
 // Bulk building: data that break graphs, every way into the graph, and the parts it is made of.
+#include <cmath>
 #include <set>
 
 #include "db_support.h"
@@ -18,6 +19,7 @@ struct Data {
   const char* name;
   std::vector<float> rows;
   std::vector<float> queries;
+  Metric metric = Metric::kL2;
 };
 
 void shuffle_rows(std::vector<float>& rows, uint64_t seed) {
@@ -82,7 +84,7 @@ Data all_equal(size_t rows) {
 void check_way(const Data& data, Quantization codec, const std::vector<size_t>& batches) {
   const auto pool = ThreadPool::create(2).take();
   Fixture fixture(pool.get());
-  const auto c = fixture.make(options_of(kDimensions, Metric::kL2, codec));
+  const auto c = fixture.make(options_of(kDimensions, data.metric, codec));
   const size_t rows = data.rows.size() / kDimensions;
   size_t batch = 0;
   for (size_t i = 0; i < rows;) {
@@ -100,6 +102,21 @@ void check_way(const Data& data, Quantization codec, const std::vector<size_t>& 
                 batches.back(), static_cast<int>(codec), r,
                 static_cast<unsigned long long>(report.unreachable));
   }
+}
+
+// The same under the dot product, its rows of a length between 3 and 3 (1 + spread).
+Data as_dot(Data data, double spread) {
+  Random random(test_seed());
+  data.metric = Metric::kDot;
+  for (size_t i = 0; i < data.rows.size(); i += kDimensions) {
+    double norm = 0;
+    for (size_t d = 0; d < kDimensions; ++d) norm += double{data.rows[i + d]} * data.rows[i + d];
+    const double length = 3 * (1 + spread * random.unit()) / std::sqrt(norm);
+    for (size_t d = 0; d < kDimensions; ++d) {
+      data.rows[i + d] = static_cast<float>(data.rows[i + d] * length);
+    }
+  }
+  return data;
 }
 
 void check_every_way(const Data& data) {
@@ -134,6 +151,16 @@ TEST(sorted_rows_make_a_good_graph) { check_every_way(sorted(8000, test_seed()))
 
 // Nothing but copies of one record is a collection like any other.
 TEST(all_equal_rows_are_a_graph) { check_every_way(all_equal(5000)); }
+
+// Under the dot product rows of one length are built in bulk, others one by one: both well.
+TEST(dot_products_are_searched) {
+  const uint64_t seed = test_seed();
+  check_every_way(as_dot(sorted(4000, seed), 0.04));
+  check_way(as_dot(copies(8, 8000, seed), 0), Quantization::kSq8, {8000});
+  check_way(as_dot(balls("100 separate clusters", 100, 8000, 100, seed), 0), Quantization::kNone,
+            {8000});
+  check_way(as_dot(sorted(4000, seed), 0.5), Quantization::kSq8, {4000});
+}
 
 // What was linked in bulk lives on: replaced, deleted and repaired like any other.
 TEST(bulk_graphs_live_on) {

@@ -60,3 +60,4 @@ TEST(pool_is_a_sorted_list) { for_both_tables(omen::simd::checks::check_pool); }
 
 // Bulk building compares the same points alike on every machine, and keeps the nearest.
 TEST(tiles_are_exact) { for_both_tables(omen::simd::checks::check_tiles); }
+TEST(byte_tiles_are_exact) { for_both_tables(omen::simd::checks::check_byte_tiles); }

@@ -540,6 +540,67 @@ inline void check_tiles(const Kernels& k, uint64_t seed) {
   for (int round = 0; round < 100; ++round) check_nearest(k, random);
 }
 
+// Points anywhere in the box of bytes, most of them clamped, so that sums wrap as far as they can.
+struct BytePair {
+  std::vector<int> plain[2];
+  Guarded<uint8_t> panels[2];
+  std::vector<int32_t> norms[2];
+
+  BytePair(const Kernels& k, Random& random, size_t n, float factor)
+      : panels{Guarded<uint8_t>(k.tile_width * ((n + 3) / 4 * 4)),
+               Guarded<uint8_t>(k.tile_width * ((n + 3) / 4 * 4))} {
+    const Guarded<float> x(n), centre(n);
+    for (size_t side = 0; side < 2; ++side) {
+      for (size_t lane = 0; lane < k.tile_width; ++lane) {
+        for (size_t i = 0; i < n; ++i) {
+          x[i] = static_cast<float>(random.unit() * 2 - 1);
+          centre[i] = static_cast<float>(random.unit() - 0.5);
+        }
+        const float scale = 0.75f;
+        const int32_t norm =
+            k.byte_pack({x.data(), scale, centre.data(), factor}, n, lane, panels[side].data());
+        int32_t expected = 0;
+        for (size_t i = 0; i < n; ++i) {
+          volatile float moved = x[i] * scale;
+          moved = moved - centre[i];
+          moved = moved * factor;
+          moved = moved + static_cast<float>(kByteMiddle);
+          const float at = std::nearbyint(moved);
+          const int c = static_cast<int>(std::clamp(at, 0.0f, static_cast<float>(kByteMax)));
+          plain[side].push_back(c);
+          expected += c * c;
+        }
+        CHECK_EQ(norm, expected);
+        norms[side].push_back(norm);
+      }
+    }
+  }
+};
+
+inline void check_byte_tiles(const Kernels& k, uint64_t seed) {
+  Random random(seed);
+  const size_t w = k.tile_width;
+  for (size_t n : {1u, 2u, 3u, 4u, 5u, 15u, 31u, 33u, 128u, 254u, 256u, 259u, 784u, 4096u}) {
+    for (const float factor : {10.0f, 80.0f, 1e6f}) {
+      const BytePair pair(k, random, n, factor);
+      const Guarded<uint32_t> keys(w * w);
+      const Kernels::BytePanel a{pair.panels[0].data(), pair.norms[0].data()};
+      const Kernels::BytePanel b{pair.panels[1].data(), pair.norms[1].data()};
+      k.byte_distances(a, b, n, keys.data());
+      for (size_t i = 0; i < w; ++i) {
+        for (size_t j = 0; j < w; ++j) {
+          uint32_t sum = 0;
+          for (size_t d = 0; d < n; ++d) {
+            const int difference = pair.plain[0][i * n + d] - pair.plain[1][j * n + d];
+            sum += static_cast<uint32_t>(difference * difference);
+          }
+          CHECK_EQ(keys[i * w + j], (sum & 0xFFFF) << kTileIndexBits);
+        }
+      }
+    }
+  }
+}
+
 inline void check_mask(const Kernels& k, uint64_t seed) {
   Random random(seed);
   for (size_t n = 0; n <= 32; ++n) {

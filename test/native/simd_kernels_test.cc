@@ -57,5 +57,6 @@ TEST(mask_is_strictly_below) { for_each_table(omen::simd::checks::check_mask); }
 // The search pool stays sorted, first come first among equals.
 TEST(pool_is_a_sorted_list) { for_each_table(omen::simd::checks::check_pool); }
 
+TEST(byte_tiles_are_exact) { for_each_table(omen::simd::checks::check_byte_tiles); }
 // Bulk building compares the same points alike on every machine, and keeps the nearest.
 TEST(tiles_are_exact) { for_each_table(omen::simd::checks::check_tiles); }

@@ -1,7 +1,7 @@
-// Panels: points packed for tiles.
+// Panels and BytePanels: points packed for tiles, of int16 and of bytes.
 //
-// Invariants: the lanes beyond the last point hold fillers, farther from every point than any other
-// point is.
+// Invariants: the lanes beyond the last point hold fillers. In Panels they are farther from every
+// point than any other point is; what BytePanels hold there is for the caller to pass over.
 // Threads: one writer; panel() from any thread when pack() is done.
 #pragma once
 
@@ -56,6 +56,41 @@ class Panels {
   const size_t panel_size_;
   size_t size_ = 0;
   Array<int16_t> values_;
+  Array<int32_t> norms_;
+};
+
+class BytePanels {
+ public:
+  BytePanels(MemoryAccount* account, const BulkPoints& points)
+      : points_(points),
+        width_(points.kernels.tile_width),
+        panel_size_(width_ * ((points.dimensions + 3) / 4 * 4)),
+        values_(account, Use::kScratch),
+        norms_(account, Use::kScratch) {}
+
+  Status reserve(size_t points) {
+    const size_t panels = (points + width_ - 1) / width_;
+    OMEN_TRY(values_.resize(panels * panel_size_));
+    return norms_.resize(panels * width_);
+  }
+  // Replaces what was packed. `ids` fit the reserved room.
+  void pack(std::span<const uint32_t> ids, const Frame& frame) {
+    for (size_t i = 0; i < ids.size(); ++i) {
+      const FloatRow row = points_.row(ids[i]);
+      norms_[i] = points_.kernels.byte_pack({row.values, row.scale, frame.centre, frame.factor},
+                                            points_.dimensions, i % width_,
+                                            values_.data() + i / width_ * panel_size_);
+    }
+  }
+  simd::Kernels::BytePanel panel(size_t i) const {
+    return {values_.data() + i * panel_size_, norms_.data() + i * width_};
+  }
+
+ private:
+  const BulkPoints& points_;
+  const size_t width_;
+  const size_t panel_size_;
+  Array<uint8_t> values_;
   Array<int32_t> norms_;
 };
 

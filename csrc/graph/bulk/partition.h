@@ -11,6 +11,7 @@
 
 #include "exec/executor.h"
 #include "graph/bulk/leaf.h"
+#include "graph/bulk/progress.h"
 
 namespace omen {
 
@@ -19,13 +20,6 @@ struct PartitionShape {
   uint32_t fanout;         // Balls that a point joins at the top, at most kTileNearestMax,
   uint32_t uneven_fanout;  // or so many where leaders lie unevenly near (see unevenness()),
   uint32_t refanout;       // and when a ball is carved again the first time.
-};
-
-class BulkProgress {
- public:
-  virtual ~BulkProgress() = default;
-  // From any thread. `share` of the whole build is done, 0 to 1.
-  virtual void report(double share) = 0;
 };
 
 class Partition {

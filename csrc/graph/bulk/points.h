@@ -54,4 +54,13 @@ inline float tile_factor(float radius, size_t dimensions) {
   return static_cast<float>(std::exp2(std::clamp(exponent, -126.0, 126.0)));
 }
 
+// The finest steps of byte tiles at which the squared distance of two points within `radius` of the
+// centre stays below 2^16, each coordinate of both rounded by up to half a step. Clamping brings
+// points nearer to each other, never farther.
+inline float byte_factor(float radius, size_t dimensions) {
+  const double room = 255.0 - std::sqrt(static_cast<double>(dimensions));
+  const double factor = 0.5 * room / std::max(static_cast<double>(radius), 1e-30);
+  return static_cast<float>(std::min(factor, 1e30));
+}
+
 }  // namespace omen
