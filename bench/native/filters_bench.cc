@@ -8,8 +8,8 @@
 // another in the file, as the descriptors of one photo do); for each query the share nearest to it
 // (correlated), and the share farthest from it (anticorrelated). For each, by plan, by the forced
 // graph and by the exact scan, in turns that begin with another one at each query: recall@10,
-// microseconds of thread CPU time a query with the row set cached, rows scored, and how many went to
-// the scan after a walk. `cold` is the first search under a filter. `/ exact` is the median over
+// microseconds of thread CPU time a query with the row set cached, rows scored, and how many went
+// to the scan after a walk. `cold` is the first search under a filter. `/ exact` is the median over
 // queries of the planned time by the exact scan's. The rows and times of the forced ways are what
 // csrc/db/plan.cc is calibrated by.
 #include <algorithm>

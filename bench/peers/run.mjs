@@ -76,7 +76,7 @@ function install() {
   npm(here, 'install', '--no-save', '--no-package-lock', ...UNLOCKED)
 }
 
-/** hnswlib-node once more, compiled for this processor. Without a compiler that can it is absent. */
+/** hnswlib-node once more, compiled for this processor; absent where no compiler can. */
 function installNative() {
   if (existsSync(join(NATIVE, 'node_modules')) || process.platform === 'win32') return
   console.log('compiling hnswlib-node for this processor (once)')

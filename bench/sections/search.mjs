@@ -29,7 +29,8 @@ export async function run({ machine, sets = availableSets(), rows }) {
     title: 'Search',
     notes: [
       'One query at a time by `searchSync` (with `include: "none"`) on the JavaScript thread.',
-      'CPU us: of all threads, for one single query. batch: all queries in one `searchBatch` on all threads. Medians of 3 rounds.',
+      'CPU us: of all threads, for one single query. batch: all queries in one `searchBatch` on ' +
+        'all threads. Medians of 3 rounds.',
       `recall@${K} against exact truth; ties count as found. ef \`exact\`: the exact scan.`,
     ],
     tables: results.map((result) => ({

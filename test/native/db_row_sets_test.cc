@@ -1,4 +1,4 @@
-// Row sets: what is cached of a filter and patched by writes, against what evaluating it anew gives.
+// Row sets: what is cached of a filter and patched by writes, against evaluating it anew.
 #include <atomic>
 #include <thread>
 
