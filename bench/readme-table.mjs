@@ -25,7 +25,9 @@ function result(name) {
 function peersTable(file, isFirst) {
   const run = result(file)
   if (run === undefined) return []
-  const present = run.results.filter(({ sweep }) => sweep.length > 0)
+  const present = run.results.filter(
+    ({ sweep, variant }) => sweep.length > 0 && variant === undefined,
+  )
   const ours = present.find(({ name }) => name === 'omendb')
   const speed = (value) =>
     value === undefined ? '-' : `${value.atLeast ? '≥ ' : ''}${number(value.qps)}`

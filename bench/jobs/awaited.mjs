@@ -3,6 +3,7 @@
 
 import { build, queryAt } from '../lib/collections.mjs'
 import { K, openSet, selectRows } from '../lib/data.mjs'
+import { recallOf } from '../lib/exact.mjs'
 import { median, percentile, timed } from '../lib/measure.mjs'
 
 const OUTSTANDING = [1, 2, 8, 64]
@@ -10,13 +11,21 @@ const OUTSTANDING = [1, 2, 8, 64]
 /** @param job.set, job.rows, job.efs, job.rounds */
 export async function run({ set: name, rows, efs, rounds }) {
   const set = openSet(name)
-  const { db, collection } = await build(set, selectRows(set, { rows }))
+  const selected = selectRows(set, { rows })
+  const { db, collection } = await build(set, selected)
   const queries = Array.from({ length: set.queryCount }, (_, q) => queryAt(set, q).slice())
   const results = []
   for (const ef of efs) {
     const options = { k: K, ef, exact: false, include: 'none' }
+    const found = queries.map((query) => collection.searchSync(query, options).map(({ id }) => id))
+    const recall = recallOf(set, selected.truth, found, K)
     const latency = await latencies(collection, queries, options, rounds)
-    results.push({ ef, ...latency, rates: await rates(collection, queries, options, rounds) })
+    results.push({
+      ef,
+      recall,
+      ...latency,
+      rates: await rates(collection, queries, options, rounds),
+    })
   }
   await db.close()
   return results

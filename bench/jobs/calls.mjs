@@ -13,6 +13,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { build, queryAt } from '../lib/collections.mjs'
 import { K, openMetadata, openSet, selectRows } from '../lib/data.mjs'
+import { recallOf } from '../lib/exact.mjs'
 import { median, percentile, spreadPercent } from '../lib/measure.mjs'
 
 /**
@@ -24,15 +25,21 @@ export async function run({ set: name, rows, efs, rounds, program }) {
   const selected = selectRows(set, { rows })
   const all = openMetadata(name)
   selected.metadata = Array.from(selected.ids, (id) => all[id])
+  const rowOf = selected.ids // C++ gives ids from 0 on, and so does this side.
   selected.ids = selected.ids.map((_, i) => i)
   const native = await Native.start(program, set, selected)
   const { db, collection } = await build(set, selected)
   const queries = Array.from({ length: set.queryCount }, (_, q) => queryAt(set, q).slice())
   const results = []
   for (const ef of efs) {
+    const options = { k: K, ef, exact: false }
+    const found = queries.map((query) =>
+      collection.searchSync(query, options).map(({ id }) => rowOf[id]),
+    )
+    const recall = recallOf(set, selected.truth, found, K)
     for (const [call, make] of Object.entries(CALLS)) {
-      const one = make(collection, set, queries, { k: K, ef, exact: false })
-      results.push({ call, ef, ...(await compare(one, native, ef, rounds)) })
+      const one = make(collection, set, queries, options)
+      results.push({ call, ef, recall, ...(await compare(one, native, ef, rounds)) })
     }
   }
   const sameGraph = (await native.ask(`work ${efs[0]}`))[0] === rowsScored(collection, queries, efs)

@@ -100,6 +100,7 @@ export function measureSearch(collection, set, truth, options = {}) {
     qps: median(rounds.map((round) => round.qps)),
     p50Us: median(rounds.map((round) => round.p50Us)),
     p99Us: median(rounds.map((round) => round.p99Us)),
+    cpuUs: median(rounds.map((round) => (round.cpuSeconds / queryCount) * 1e6)),
     firstUs: first.p50Us,
     fewest: Math.min(...answers.map((ids) => ids.length)),
   }

@@ -5,7 +5,10 @@
 import { machineLine } from './machine.mjs'
 
 // Okabe and Ito's palette, which stays apart for most kinds of colour blindness.
-export const COLOURS = ['#0072b2', '#d55e00', '#56b4e9', '#e69f00', '#009e73', '#cc79a7', '#555555']
+export const COLOURS = [
+  ...['#0072b2', '#d55e00', '#56b4e9', '#e69f00', '#009e73', '#cc79a7', '#555555'],
+  ...['#8b6508', '#b00058'],
+]
 const [PANEL_WIDTH, PANEL_HEIGHT] = [460, 270]
 const [LEFT, RIGHT, TOP, BOTTOM] = [66, 110, 34, 40]
 const HEAD = 40

@@ -14,7 +14,7 @@ import { residentBytes, timed, timeEach } from '../lib/measure.mjs'
 
 const job = JSON.parse(process.argv[2])
 const module = await import(`./engines/${job.module}.mjs`)
-const set = openSet(job.set)
+const set = openSet(job.set, job.variant)
 const selected = selectRows(set, { rows: job.rows })
 const { dimensions, metric } = set
 let engine

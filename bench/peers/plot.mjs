@@ -106,7 +106,7 @@ function line({ name, points }, { x, y }, { colour, labelY }) {
 /** The SVG of a run. Engines without a graph are single points. */
 export function plot(run, results) {
   const series = results
-    .filter(({ sweep }) => sweep.length > 0)
+    .filter(({ sweep, variant }) => sweep.length > 0 && variant === undefined)
     .map(({ name, sweep }) => ({ name, points: visible([...sweep].sort((a, b) => a.ef - b.ef)) }))
   if (series.length === 0) return '<svg xmlns="http://www.w3.org/2000/svg"/>\n'
   const scale = scales(series)

@@ -22,6 +22,7 @@ import { plot } from './plot.mjs'
 import { summarise } from './summary.mjs'
 
 const HERE = join(ROOT, 'bench', 'peers')
+const NATIVE = join(HERE, 'native')
 const M = 16
 const EF_CONSTRUCTION = 128
 const EFS = [10, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512]
@@ -30,11 +31,22 @@ const QUERIES_EXACT = 50
 const ENGINES = [
   { name: 'omendb', module: 'omendb', options: { quantization: 'sq8' } },
   { name: 'omendb none', module: 'omendb', options: { quantization: 'none' } },
+  { name: 'omendb binary', module: 'omendb', options: { quantization: 'binary' } },
   { name: 'hnswlib-node', module: 'hnswlib', options: {} },
+  { name: 'hnswlib-node native', module: 'hnswlib', options: { native: true } },
   { name: 'usearch f32', module: 'usearch', options: { quantization: 'f32' } },
   { name: 'usearch f16', module: 'usearch', options: { quantization: 'f16' } },
   { name: 'zvec', module: 'zvec', options: {} },
   { name: 'sqlite-vec', module: 'sqlite-vec', options: {} },
+  // Our codecs on the same rows as other floats (lib/data.mjs): integers may flatter them.
+  ...['rotated', 'scaled'].flatMap((variant) =>
+    ['sq8', 'binary'].map((quantization) => ({
+      name: `omendb ${quantization} ${variant}`,
+      module: 'omendb',
+      options: { quantization },
+      variant,
+    })),
+  ),
 ]
 
 // Not in the lockfile, which would name its binary of every platform: where one of them cannot be
@@ -58,19 +70,29 @@ const { values } = parseArgs({
 function install() {
   if (existsSync(join(HERE, 'node_modules'))) return
   console.log('installing the peers (once; some are compiled)')
-  const npm = (...args) => {
-    const options = { cwd: HERE, stdio: ['ignore', 'ignore', 'inherit'] }
-    return spawnSync(process.platform === 'win32' ? 'npm.cmd' : 'npm', args, options).status === 0
-  }
+  const here = { cwd: HERE }
   // One install script that fails ends npm; without scripts the prebuilt peers are still there.
-  if (!npm('ci')) npm('ci', '--ignore-scripts')
-  npm('install', '--no-save', '--no-package-lock', ...UNLOCKED)
+  if (!npm(here, 'ci')) npm(here, 'ci', '--ignore-scripts')
+  npm(here, 'install', '--no-save', '--no-package-lock', ...UNLOCKED)
+}
+
+/** hnswlib-node once more, compiled for this processor; absent where no compiler can. */
+function installNative() {
+  if (existsSync(join(NATIVE, 'node_modules')) || process.platform === 'win32') return
+  console.log('compiling hnswlib-node for this processor (once)')
+  const flags = `${process.env.CXXFLAGS ?? ''} -O3 -march=native`
+  npm({ cwd: NATIVE, env: { ...process.env, CXXFLAGS: flags } }, 'ci')
+}
+
+function npm(options, ...args) {
+  const all = { stdio: ['ignore', 'ignore', 'inherit'], ...options }
+  return spawnSync(process.platform === 'win32' ? 'npm.cmd' : 'npm', args, all).status === 0
 }
 
 /** Builds one engine in a fresh process; keeps the process when `keep` says so. */
-async function build({ name, module, options }, base, { threads, keep }) {
+async function build({ name, module, options, variant }, base, { threads, keep }) {
   const env = module === 'omendb' ? { OMENDB_THREADS: String(threads) } : {}
-  const engine = await Engine.start({ ...base, module, options, threads }, env)
+  const engine = await Engine.start({ ...base, module, options, variant, threads }, env)
   try {
     const figures = await engine.ask({ do: 'build' })
     process.stderr.write(`${name}, ${threads} threads: ${Math.round(figures.rate)} vectors/s\n`)
@@ -139,12 +161,13 @@ async function main() {
       throw new Error(`--${name} must be a positive integer`)
   }
   install()
+  if (engines.some(({ options }) => options.native)) installNative()
   for (const set of values.set?.split(',') ?? availableSets()) await compare(set, engines, numbers)
 }
 
 /** All engines on one set, and its page. */
 async function compare(set, engines, { rows: rowsMax, ...numbers }) {
-  prepareSets([set])
+  prepareSets([set], [...new Set(engines.map(({ variant = 'plain' }) => variant))])
   const machine = describeMachine() // Before the run: the checkout may move on meanwhile.
   const { base: floats, dimensions, metric } = openSet(set)
   const rows = Math.min(rowsMax, floats.length / dimensions)

@@ -10,8 +10,8 @@ export const TARGETS = [0.9, 0.95, 0.99]
 const FIGURES = ['qps', 'p50Us', 'p99Us', 'cpuUs']
 
 /** One engine's entry of the run, reduced to medians. */
-export function summarise({ name, builds, sweep, absent }) {
-  const result = { name, absent, about: builds[0]?.about, builds: [], sweep: [] }
+export function summarise({ name, variant, builds, sweep, absent }) {
+  const result = { name, variant, absent, about: builds[0]?.about, builds: [], sweep: [] }
   for (const threads of new Set(builds.map((build) => build.threads))) {
     const own = builds.filter((build) => build.threads === threads)
     const opens = own.flatMap(({ openMs }) => (typeof openMs === 'number' ? [openMs] : []))
@@ -57,6 +57,7 @@ function over(rounds, target) {
   for (const figure of FIGURES) result[figure] = median(each.map((one) => one[figure]))
   result.spreadPercent = spreadPercent(each.map(({ qps }) => qps))
   result.rounds = each.map(({ qps }) => qps)
+  result.cpuRounds = each.map(({ cpuUs }) => 1e6 / cpuUs)
   return result
 }
 
@@ -83,13 +84,13 @@ export function speedAt(sweep, target) {
  * How many times as many queries per second `ours` answers as `theirs` at a recall: the median over
  * rounds, and half the range in per cent. undefined where one of them does not reach it. `bound`:
  * '≤' if the peer finds more even at its smallest ef, so that its speed there is only a bound;
- * '≥' if we do.
+ * '≥' if we do. By `cpuRounds` instead of `rounds`: queries per second of CPU time.
  */
-export function ratioAt(ours, theirs, target) {
+export function ratioAt(ours, theirs, target, figure = 'rounds') {
   const [a, b] = [ours.at[target], theirs.at[target]]
   if (a === undefined || b === undefined) return undefined
   const count = Math.min(a.rounds.length, b.rounds.length)
-  const ratios = Array.from({ length: count }, (_, round) => a.rounds[round] / b.rounds[round])
+  const ratios = Array.from({ length: count }, (_, round) => a[figure][round] / b[figure][round])
   const bound = a.atLeast === b.atLeast ? (a.atLeast ? '~' : '') : a.atLeast ? '≥' : '≤'
   return { ratio: median(ratios), spreadPercent: spreadPercent(ratios), bound, rounds: count }
 }

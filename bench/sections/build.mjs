@@ -11,7 +11,7 @@ function configurations(names, rows) {
   const all = []
   for (const set of names) {
     const base = { set, variant: 'plain', rows, order: 'shuffled', quantization: 'sq8' }
-    all.push({ ...base, quantization: 'none' })
+    for (const quantization of ['none', 'binary']) all.push({ ...base, quantization })
     for (const variant of VARIANTS) all.push({ ...base, variant })
     if (set === 'sift' || set === 'synthetic') {
       all.push({ ...base, order: 'ordered' })

@@ -29,8 +29,8 @@ export async function run({ machine, sets, rows = Infinity }) {
       'One collection with default options (sq8) that grows, in batches of 1,000 rows.',
       'insert us: of one row among the last 5 % before the size, on all threads; CPU us: of all ' +
         'of them together.',
-      'queries/s, p50, p99: single queries on one thread at recall@10 of 0.95, interpolated over ' +
-        'a sweep of ef; exact truth at each size. ≥: the smallest ef finds more.',
+      'queries/s, p50, p99, CPU: single queries on one thread at recall@10 of 0.95, interpolated ' +
+        'over a sweep of ef; exact truth at each size. ≥: the smallest ef finds more.',
       'bytes/vector by stats(): all, and all but the originals.',
       'synthetic: 400 clusters of 12 intrinsic dimensions in 128 (bench/lib/synthetic.mjs).',
     ],
@@ -51,6 +51,7 @@ const HEADER = [
   'queries/s @0.95',
   'p50 us',
   'p99 us',
+  'CPU us',
   'bytes/vector',
   'but originals',
 ]
@@ -64,6 +65,7 @@ function rowsOf({ set, steps }) {
     at === undefined ? '-' : `${at.atLeast ? '≥ ' : ''}${number(at.qps)}`,
     number(at?.p50Us),
     number(at?.p99Us),
+    number(at?.cpuUs),
     number(bytes.total),
     number(bytes.derived),
   ])

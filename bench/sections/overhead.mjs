@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { runJob } from '../lib/child.mjs'
 import { availableSets, prepareSets } from '../lib/data.mjs'
 import { ROOT } from '../lib/machine.mjs'
-import { number, writeSection } from '../lib/report.mjs'
+import { number, recall, writeSection } from '../lib/report.mjs'
 
 const CALLS = new URL('../jobs/calls.mjs', import.meta.url)
 const AWAITED = new URL('../jobs/awaited.mjs', import.meta.url)
@@ -56,9 +56,18 @@ export async function run({ machine, sets, rows = ROWS }) {
       },
       {
         caption: 'An awaited search, microseconds',
-        header: ['ef', 'searchSync p50', 'await p50', 'added', 'searchSync p99', 'await p99'],
+        header: [
+          'ef',
+          'recall@10',
+          'searchSync p50',
+          'await p50',
+          'added',
+          'searchSync p99',
+          'await p99',
+        ],
         rows: awaited.map((one) => [
           one.ef,
+          recall(one.recall),
           number(one.syncP50Us),
           number(one.awaitP50Us),
           number(one.addedUs),
@@ -68,7 +77,7 @@ export async function run({ machine, sets, rows = ROWS }) {
       },
       {
         caption: 'Searches per second',
-        header: ['ef', 'way', 'queries/s', 'x searchSync', 'CPU us'],
+        header: ['ef', 'recall@10', 'way', 'queries/s', 'x searchSync', 'CPU us'],
         rows: awaited.flatMap(rateRows),
       },
     ],
@@ -77,7 +86,7 @@ export async function run({ machine, sets, rows = ROWS }) {
 }
 
 const CALL_HEADER = [
-  ...['call', 'ef', 'CPU', 'native CPU', 'overhead', 'ratio'],
+  ...['call', 'ef', 'recall@10', 'CPU', 'native CPU', 'overhead', 'ratio'],
   ...['p50', 'native p50', 'p99', 'native p99'],
 ]
 
@@ -86,13 +95,14 @@ function callRow(one) {
   const ratio = `${one.ratio.toFixed(3)} ±${Math.round(one.spread)}%`
   const cpu = [one.cpuNs, one.nativeCpuNs, one.overheadNs]
   const clock = [one.p50Ns, one.nativeP50Ns, one.p99Ns, one.nativeP99Ns]
-  return [one.call, one.ef, ...cpu.map(us), ratio, ...clock.map(us)]
+  return [one.call, one.ef, recall(one.recall), ...cpu.map(us), ratio, ...clock.map(us)]
 }
 
-function rateRows({ ef, rates }) {
+function rateRows({ ef, recall: found, rates }) {
   const sync = rates.find(({ way }) => way === 'sync')
   return rates.map(({ way, qps, cpuUs }) => [
     ef,
+    recall(found),
     way === 'sync' ? 'searchSync in a loop' : `search, ${way} at once`,
     number(qps),
     (qps / sync.qps).toFixed(2),

@@ -29,7 +29,8 @@ export async function run({ machine, sets = availableSets(), rows }) {
     title: 'Search',
     notes: [
       'One query at a time by `searchSync` (with `include: "none"`) on the JavaScript thread.',
-      'batch: all queries in one `searchBatch` on all threads. Medians of 3 rounds.',
+      'CPU us: of all threads, for one single query. batch: all queries in one `searchBatch` on ' +
+        'all threads. Medians of 3 rounds.',
       `recall@${K} against exact truth; ties count as found. ef \`exact\`: the exact scan.`,
     ],
     tables: results.map((result) => ({
@@ -44,6 +45,7 @@ export async function run({ machine, sets = availableSets(), rows }) {
         'queries/s',
         'p50 us',
         'p99 us',
+        'CPU us',
         'batch queries/s',
         'batch recall',
       ],
@@ -60,6 +62,7 @@ function sweepRows({ sweep, exact }) {
     number(point.qps),
     number(point.p50Us),
     number(point.p99Us),
+    number(point.cpuUs),
     number(point.batchQps),
     recall(point.batchRecall),
   ])
@@ -71,6 +74,7 @@ function sweepRows({ sweep, exact }) {
       number(exact.qps),
       number(exact.p50Us),
       number(exact.p99Us),
+      number(exact.cpuUs),
       '-',
       '-',
     ],

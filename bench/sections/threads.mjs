@@ -45,7 +45,9 @@ const BATCH = [
   'one thread CPU us',
   'batch CPU us',
 ]
-const WORKERS = ['set', 'call', 'workers', 'queries/s', 'scaling', 'p50 us', 'p99 us', 'CPU us']
+const WORKERS = [
+  ...['set', 'recall@10', 'call', 'workers', 'queries/s', 'scaling', 'p50 us', 'p99 us', 'CPU us'],
+]
 
 function batchRow({ set, cores, recall: found, batch }) {
   return [
@@ -60,9 +62,9 @@ function batchRow({ set, cores, recall: found, batch }) {
   ]
 }
 
-function workerRows({ set, workers }) {
+function workerRows({ set, recall: found, workers }) {
   const row = ({ way }, count, { qps, p50Us, p99Us, cpuUs }, scaling) => [
-    ...[set, way, count, number(qps), scaling.toFixed(2)],
+    ...[set, recall(found), way, count, number(qps), scaling.toFixed(2)],
     ...[p50Us, p99Us, cpuUs].map(number),
   ]
   return workers.flatMap((one) => [

@@ -155,6 +155,7 @@ struct Collection::Impl {
   // Fills q.scratch->slots and distances.
   Status find_hits(Store& s, Query& q);
   void choose_plan(const Store& s, Query& q) const;
+  static void set_matching(Query& q, double share);
   bool scans_codes(const Store& s, const Query& q) const;
   Status scan(Store& s, Query& q);
   template <class Best>

@@ -19,6 +19,9 @@ constexpr double kRowsAtLeast = 600;
 // share of matches asks for: around the query they may be sparser.
 constexpr uint32_t kNodesPerMatch = 3;
 constexpr double kNodesSlack = 2;
+// Where a scan is cheaper by the share of all records, but a walk among nothing but matches would
+// cost less than this part of it, a walk begins, and goes on only if it meets so many.
+constexpr double kWorthTrying = 0.75;
 constexpr double kBridgeNs = 25;  // Reading the row of a neighbour that does not match.
 // Below this share, matching nodes two hops apart hang together too loosely: a walk among them
 // stays where it began. On WordNet it found 0.78 to 0.93 of the neighbours at 10 %, and no
@@ -38,7 +41,20 @@ double walk_row_ns(uint32_t dimensions, bool on_codes) {
 
 uint32_t at_most_ef(double nodes) { return static_cast<uint32_t>(std::min<double>(nodes, kEfMax)); }
 
+// The share of matches from which on a walk to `ef` of them scores fewer than `rows`; 0: none does.
+double share_within(uint32_t ef, double rows) {
+  const double nodes = (rows - kRowsAtLeast) / kRowsPerNode;
+  return nodes < static_cast<double>(ef) * kNodesPerMatch ? 0 : ef / nodes;
+}
+
 }  // namespace
+
+// For a walk under a filter that so large a share of the nodes passes.
+void Collection::Impl::set_matching(Query& q, double share) {
+  q.matching_ef = q.ef;
+  q.nodes_min = at_most_ef(static_cast<double>(q.ef) * kNodesPerMatch);
+  q.ef = at_most_ef(kNodesSlack * std::max<double>(q.nodes_min, q.matching_ef / share));
+}
 
 // Sets the route, ef as widened for it, and the limits of the walk.
 void Collection::Impl::choose_plan(const Store& s, Query& q) const {
@@ -66,24 +82,25 @@ void Collection::Impl::choose_plan(const Store& s, Query& q) const {
   const bool plans = q.options->mode == Mode::kPlan;
   // A walk that costs as much as the scan would have is given up for it.
   q.rows_limit = plans ? static_cast<uint64_t>(scan_cost / row) + 64 : UINT64_MAX;
+  q.share_min = 0;
   if (q.options->mode == Mode::kExact) {
     q.route = Query::Route::kScan;
   } else if (plans && scan_cost <= plain_cost &&
              (!filtered || !bridged_fits || scan_cost <= filtered_cost)) {
     q.route = Query::Route::kScan;
+    if (filtered) q.share_min = share_within(q.ef, kWorthTrying * scan_cost / row);
+    if (q.share_min > 0) set_matching(q, q.share_min);
   } else if (!filtered) {
     q.route = Query::Route::kGraph;
   } else if (plain_fits && (plain_cost <= filtered_cost || !bridged_fits)) {
     q.route = Query::Route::kGraph;
-    q.matching_ef = q.ef;
-    q.nodes_min = at_most_ef(static_cast<double>(q.ef) * kNodesPerMatch);
-    q.ef = std::max(q.nodes_min, at_most_ef(kNodesSlack * plain_ef));
+    set_matching(q, share);
   } else {
     q.route = Query::Route::kFilteredGraph;
     // Few matches are spread thin: keep more of them.
     q.ef = std::min<uint32_t>(kEfMax, q.ef + q.ef / 2);
   }
-  q.plan.ef = q.route == Query::Route::kScan ? 0 : q.ef;
+  q.plan.ef = q.route == Query::Route::kScan && q.share_min == 0 ? 0 : q.ef;
 }
 
 }  // namespace omen

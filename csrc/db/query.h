@@ -24,6 +24,8 @@ struct Collection::Impl::Query {
   uint32_t matching_ef = 0;  // Matches that a walk under a filter keeps; 0: no filter.
   uint32_t nodes_min = 0;    // Nodes that it walks over at least.
   uint64_t rows_limit = 0;   // Work after which a walk under a filter gives up for a scan.
+  // Not 0 with kScan: a walk is tried first, and goes on if more of the nodes around match.
+  double share_min = 0;
   // The pool was filled by walk_group(), by the distances of `walked_codes`.
   bool walked = false;
   const CodeSet* walked_codes = nullptr;

@@ -2,6 +2,7 @@
 // sets. Of large sets codes are read first, a quarter of the memory, and only what their error
 // bound leaves in doubt is scored on floats.
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
 
@@ -29,7 +30,10 @@ class Nearest {
     slots_->clear();
     distances_->clear();
   }
-  const Scorer& scorer_of(size_t) const { return scorer_; }
+  const Scorer* next_scorer() const { return &scorer_; }
+  float threshold(const Scorer*) const { return threshold(); }
+  void offer(const Scorer*, uint32_t slot, float d) { offer(slot, d); }
+  void end_block(const Scorer*, size_t, size_t) const {}
   // What equals the last may still be earlier in order.
   float threshold() const {
     if (slots_->size() < k_) return std::numeric_limits<float>::infinity();
@@ -70,26 +74,34 @@ class Nearest {
 // all rows, near and far. Why not the codec's bound: that is the worst case, every dimension off by
 // half a step in the same direction, ten times what is met, and leaves most rows in doubt where
 // many lie about as far as the k-th.
+// Where codes leave too many in doubt they are read in vain: floats alone are read there. The first
+// block of every period is read as codes, and tells how the rest of the period is.
 class Sifted {
  public:
   Sifted(const Scorer& sieve, const Scorer& exact, Nearest* nearest)
       : sieve_(sieve), exact_(exact), nearest_(nearest) {}
-  // What to score the next `rows` with. Where codes leave most rows in doubt, floats alone.
-  const Scorer& scorer_of(size_t rows) {
-    if (!gave_up_ && seen_ >= kSeenMin && 2 * scored_ > seen_) {
-      flush();
-      gave_up_ = true;
-    }
-    seen_ += rows;
-    return gave_up_ ? exact_ : sieve_;
+  // What to score the next block with.
+  const Scorer* next_scorer() {
+    const bool is_probe = block_++ % kBlocksPerPeriod == 0;
+    return is_probe || sifts_ ? &sieve_ : &exact_;
   }
-  // What may be among the k nearest has a score below this.
-  float threshold() const { return gave_up_ ? nearest_->threshold() : threshold_; }
-  void offer(uint32_t slot, float score) {
-    if (gave_up_) return nearest_->offer(slot, score);
+  // A block that was scored with `by`, by what was below threshold(by).
+  float threshold(const Scorer* by) const {
+    if (by == &exact_) return nearest_->threshold();
+    if (scored_ < kErrorSample) return std::numeric_limits<float>::infinity();
+    return static_cast<float>(nearest_->threshold() + kErrorsAway * error_);
+  }
+  void offer(const Scorer* by, uint32_t slot, float score) {
+    if (by == &exact_) return nearest_->offer(slot, score);
     slots_[waiting_] = slot;
     scores_[waiting_] = score;
     if (++waiting_ == kScoreBlock) flush();
+  }
+  // The block had `rows`, of which `offered` were in doubt.
+  void end_block(const Scorer* by, size_t rows, size_t offered) {
+    if (by == &exact_ || scored_ < kErrorSample) return;
+    doubt_ = (doubt_ + static_cast<double>(offered) / static_cast<double>(rows)) / 2;
+    sifts_ = doubt_ < kDoubtMax;
   }
   void flush() {
     if (waiting_ == 0) return;
@@ -105,29 +117,29 @@ class Sifted {
     scored_ += waiting_;
     waiting_ = 0;
     if (scored_ % kScoreBlock == 0) error_ = std::max(error_, errors / kScoreBlock);
-    if (scored_ < kErrorSample) return;
-    threshold_ = static_cast<float>(nearest_->threshold() + kErrorsAway * error_);
   }
   size_t scored() const { return scored_; }
 
  private:
-  static constexpr size_t kErrorSample = 4 * kScoreBlock;
+  static constexpr size_t kErrorSample = 2 * kScoreBlock;
   // Five standard deviations of a normal error.
   static constexpr double kErrorsAway = 6.3;
-  static constexpr size_t kSeenMin = 1024;
+  // Above this share of rows in doubt codes cost more than they spare: measured.
+  static constexpr double kDoubtMax = 0.3;
+  static constexpr size_t kBlocksPerPeriod = 64;
   const Scorer& sieve_;
   const Scorer& exact_;
   Nearest* nearest_;
   uint32_t slots_[kScoreBlock];
   float scores_[kScoreBlock];
   size_t waiting_ = 0;
-  size_t seen_ = 0;
-  size_t scored_ = 0;  // On floats.
-  bool gave_up_ = false;
+  size_t scored_ = 0;  // On floats, after codes.
+  size_t block_ = 0;
+  double doubt_ = 0;  // The share of rows in doubt, of late.
+  bool sifts_ = true;
   // The mean error of the block where it was largest: rows beyond the trained range may come late,
   // and together.
   double error_ = 0;
-  float threshold_ = std::numeric_limits<float>::infinity();
 };
 
 // The slots of a row set in order, a word at a time; nullptr: all below `high`.
@@ -160,28 +172,33 @@ class SlotWalk {
 // Scores every match, and offers `best` what is below its threshold and still stands.
 template <class Best>
 Status Collection::Impl::score_matches(const Store& s, Query& q, Best& best) {
-  uint32_t block[2][kScoreBlock];  // One is scored while the other's rows arrive.
-  size_t sizes[2] = {0, 0};
+  struct Block {
+    uint32_t slots[kScoreBlock];
+    size_t size = 0;
+    const Scorer* by = nullptr;
+  };
+  Block blocks[2];  // One is scored while the other's rows arrive.
   int filling = 0;
   size_t scored = 0;
   float distances[kScoreBlock];
-  const auto score = [&](int which) {
-    const size_t n = sizes[which];
-    if (n == 0) return;
-    const Scorer& scorer = best.scorer_of(n);
-    uint32_t mask = scorer.score(block[which], nullptr, n, best.threshold(), distances);
+  const auto score = [&](Block& b) {
+    if (b.size == 0) return;
+    uint32_t mask = b.by->score(b.slots, nullptr, b.size, best.threshold(b.by), distances);
+    best.end_block(b.by, b.size, static_cast<size_t>(std::popcount(mask)));
     for (; mask != 0; mask &= mask - 1) {
       const int i = std::countr_zero(mask);
-      const uint32_t slot = block[which][i];
-      if (q.by_index ? s.is_current(slot) : s.is_live(slot)) best.offer(slot, distances[i]);
+      const uint32_t slot = b.slots[i];
+      if (q.by_index ? s.is_current(slot) : s.is_live(slot)) best.offer(b.by, slot, distances[i]);
     }
-    scored += n;
-    sizes[which] = 0;
+    scored += b.size;
+    b.size = 0;
   };
   const auto flush = [&] {
-    best.scorer_of(0).prefetch(block[filling], sizes[filling]);
-    score(1 - filling);
+    Block& full = blocks[filling];
+    full.by = best.next_scorer();
+    full.by->prefetch(full.slots, full.size);
     filling = 1 - filling;
+    score(blocks[filling]);
   };
   SlotWalk walk(q.rows == nullptr ? nullptr : &q.rows->rows,
                 q.rows == nullptr ? s.high_water() : q.rows->rows.size());
@@ -190,15 +207,16 @@ Status Collection::Impl::score_matches(const Store& s, Query& q, Best& best) {
     // A slot of a row set holds a record for as long as this reader is pinned; any other may be
     // about to be filled.
     if (q.rows == nullptr && !s.is_live(slot)) continue;
-    block[filling][sizes[filling]++] = slot;
-    if (sizes[filling] < kScoreBlock) continue;
+    Block& block = blocks[filling];
+    block.slots[block.size++] = slot;
+    if (block.size < kScoreBlock) continue;
     flush();
     if (scored < next_check || q.options->cancel == nullptr) continue;
     next_check = scored + kRowsPerCheck;
     OMEN_TRY(q.options->cancel->check(*env.clock));
   }
   flush();
-  score(1 - filling);
+  score(blocks[1 - filling]);
   q.plan.rows_scored += scored;
   return Status::ok();
 }

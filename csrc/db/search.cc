@@ -104,7 +104,8 @@ Status Collection::Impl::walk_matching(Store& s, Query& q, const Scorer& scorer)
     OMEN_TRY(g.reserve(s.high_water(), q.ef));
     OMEN_TRY(g.reserve_matches(q.matching_ef));
     const bool done = s.graph.search_matching(
-        scorer, {accept, s.marked() > 0, q.matching_ef, q.nodes_min, q.ef, q.rows_limit}, g);
+        scorer,
+        {accept, s.marked() > 0, q.matching_ef, q.nodes_min, q.ef, q.rows_limit, q.share_min}, g);
     // What matches is elsewhere: the scan answers.
     const uint64_t enough = std::min<uint64_t>(q.matching_ef, q.matches) / 2;
     if (!done || g.pool_size < enough) g.pool_size = 0;
@@ -187,14 +188,17 @@ Status Collection::Impl::find_hits(Store& s, Query& q) {
     bool whole = false;
     if (q.matches > 0) {
       choose_plan(s, q);
-      if (q.route != Query::Route::kScan) {
-        q.plan.plan = q.route == Query::Route::kGraph ? "graph" : "filtered-graph";
+      const bool scans = q.route == Query::Route::kScan;
+      q.plan.plan = q.route == Query::Route::kFilteredGraph ? "filtered-graph" : "graph";
+      if (!scans || q.share_min > 0) {
         OMEN_TRY(walk(s, q));
         OMEN_TRY(settle(s, q).status());
         whole = scratch.slots.size() >= q.wanted();
-        q.plan.fallback = !whole;
-      } else {
+        q.plan.fallback = !whole && !scans;
+      }
+      if (scans && !whole) {
         q.plan.plan = scans_codes(s, q) ? "scan" : "exact";
+        q.plan.ef = 0;
       }
       if (!whole) OMEN_TRY(scan(s, q));
     }

@@ -105,7 +105,8 @@ class Graph {
     uint32_t ef;          // Matches kept.
     uint32_t nodes_min;   // Nodes walked over, though the matches are found before; at least 1.
     uint32_t capacity;    // Nodes kept to walk over; at least nodes_min.
-    uint64_t rows_limit;  // Gives up (returns false) once it will take more nodes, or more rows.
+    uint64_t rows_limit;  // Gives up (returns false) once it will take more nodes, or more rows,
+    double share_min;     // or, after some hops, if no more of the nodes around the query match.
   };
   // Fills scratch.pool with the nearest matches found, walking over everything. The scratch has
   // room for `capacity` nodes and `ef` matches.

@@ -17,9 +17,15 @@ namespace omen {
 
 namespace {
 
-// Before so many nodes were expanded their share of matches tells too little.
-constexpr uint64_t kProbeHops = 64;
+// The share of matches around the query is told by the nearest nodes met so far, expanded or not:
+// before the first hop by those of the layer above, which stand for all; after kFirstLook hops by
+// more; from then on by the expanded ones, every kHopsPerLook.
+constexpr uint64_t kFirstLook = 8;
 constexpr uint64_t kHopsPerLook = 16;
+constexpr size_t kNearestMin = 8;  // Fewer tell too little.
+constexpr size_t kNearestMax = 32;
+// Rows that a hop scores, before some hops told it.
+constexpr double kRowsPerHop = 10;
 
 }  // namespace
 
@@ -64,18 +70,48 @@ struct Graph::Matching {
     if (accepts(slot)) keep_match(slot, d);
     return at;
   }
+  struct Sample {
+    double nodes = 0;
+    double matching = 0;
+  };
+  Sample nearest() const {
+    Sample out;
+    const size_t n = std::min(s.pool_size, kNearestMax);
+    for (size_t i = 0; i < n; ++i) out.matching += accepts(s.pool_ids[i] & kNodeMask) ? 1 : 0;
+    out.nodes = static_cast<double>(n);
+    return out;
+  }
+  // Rows that finding walk.ef matches takes, if that is their share.
+  double rows_for(double share, uint64_t rows) const {
+    const double rows_per_hop = expanded < kHopsPerLook
+                                    ? kRowsPerHop
+                                    : static_cast<double>(rows) / static_cast<double>(expanded);
+    return static_cast<double>(walk.ef) / std::min(1.0, share) * rows_per_hop;
+  }
   // Whether finding walk.ef matches will take more nodes than there is room for, or score more rows
   // than is worth it, though the true share be two standard deviations above the one met.
-  bool is_hopeless(uint64_t rows) const {
-    if (rows >= walk.rows_limit) return true;
-    if (expanded < kProbeHops || expanded % kHopsPerLook != 0 || is_full()) return false;
-    const auto met = static_cast<double>(expanded_matching);
-    const double share = (met + 2 * std::sqrt(met) + 2) / static_cast<double>(expanded);
-    const double hops = static_cast<double>(walk.ef) / std::min(1.0, share);
+  bool is_hopeless(const Sample& met, uint64_t rows) const {
+    const double share = (met.matching + 2 * std::sqrt(met.matching) + 2) / met.nodes;
     // There are places for more, but what fills them lies far off: near ones would be missed.
-    if (hops > walk.capacity) return true;
-    const double rows_per_hop = static_cast<double>(rows) / static_cast<double>(expanded);
-    return hops * rows_per_hop > static_cast<double>(walk.rows_limit);
+    if (static_cast<double>(walk.ef) / std::min(1.0, share) > walk.capacity) return true;
+    return rows_for(share, rows) > static_cast<double>(walk.rows_limit);
+  }
+  // Whether a walk that nothing else speaks for is not worth it, by the share a standard deviation
+  // below the one met.
+  bool is_doubtful(const Sample& met) const {
+    return met.matching - std::sqrt(met.matching) < walk.share_min * met.nodes;
+  }
+  // To be asked before each hop.
+  bool gives_up(uint64_t rows) const {
+    if (rows >= walk.rows_limit) return true;
+    if (expanded == 0 || expanded == kFirstLook) {
+      const Sample met = nearest();
+      if (met.nodes < kNearestMin) return expanded > 0 && walk.share_min > 0;
+      return is_hopeless(met, rows) || is_doubtful(met);
+    }
+    if (expanded % kHopsPerLook != 0 || expanded < 2 * kHopsPerLook || is_full()) return false;
+    return is_hopeless({static_cast<double>(expanded), static_cast<double>(expanded_matching)},
+                       rows);
   }
 };
 
@@ -112,7 +148,7 @@ bool Graph::search_matching(const Scorer& scorer, const MatchingWalk& walk,
       ++cursor;
       continue;
     }
-    if (m.is_hopeless(s.counters.rows_scored - rows_before)) {
+    if (m.gives_up(s.counters.rows_scored - rows_before)) {
       done = false;
       break;
     }

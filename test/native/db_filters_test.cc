@@ -1,8 +1,5 @@
-// Filters: cached row sets that writes are patched into, scans that read codes first, and walks
-// that never cost much more than the scan, however the filter lies to the query.
-#include <atomic>
-#include <thread>
-
+// Filters: scans that read codes first, and walks that never cost much more than the scan, however
+// the filter lies to the query.
 #include "db_support.h"
 #include "exec/thread_pool.h"
 
@@ -13,181 +10,10 @@ namespace {
 
 constexpr uint32_t kDimensions = 16;
 
-std::shared_ptr<const Filter> filter_of(const std::string& text) {
-  return Filter::parse(text, nullptr).take();
-}
-
-// --- Row sets ------------------------------------------------------------------------------------
-
-const char* const kFilters[] = {
-    R"({"g":1})",
-    R"({"g":{"$gte":2},"t":"b"})",
-    R"({"$not":{"t":{"$in":["a","c"]}}})",
-    R"({"tags":{"$contains":"x"}})",
-    R"({"$id":{"$lt":60}})",
-    R"({"g":{"$exists":false}})",
-};
-
-std::string some_metadata(Random& random) {
-  static const char* const kTexts[] = {"a", "b", "c"};
-  if (random.below(6) == 0) return "{}";
-  std::string out = "{\"g\":" + std::to_string(random.below(4));
-  out += ",\"t\":\"" + std::string(kTexts[random.below(3)]) + "\"";
-  if (random.below(3) == 0) out += ",\"tags\":[\"x\",\"" + std::to_string(random.below(9)) + "\"]";
-  return out + "}";
-}
-
-void upsert_some(Collection& c, Random& random, size_t rows, uint64_t ids_max) {
-  std::vector<uint64_t> ids;
-  std::vector<std::string> metadata;
-  const uint64_t first = random.below(ids_max);
-  for (size_t i = 0; i < rows; ++i) {
-    ids.push_back((first + i) % ids_max);
-    metadata.push_back(some_metadata(random));
-  }
-  std::vector<float> vectors(rows * 4);
-  for (float& x : vectors) x = static_cast<float>(random.unit());
-  CHECK_OK(write(c, kUpsert, vectors.data(), rows, 4, ids, metadata));
-}
-
-void update_one(Collection& c, Random& random) {
-  Commit commit;
-  commit.kind = Commit::Kind::kUpdate;
-  commit.ids.push_back(IdOut{false, 0, random.below(200)});
-  commit.metadata = some_metadata(random);
-  if (random.below(2) == 0) commit.vector = {1, 2, 3, static_cast<float>(random.unit())};
-  c.run(&commit);
-  CHECK(commit.status.is_ok() || commit.status.code() == ErrorCode::kNotFound);
-}
-
-void run_kind(Collection& c, Commit::Kind kind, const char* filter = nullptr) {
-  Commit commit;
-  commit.kind = kind;
-  if (filter != nullptr) commit.filter = filter_of(filter);
-  c.run(&commit);
-  CHECK_OK(commit.status);
-}
-
-void write_something(Collection& c, Random& random) {
-  switch (random.below(10)) {
-    case 0:
-    case 1:
-    case 2:
-      return upsert_some(c, random, 1 + random.below(20), 200);
-    case 3:
-    case 4:
-    case 5:
-      return update_one(c, random);
-    case 6:
-    case 7: {
-      std::vector<uint64_t> ids;
-      for (uint64_t i = random.below(12); i > 0; --i) ids.push_back(random.below(200));
-      (void)remove(c, ids);
-      return;
-    }
-    case 8:
-      return run_kind(c, Commit::Kind::kDeleteFilter, R"({"g":3,"t":"c"})");
-    default:
-      return run_kind(c, Commit::Kind::kOptimize);
-  }
-}
-
-using RowsOfFilter = std::shared_ptr<const CachedRows>;
-
-// The set by the cache's way, by a patch of `old`, and evaluated anew: all the same.
-RowsOfFilter compare_sets(Collection& c, const std::shared_ptr<const Filter>& filter,
-                          const RowsOfFilter& old, uint64_t* patched) {
-  Collection::Impl& impl = c.impl();
-  const EpochDomain::Pin pin = impl.epochs.pin();
-  Store& s = *impl.store();
-  const auto compiled = CompiledFilter::compile(*filter, s.columns, s).take();
-  CachedRows anew(&impl.account);
-  CHECK_OK(impl.evaluate_rows(s, compiled, &anew));
-  const auto same = [&](const CachedRows& other) {
-    CHECK_OK(other.rows.validate());
-    CHECK_EQ(other.matches, anew.matches);
-    if (!CHECK_EQ(other.rows.size(), anew.rows.size())) return;
-    for (uint32_t w = 0; w < anew.rows.word_count(); ++w) {
-      CHECK_EQ(other.rows.words()[w], anew.rows.words()[w]);
-    }
-  };
-  RowsOfFilter cached;
-  CHECK_OK(impl.filter_rows(s, filter, &cached));
-  same(*cached);
-  if (old == nullptr || old->generation != s.generation()) return cached;
-  CachedRows fresh(&impl.account);
-  fresh.changes = s.changes.count();
-  const auto done = impl.patch_rows(s, compiled, *old, &fresh);
-  CHECK_OK(done.status());
-  if (!done.is_ok()) return cached;
-  CHECK_EQ(done.value(), fresh.changes - old->changes < Changes::kKept);
-  if (!done.value()) return cached;
-  same(fresh);
-  *patched += fresh.changes - old->changes;
-  return cached;
-}
-
-}  // namespace
-
-TEST(patched_row_sets_are_what_evaluating_gives) {
-  InlineExecutor executor;
-  Fixture fixture(&executor);
-  const auto c = fixture.make(options_of(4, Metric::kL2, Quantization::kNone));
-  Random random(test_seed());
-  std::vector<std::shared_ptr<const Filter>> filters;
-  for (const char* text : kFilters) filters.push_back(filter_of(text));
-  std::vector<RowsOfFilter> old(filters.size());
-  upsert_some(*c, random, 150, 200);
-  uint64_t patched = 0;
-  for (int step = 0; step < 600; ++step) {
-    write_something(*c, random);
-    if (step % 150 == 149) run_kind(*c, Commit::Kind::kClear);
-    // More than is kept: 400 records replaced three times.
-    for (int i = 0; step % 200 == 100 && i < 4; ++i) upsert_some(*c, random, 400, 400);
-    for (size_t f = 0; f < filters.size(); ++f) {
-      auto now = compare_sets(*c, filters[f], old[f], &patched);
-      // Some sets grow old, so that a patch covers many writes, and slots used again.
-      if (old[f] == nullptr || random.below(5) == 0) old[f] = std::move(now);
-    }
-  }
-  CHECK(patched > 10000);
-  CHECK_EQ(c->check().problem, std::string());
-}
-
-// A reader beside a writer: the set of one even version is whole.
-TEST(counts_beside_updates_are_never_between) {
-  auto pool = ThreadPool::create(2).take();
-  Fixture fixture(pool.get());
-  const auto c = fixture.make(options_of(4, Metric::kL2, Quantization::kNone));
-  std::vector<float> vectors(100 * 4, 1.0f);
-  std::vector<uint64_t> ids;
-  for (uint64_t id = 0; id < 100; ++id) ids.push_back(id);
-  const auto of = [](int g) {
-    return std::vector<std::string>(100, "{\"g\":" + std::to_string(g) + "}");
-  };
-  CHECK_OK(write(*c, kUpsert, vectors.data(), 100, 4, ids, of(0)));
-  std::atomic<bool> stop{false};
-  std::thread writer([&] {
-    for (int i = 1; !stop; ++i)
-      CHECK_OK(write(*c, kUpsert, vectors.data(), 100, 4, ids, of(i % 2)));
-  });
-  const auto filter = filter_of("{\"g\":1}");
-  for (int i = 0; i < 300; ++i) {
-    const auto count = c->count_matching(filter, nullptr);
-    CHECK_OK(count.status());
-    CHECK(count.value() == 0 || count.value() == 100);
-  }
-  stop = true;
-  writer.join();
-}
-
-// --- Plans ---------------------------------------------------------------------------------------
-
-namespace {
-
 struct Ranked {
-  static constexpr size_t kRows = 20000;
   static constexpr size_t kQueries = 8;
+  size_t rows = 20000;
+  uint32_t ef = 64;
   std::vector<float> base;
   std::vector<float> queries;
   std::shared_ptr<Collection> collection;
@@ -196,16 +22,17 @@ struct Ranked {
 };
 
 // Every query has a field with each row's rank from it; `random` is a permutation.
-Ranked make_ranked(Fixture& fixture, Metric metric, uint64_t seed) {
+Ranked make_ranked(Fixture& fixture, size_t rows, uint64_t seed) {
   Ranked out;
+  out.rows = rows;
   Clusters clusters(kDimensions, 20, seed);
-  out.base = clusters.draw_many(Ranked::kRows);
+  out.base = clusters.draw_many(rows);
   out.queries = clusters.draw_many(Ranked::kQueries);
-  out.collection = fixture.make(options_of(kDimensions, metric, Quantization::kSq8));
+  out.collection = fixture.make(options_of(kDimensions, Metric::kL2, Quantization::kSq8));
   std::vector<std::vector<uint32_t>> ranks;
   for (size_t q = 0; q < Ranked::kQueries; ++q) {
     std::vector<std::pair<float, uint32_t>> order;
-    for (uint32_t i = 0; i < Ranked::kRows; ++i) {
+    for (uint32_t i = 0; i < rows; ++i) {
       float sum = 0;
       for (uint32_t d = 0; d < kDimensions; ++d) {
         const float x = out.base[i * kDimensions + d] - out.query(q)[d];
@@ -214,24 +41,25 @@ Ranked make_ranked(Fixture& fixture, Metric metric, uint64_t seed) {
       order.emplace_back(sum, i);
     }
     std::sort(order.begin(), order.end());
-    auto& rank = ranks.emplace_back(Ranked::kRows);
-    for (uint32_t i = 0; i < Ranked::kRows; ++i) rank[order[i].second] = i;
+    auto& rank = ranks.emplace_back(rows);
+    for (uint32_t i = 0; i < rows; ++i) rank[order[i].second] = i;
   }
   std::vector<std::string> metadata;
-  for (size_t i = 0; i < Ranked::kRows; ++i) {
-    std::string text = "{\"random\":" + std::to_string(i * 7919 % Ranked::kRows);
+  for (size_t i = 0; i < rows; ++i) {
+    std::string text = "{\"random\":" + std::to_string(i * 7919 % rows);
     for (size_t q = 0; q < Ranked::kQueries; ++q) {
       text += ",\"rank" + std::to_string(q) + "\":" + std::to_string(ranks[q][i]);
     }
     metadata.push_back(text + "}");
   }
-  CHECK_OK(write(*out.collection, kAdd, out.base.data(), Ranked::kRows, kDimensions, {}, metadata));
+  CHECK_OK(write(*out.collection, kAdd, out.base.data(), rows, kDimensions, {}, metadata));
   return out;
 }
 
 struct Outcome {
   double recall = 0;
-  double rows = 0;  // Scored, a query.
+  double rows = 0;    // Scored, a query.
+  size_t walked = 0;  // Queries that a walk answered.
   uint64_t matches = 0;
 };
 
@@ -243,8 +71,9 @@ Outcome ask(const Ranked& set, Lie lie, size_t passing, Mode mode) {
   for (size_t q = 0; q < Ranked::kQueries; ++q) {
     const std::string field = lie == Lie::kRandom ? "random" : "rank" + std::to_string(q);
     const bool far = lie == Lie::kFar;
-    const size_t bound = far ? Ranked::kRows - passing : passing;
+    const size_t bound = far ? set.rows - passing : passing;
     SearchOptions o;
+    o.ef = set.ef;
     o.filter = filter_of("{\"" + field + "\":{\"" + (far ? "$gte" : "$lt") +
                          "\":" + std::to_string(bound) + "}}");
     Rows exact;
@@ -257,6 +86,7 @@ Outcome ask(const Ranked& set, Lie lie, size_t passing, Mode mode) {
     CHECK_EQ(rows.ids.size(), exact.ids.size());
     for (const float d : rows.distances) found += d <= exact.distances.back() ? 1 : 0;
     out.rows += static_cast<double>(plan.rows_scored) / Ranked::kQueries;
+    out.walked += std::string(plan.plan) == "graph" && !plan.fallback ? 1 : 0;
     out.matches = plan.matches;
   }
   out.recall = found / (10.0 * Ranked::kQueries);
@@ -269,7 +99,7 @@ Outcome ask(const Ranked& set, Lie lie, size_t passing, Mode mode) {
 TEST(no_filter_costs_much_more_than_its_scan) {
   auto pool = ThreadPool::create(2).take();
   Fixture fixture(pool.get());
-  const Ranked set = make_ranked(fixture, Metric::kL2, test_seed());
+  const Ranked set = make_ranked(fixture, 20000, test_seed());
   for (const Lie lie : {Lie::kRandom, Lie::kNear, Lie::kFar}) {
     for (const size_t passing : {10000, 6000, 2000, 200, 20}) {
       const Outcome walked = ask(set, lie, passing, Mode::kGraph);
@@ -290,13 +120,34 @@ TEST(no_filter_costs_much_more_than_its_scan) {
 TEST(a_walk_sees_how_dense_matches_are_around_it) {
   auto pool = ThreadPool::create(2).take();
   Fixture fixture(pool.get());
-  const Ranked set = make_ranked(fixture, Metric::kL2, test_seed());
+  const Ranked set = make_ranked(fixture, 20000, test_seed());
   const Outcome near = ask(set, Lie::kNear, 1000, Mode::kGraph);
   const Outcome random = ask(set, Lie::kRandom, 1000, Mode::kGraph);
   CHECK(near.recall >= 0.99);
   CHECK(random.recall >= 0.98);
   if (!CHECK(near.rows * 2 < random.rows)) {
     std::printf("  %.0f rows near, %.0f at random\n", near.rows, random.rows);
+  }
+}
+
+// Where a scan is cheaper by the share of all records, a walk that meets nothing but matches is
+// cheaper still: it is tried, and left at once where the query's neighbours do not pass.
+TEST(a_walk_is_tried_where_matches_may_lie_around_the_query) {
+  auto pool = ThreadPool::create(2).take();
+  Fixture fixture(pool.get());
+  Ranked set = make_ranked(fixture, 40000, test_seed());
+  set.ef = 16;
+  constexpr size_t kPassing = 5200;
+  const Outcome near = ask(set, Lie::kNear, kPassing, Mode::kPlan);
+  CHECK_EQ(near.walked, Ranked::kQueries);
+  CHECK(near.recall >= 0.95);
+  CHECK(near.rows < 2500);
+  for (const Lie lie : {Lie::kRandom, Lie::kFar}) {
+    const Outcome other = ask(set, lie, kPassing, Mode::kPlan);
+    CHECK(other.walked <= (lie == Lie::kFar ? 0 : Ranked::kQueries / 2));
+    CHECK(other.recall >= 0.95);
+    // Half of the walks tried among random matches may go on: chance brings them some.
+    CHECK(other.rows <= kPassing + 700);
   }
 }
 
@@ -348,5 +199,51 @@ TEST(a_scan_over_codes_misses_next_to_nothing) {
     if (!CHECK(recall >= (metric == Metric::kDot ? 0.985 : 0.998))) {
       std::printf("  metric %d: recall@20 %.4f\n", static_cast<int>(metric), recall);
     }
+  }
+}
+
+// Where all rows lie about as far from the query, codes tell none apart: floats alone are read,
+// until codes help again.
+TEST(a_scan_leaves_codes_that_help_nothing) {
+  constexpr size_t kRows = 12000;
+  InlineExecutor executor;
+  Fixture fixture(&executor);
+  Random random(test_seed());
+  std::vector<float> base(kRows * kDimensions);
+  for (size_t i = 0; i < kRows; ++i) {
+    double squares = 0;
+    float* row = &base[i * kDimensions];
+    for (uint32_t d = 0; d < kDimensions; ++d) {
+      row[d] = static_cast<float>(random.unit() - 0.5);
+      squares += double{row[d]} * row[d];
+    }
+    // On a sphere first, and then well outside it.
+    const double radius = i < kRows / 2 ? 1 : 2 + random.unit();
+    for (uint32_t d = 0; d < kDimensions; ++d) {
+      row[d] = static_cast<float>(row[d] * radius / std::sqrt(squares));
+    }
+  }
+  const auto c = fixture.make(options_of(kDimensions, Metric::kL2, Quantization::kSq8));
+  const std::vector<std::string> metadata(kRows, "{\"in\":true}");
+  CHECK_OK(write(*c, kAdd, base.data(), kRows, kDimensions, {}, metadata));
+  CHECK_OK(write(*c, kAdd, base.data(), 1, kDimensions, {}, {"{}"}));
+  const std::vector<float> query(kDimensions, 0);
+  SearchOptions o;
+  o.ef = 2000;  // No walk is cheaper than the scan.
+  o.filter = filter_of("{\"in\":true}");
+  Rows rows;
+  Rows exact;
+  Plan plan;
+  CHECK_OK(c->search(query.data(), kDimensions, o, &rows, &plan));
+  CHECK_EQ(std::string(plan.plan), std::string("scan"));
+  CHECK_EQ(plan.rows_scored, kRows);
+  // One block in 64, the first few, and next to none of those outside.
+  if (!CHECK(plan.reranked < kRows / 10)) {
+    std::printf("  %llu scored twice\n", static_cast<unsigned long long>(plan.reranked));
+  }
+  o.mode = Mode::kExact;
+  CHECK_OK(c->search(query.data(), kDimensions, o, &exact));
+  for (size_t i = 0; i < exact.distances.size(); ++i) {
+    CHECK(rows.distances[i] <= exact.distances[i] + 1e-6f);
   }
 }

@@ -60,6 +60,10 @@ inline Status write(Collection& c, Commit::Kind kind, const float* vectors, size
 inline Commit::Kind kAdd = Commit::Kind::kAdd;
 inline Commit::Kind kUpsert = Commit::Kind::kUpsert;
 
+inline std::shared_ptr<const Filter> filter_of(const std::string& text) {
+  return Filter::parse(text, nullptr).take();
+}
+
 inline uint64_t remove(Collection& c, const std::vector<uint64_t>& ids) {
   Commit commit;
   commit.kind = Commit::Kind::kDeleteIds;

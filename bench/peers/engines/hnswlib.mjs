@@ -1,5 +1,6 @@
 // hnswlib-node: one thread through its JavaScript interface; vectors must be plain arrays, so
 // queries are turned into arrays before the clock starts, and rows while they are added.
+// Twice: as npm compiles it for everybody, and compiled for this processor (`native`).
 
 import { mkdtempSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -7,17 +8,20 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { versionOf } from './version.mjs'
 
-const require = createRequire(import.meta.url)
+const folderOf = ({ native }) => (native ? '../native' : '..')
 
-export function about(_options, { m, efConstruction }) {
+export function about(options, { m, efConstruction }) {
   return {
-    version: versionOf('hnswlib-node'),
-    build: "npm's default compile: node-gyp Release (-O3), no -march, so SSE distances",
+    version: versionOf('hnswlib-node', folderOf(options)),
+    build: options.native
+      ? 'compiled here: node-gyp Release with CXXFLAGS="-O3 -march=native"'
+      : "npm's default compile: node-gyp Release (-O3), no -march, so SSE distances",
     parameters: `float32, M ${m}, efConstruction ${efConstruction}, searchKnn`,
   }
 }
 
-export async function open({ dimensions, metric, rows, m, efConstruction }) {
+export async function open({ dimensions, metric, rows, m, efConstruction }, options) {
+  const require = createRequire(new URL(`${folderOf(options)}/package.json`, import.meta.url))
   const { HierarchicalNSW } = require('hnswlib-node')
   let index = new HierarchicalNSW(metric, dimensions)
   index.initIndex({ maxElements: rows, m, efConstruction, randomSeed: 100 })

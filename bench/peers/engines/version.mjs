@@ -2,7 +2,7 @@
 
 import { readFileSync } from 'node:fs'
 
-export function versionOf(name) {
-  const url = new URL(`../node_modules/${name}/package.json`, import.meta.url)
+export function versionOf(name, folder = '..') {
+  const url = new URL(`${folder}/node_modules/${name}/package.json`, import.meta.url)
   return JSON.parse(readFileSync(url, 'utf8')).version
 }
