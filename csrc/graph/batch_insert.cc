@@ -24,9 +24,11 @@ constexpr size_t kEdgesGrain = 256;
 constexpr size_t kEdgesAhead = 8;
 
 // Searches of nodes with many neighbours find enough before they have expanded all of their pool,
-// others go on to its end: what is spent on a node depends little on the data. Measured
-// (docs/decisions/0020).
-Graph::Search::Enough enough_for(uint32_t ef) { return {ef * 7 / 16, uint64_t{ef} * 7}; }
+// others go on to its end: what is spent on a node depends little on the data. Rows have a third
+// more to choose from than they hold. Measured (docs/decisions/0020).
+Graph::Search::Enough enough_for(uint32_t ef, uint32_t row_ids) {
+  return {std::max(ef * 7 / 16, row_ids * 21 / 16), uint64_t{ef} * 7};
+}
 // Of the pool those that were expanded are candidates, and so many at least.
 constexpr size_t kCandidatesMin = 16;
 
@@ -104,13 +106,14 @@ void Graph::choose_members_rows(const Batch& batch) {
 void Graph::walk_members(const Batch& batch, size_t first, std::span<BuildScratch* const> turns) {
   const auto& members = batch.scratch.members;
   const uint32_t ef = options_.ef_construction;
+  const uint32_t row_ids = layers_[0]->rows.capacity();
   Walk walks[kGroupMax];
   for (size_t i = 0; i < turns.size(); ++i) {
     BuildScratch& scratch = *turns[i];
     scratch.node->bind(members[first + i].slot);
     scratch.search.counters = {};
     start_pool(0, members[first + i].start, *scratch.node, scratch.search);
-    walks[i].search = {scratch.node.get(), &scratch.search, ef, enough_for(ef)};
+    walks[i].search = {scratch.node.get(), &scratch.search, ef, enough_for(ef, row_ids)};
   }
   take_turns({walks, turns.size()});
   for (size_t i = 0; i < turns.size(); ++i) {
@@ -125,8 +128,7 @@ void Graph::walk_members(const Batch& batch, size_t first, std::span<BuildScratc
     const uint32_t slot = members[first + i].slot;
     Candidates chosen;
     gather_live(0, slot, scratch.search, &chosen);
-    const Keep keep{.limit = layers_[0]->rows.capacity(),
-                    .candidates = std::max(walks[i].cursor, kCandidatesMin)};
+    const Keep keep{.limit = row_ids, .candidates = std::max(walks[i].cursor, kCandidatesMin)};
     const size_t kept = select(0, chosen, keep, *scratch.pair);
     layers_[0]->rows.write(slot, chosen.nodes, kept);
   }
