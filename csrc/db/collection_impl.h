@@ -125,7 +125,8 @@ struct Collection::Impl {
   void link_queued();
   bool link_in_bulk(Store& s, uint64_t in_graph);
   bool are_equally_long(const Store& s) const;
-  void link_one_by_one(Store& s, uint64_t in_graph);
+  void link_in_batches(Store& s, uint64_t in_graph);
+  size_t links_at_once() const;  // In one batch of the graph.
   Status reserve_links(Store& s, const uint32_t* slots, size_t count);
   Status train_if_due(Store& s, const uint32_t* fresh, size_t fresh_count, size_t new_records);
   bool needs_maintenance() const;
@@ -212,6 +213,7 @@ struct Collection::Impl {
   Commit* group_ = nullptr;  // The commits that are being applied; under commit_mutex_.
   Array<uint32_t> to_link_;  // Slots applied by this group, not linked yet.
   std::vector<std::unique_ptr<BuildScratch>> workers_;
+  BatchScratch batch_links_{&account};
   uint64_t workers_serial_ = 0;      // Of the codes that the workers' scorers are bound to,
   uint32_t workers_generation_ = 0;  // and the store's generation.
   uint64_t next_serial_ = 1;

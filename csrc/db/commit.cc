@@ -17,12 +17,16 @@ namespace {
 
 // Until so many nodes are in the graph, linking is serial: the first ones must find each other.
 constexpr size_t kSerialLinks = 256;
-constexpr size_t kLinksPerTask = 16;
+// Slots that are linked as one batch, for each thread: what the searches of a batch do not find is
+// each other.
+constexpr size_t kBatchLinks = 128;
+constexpr size_t kBatchLinksMax = 1024;
 // Searches of inserted nodes that take turns, where at least so many are inserted.
 constexpr size_t kLinksAtOnce = 4;
 constexpr size_t kGroupedLinks = 64;
 static_assert(kLinksAtOnce <= Graph::kGroupMax);
 constexpr size_t kLinksKept = 4096;
+constexpr size_t kMembersKept = 64;
 // So many at once, and not fewer than a third of those in the graph, are linked in bulk.
 constexpr size_t kBulkMin = 1000;
 constexpr uint64_t kBulkShare = 3;
@@ -149,6 +153,10 @@ Status Collection::Impl::apply(Commit* commit) {
   return Status::ok();
 }
 
+size_t Collection::Impl::links_at_once() const {
+  return std::min(kBatchLinks * env.executor->width(), kBatchLinksMax);
+}
+
 // All memory that linking `count` more slots will need: after it, linking cannot fail.
 Status Collection::Impl::reserve_links(Store& s, const uint32_t* slots, size_t count) {
   const uint32_t high = std::max(s.high_water(), count > 0 ? slots[count - 1] + 1 : 0u);
@@ -166,6 +174,7 @@ Status Collection::Impl::reserve_links(Store& s, const uint32_t* slots, size_t c
   const bool many = to_link_.size() + count >= kGroupedLinks;
   const size_t wanted = parallel_workers(*env.executor) * (many ? kLinksAtOnce : 1);
   while (workers_.size() < wanted) workers_.push_back(std::make_unique<BuildScratch>(&account));
+  OMEN_TRY(batch_links_.reserve(std::min(to_link_.size() + count, links_at_once()), 2 * options.m));
   for (auto& worker : workers_) OMEN_TRY(worker->reserve(high, options.ef_construction, space));
   return Status::ok();
 }
@@ -220,10 +229,6 @@ bool Collection::Impl::are_equally_long(const Store& s) const {
 // False: not worth it, or not possible, and nothing was linked.
 bool Collection::Impl::link_in_bulk(Store& s, uint64_t in_graph) {
   const Store::BuildSpace space(s);
-  if (to_link_.size() < kBulkMin) return false;
-  const auto dead = [&](uint32_t slot) { return !s.is_live(slot); };
-  const auto* end = std::remove_if(to_link_.begin(), to_link_.end(), dead);
-  to_link_.truncate(static_cast<size_t>(end - to_link_.begin()));
   const size_t count = to_link_.size();
   if (count < kBulkMin || count * kBulkShare < in_graph) return false;
   if (!space.is_euclidean() && !are_equally_long(s)) return false;
@@ -233,39 +238,24 @@ bool Collection::Impl::link_in_bulk(Store& s, uint64_t in_graph) {
   return s.graph.insert_many(bulk).is_ok();
 }
 
-void Collection::Impl::link_one_by_one(Store& s, uint64_t in_graph) {
-  const uint32_t* slots = to_link_.data();
-  const size_t count = to_link_.size();
-  const size_t threads = parallel_workers(*env.executor);
-  // The first ones must find each other.
-  const size_t group =
-      in_graph < kSerialLinks ? 1 : std::min(workers_.size() / threads, kLinksAtOnce);
-  const auto link = [&](size_t begin, size_t end, unsigned worker) {
+void Collection::Impl::link_in_batches(Store& s, uint64_t in_graph) {
+  const std::span<const uint32_t> slots{to_link_.data(), to_link_.size()};
+  const size_t count = slots.size();
+  const size_t serial =
+      std::min<size_t>(count, kSerialLinks - std::min<uint64_t>(in_graph, kSerialLinks));
+  GroupProgress progress(group_);
+  for (size_t done = 0; done < count;) {
     const EpochDomain::Pin pin = epochs.pin();
-    BuildScratch* scratches[kLinksAtOnce];
-    for (size_t j = 0; j < group; ++j) scratches[j] = workers_[j * threads + worker].get();
-    for (size_t i = begin; i < end; i += group) {
+    const size_t n = done < serial ? 1 : std::min(count - done, links_at_once());
+    if (done < serial) {
       OMEN_TEST_POINT("graph-insert");
-      uint32_t some[kLinksAtOnce];
-      size_t n = 0;
-      for (size_t j = i; j < std::min(i + group, end); ++j) {
-        if (s.is_live(slots[j])) some[n++] = slots[j];
-      }
-      s.graph.insert_group({some, n}, {scratches, group});
+      s.graph.insert(slots[done], *workers_[0]);
+    } else {
+      s.graph.insert_batch({slots.subspan(done, n), workers_, *env.executor, batch_links_});
     }
-    for (Commit* c = group_; c != nullptr; c = c->next) {
-      const size_t from = std::max(begin, c->first_link);
-      const size_t to = std::min(end, c->first_link + c->link_count);
-      if (from < to) c->done.fetch_add(to - from, std::memory_order_relaxed);
-    }
-  };
-  const size_t serial = in_graph >= kSerialLinks ? 0 : std::min(count, kSerialLinks);
-  if (serial > 0) link(0, serial, 0);
-  const size_t grain = std::clamp<size_t>(count / 64, 1, kLinksPerTask);
-  parallel_for(*env.executor, count - serial, grain,
-               [&](size_t begin, size_t end, unsigned worker) {
-                 link(serial + begin, serial + end, worker);
-               });
+    done += n;
+    progress.report(static_cast<double>(done) / static_cast<double>(count));
+  }
 }
 
 // What is queued belongs to the commits of group_; each is told how far its own part is.
@@ -278,12 +268,16 @@ void Collection::Impl::link_queued() {
   // New nodes link to live ones alone: when marked ones are in the majority they go first.
   if (s->marked() > old_live) (void)consolidate(*s).is_ok();
   const uint64_t in_graph = old_live + s->marked();
-  if (!link_in_bulk(*s, in_graph)) link_one_by_one(*s, in_graph);
+  const auto* end = std::remove_if(to_link_.begin(), to_link_.end(),
+                                   [&](uint32_t slot) { return !s->is_live(slot); });
+  to_link_.truncate(static_cast<size_t>(end - to_link_.begin()));
+  if (!link_in_bulk(*s, in_graph)) link_in_batches(*s, in_graph);
   s->inserted_since_repair += to_link_.size();
   if (s->graph.take_isolated()) s->needs_repair = true;
   // What a large commit took beyond a small one's needs goes back.
   to_link_.clear();
   if (to_link_.capacity() > kLinksKept) to_link_.drop();
+  if (batch_links_.members.capacity() > kMembersKept) batch_links_.drop();
   workers_.resize(std::min(workers_.size(), size_t{parallel_workers(*env.executor)}));
   for (Commit* c = group_; c != nullptr; c = c->next) c->first_link = c->link_count = 0;
 }

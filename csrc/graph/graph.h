@@ -12,9 +12,9 @@
 //   3. The entry point is a node of the highest layer that has nodes; without nodes there is none.
 //   4. No edge and no entry names a free slot.
 // Threads: search() and reads from any thread under an epoch pin. insert() from any number of
-// threads, under a pin. mark() any thread. reserve(), unlink(), forget(), repair() by one writer at
-// a time, without concurrent inserts. Locks: one slot at a time (SlotStates), `upper_mutex_` for
-// numbering, `entry_mutex_` for raising the top, which is taken first.
+// threads, under a pin. mark() any thread. reserve(), insert_batch(), unlink(), forget(), repair()
+// by one writer at a time, without concurrent inserts. Locks: one slot at a time (SlotStates),
+// `upper_mutex_` for numbering, `entry_mutex_` for raising the top, which is taken first.
 #pragma once
 
 #include <atomic>
@@ -24,6 +24,7 @@
 #include <string>
 
 #include "exec/executor.h"
+#include "graph/batch_insert.h"
 #include "graph/scratch.h"
 #include "graph/slot_states.h"
 #include "simd/kernels.h"
@@ -59,11 +60,20 @@ class Graph {
   // Links a slot that reserve() covered. `scratch` was reserved for high_water and ef_construction.
   void insert(uint32_t slot, BuildScratch& scratch);
 
-  // The same for several slots, each with a scratch of its own, whose searches take turns: while
-  // one waits for memory the others compute.
-  void insert_group(std::span<const uint32_t> slots, std::span<BuildScratch* const> scratches);
+  // The same for a batch of slots, on all of an executor's threads. `workers`: one for each worker
+  // of the executor, or several whose searches take turns: while one waits for memory the others
+  // compute. Members are compared with each other, so a batch is some hundred slots. One writer at
+  // a time; the caller's pin serves all threads.
+  struct Batch {
+    std::span<const uint32_t> slots;
+    std::span<const std::unique_ptr<BuildScratch>> workers;
+    Executor& executor;
+    BatchScratch& scratch;  // Reserved for the slots and 2 m.
+  };
+  void insert_batch(const Batch& batch);
   // Links many slots that reserve() covered at once, of graphs whose space is Euclidean or whose
-  // rows are equally long; worth it from some thousands on, and when they are not few beside those that are linked already, which
+  // rows are equally long; worth it from some thousands on, and when they are not few beside those
+  // that are linked already, which
   // all take part. One writer at a time, without concurrent inserts; a scratch per worker of the
   // executor. ERR_MEMORY: nothing was linked; insert() them one by one.
   struct Bulk {
@@ -83,6 +93,12 @@ class Graph {
     const Scorer* scorer;
     SearchScratch* scratch;
     uint32_t ef;
+    // A search ends before all of its pool is expanded once the nearest `expanded` are and so many
+    // rows were scored.
+    struct Enough {
+      uint32_t expanded = UINT32_MAX;
+      uint64_t rows = 0;
+    } enough = {};
   };
   void search_group(std::span<const Search> searches) const;
   // Whether some insert since the last call found nobody to link to: repair() is due.
@@ -173,11 +189,12 @@ class Graph {
                      SearchScratch& s) const;
 
   class BulkBuild;
-  // How many candidates to keep; one is pruned if `slack` times its distance to a kept one is below
-  // that to the node.
+  // How many candidates to keep, of so many nearest, copies aside; one is pruned if `slack` times
+  // its distance to a kept one is below that to the node.
   struct Keep {
     size_t limit;
     float slack = 1;
+    size_t candidates = SIZE_MAX;
   };
   void score_all(uint32_t level, const Scorer& scorer, Candidates& c) const;
   // Links a node of a layer to what its search there found.
@@ -185,7 +202,15 @@ class Graph {
   size_t select(uint32_t level, Candidates& c, const Keep& keep, SlotScorer& pair) const;
   void link_level(uint32_t level, uint32_t node, const Candidates& chosen, size_t count,
                   BuildScratch& scratch);
+  size_t prune(uint32_t level, uint32_t node, std::span<uint32_t> ids, BuildScratch& scratch);
   bool connect(uint32_t level, uint32_t from, uint32_t to, BuildScratch& scratch);
+  // The steps of insert_batch().
+  void find_starts(const Batch& batch);
+  void choose_members_rows(const Batch& batch);
+  void walk_members(const Batch& batch, size_t first, std::span<BuildScratch* const> turns);
+  void take_edges_back(const Batch& batch);
+  void take_back(const Batch& batch, size_t begin, size_t end, BuildScratch& scratch);
+  void settle_members(const Batch& batch);
   void force_edge(uint32_t via, uint32_t node, const Array<uint64_t>* reached);
   void gather_live(uint32_t level, uint32_t self, SearchScratch& s, Candidates* out) const;
 

@@ -30,7 +30,7 @@ size_t Graph::select(uint32_t level, Candidates& c, const Keep& keep, SlotScorer
   size_t copies = 0;
   while (copies < c.size && std::fabs(c.distances[copies]) <= nothing) ++copies;
   if (copies > kCopiesMax && level == 0) c.drop_first(copies - kCopiesMax);
-  uint32_t slots[kScoreBlock];
+  c.size = std::min(c.size, keep.candidates);
   float between[kScoreBlock];
   size_t kept = 0;
   size_t remaining = c.size;
@@ -42,8 +42,7 @@ size_t Graph::select(uint32_t level, Candidates& c, const Keep& keep, SlotScorer
     size_t out = first;
     for (size_t begin = first; begin < remaining; begin += kScoreBlock) {
       const size_t n = std::min(kScoreBlock, remaining - begin);
-      for (size_t i = 0; i < n; ++i) slots[i] = slot_of(level, c.nodes[begin + i]);
-      pair.score(slots, nullptr, n, std::numeric_limits<float>::infinity(), between);
+      score_nodes(level, pair, c.nodes + begin, n, std::numeric_limits<float>::infinity(), between);
       for (size_t i = 0; i < n; ++i) {
         c.nodes[out] = c.nodes[begin + i];
         c.distances[out] = c.distances[begin + i];
@@ -69,44 +68,41 @@ void Graph::gather_live(uint32_t level, uint32_t self, SearchScratch& s, Candida
   for (size_t i = 0; i < s.pool_size && out->size < Candidates::kMax; ++i) {
     const uint32_t node = s.pool_ids[i] & kNodeMask;
     const uint32_t slot = slot_of(level, node);
-    if (slot == self || !states_->has(slot, SlotStates::kLinked)) continue;
-    if (states_->has(slot, SlotStates::kMarked)) continue;
+    const uint8_t state = states_->load(slot);
+    if (slot == self || (state & SlotStates::kLinked) == 0) continue;
+    if ((state & SlotStates::kMarked) != 0) continue;
     out->push(node, s.pool_distances[i]);
   }
 }
 
-// Adds the edge from -> to. A full row is pruned by the diversity rule, which leaves room for later
-// ones, and may drop the new edge at once: returns whether it stands.
-bool Graph::connect(uint32_t level, uint32_t from, uint32_t to, BuildScratch& scratch) {
-  EdgeRows& rows = layers_[level]->rows;
-  const uint32_t from_slot = slot_of(level, from);
-  uint32_t row[kRowIdsMax + 1];
-  const SlotLock lock(*states_, from_slot);
-  const uint32_t n = rows.read_counted(from, row);
-  for (uint32_t i = 0; i < n; ++i) {
-    if (row[i] == to) return true;
-  }
-  row[n] = to;
-  if (n < rows.capacity()) {
-    rows.write(from, row, n + 1);
-    return true;
-  }
+// Chooses from more ids than a row holds by the diversity rule, which leaves room for later ones;
+// marked ones go. The kept ones move to the front: returns how many there are.
+size_t Graph::prune(uint32_t level, uint32_t node, std::span<uint32_t> ids, BuildScratch& scratch) {
   Candidates c;
   SlotScorer& pair = *scratch.pair;
-  pair.bind(from_slot);
-  float distances[kScoreBlock];
-  for (uint32_t first = 0; first <= n; first += kScoreBlock) {
-    const size_t block = std::min<size_t>(kScoreBlock, n + 1 - first);
-    score_nodes(level, pair, row + first, block, std::numeric_limits<float>::infinity(), distances);
-    for (size_t i = 0; i < block; ++i) {
-      if (states_->has(slot_of(level, row[first + i]), SlotStates::kMarked)) continue;
-      c.push(row[first + i], distances[i]);
-    }
+  pair.bind(slot_of(level, node));
+  for (const uint32_t id : ids) {
+    if (!states_->has(slot_of(level, id), SlotStates::kMarked)) c.push(id, 0);
   }
+  score_all(level, pair, c);
   c.sort();
-  const size_t kept = select(level, c, {rows.capacity()}, pair);
-  rows.write(from, c.nodes, kept);
-  return std::find(c.nodes, c.nodes + kept, to) != c.nodes + kept;
+  const size_t kept = select(level, c, {layers_[level]->rows.capacity()}, pair);
+  std::copy(c.nodes, c.nodes + kept, ids.begin());
+  return kept;
+}
+
+// Adds the edge from -> to. A full row is pruned and may drop the new edge at once: returns whether
+// it stands.
+bool Graph::connect(uint32_t level, uint32_t from, uint32_t to, BuildScratch& scratch) {
+  EdgeRows& rows = layers_[level]->rows;
+  uint32_t row[kRowIdsMax + 1];
+  const SlotLock lock(*states_, slot_of(level, from));
+  const uint32_t n = rows.read_counted(from, row);
+  if (std::find(row, row + n, to) != row + n) return true;
+  row[n] = to;
+  const size_t kept = n < rows.capacity() ? n + 1 : prune(level, from, {row, n + 1}, scratch);
+  rows.write(from, row, kept);
+  return std::find(row, row + kept, to) != row + kept;
 }
 
 // Makes `via` lead to `node` even if its row is full: the last edge is displaced, and `node` takes
@@ -212,48 +208,6 @@ void Graph::insert(uint32_t slot, BuildScratch& scratch) {
   }
   // Held only by who raises the top; nobody else can have raised it since.
   if (raising.owns_lock()) store_entry(level, numbers[level]);
-}
-
-void Graph::insert_group(std::span<const uint32_t> slots,
-                         std::span<BuildScratch* const> scratches) {
-  OMEN_ASSERT(slots.size() <= kGroupMax && slots.size() <= scratches.size());
-  uint32_t bottom[kGroupMax];
-  Walk walks[kGroupMax];
-  size_t count = 0;
-  Entry entry;
-  // What reaches higher layers is searched and linked there too: alone, and first.
-  const auto is_alone = [&](uint32_t slot) { return level_of(slot) > 0 || !load_entry(&entry); };
-  uint32_t alone = 0;
-  for (size_t i = 0; i < slots.size(); ++i) {
-    if (!is_alone(slots[i])) continue;
-    insert(slots[i], *scratches[0]);
-    alone |= 1u << i;
-  }
-  for (size_t i = 0; i < slots.size(); ++i) {
-    if ((alone >> i & 1) != 0) continue;
-    const uint32_t slot = slots[i];
-    (void)load_entry(&entry);
-    BuildScratch& scratch = *scratches[count];
-    layers_[0]->rows.write(slot, nullptr, 0);
-    scratch.node->bind(slot);
-    states_->set(slot, SlotStates::kLinked);
-    start_pool(0, descend(*scratch.node, entry, 0, scratch.search.counters).node, *scratch.node,
-               scratch.search);
-    walks[count].search = {scratch.node.get(), &scratch.search, options_.ef_construction};
-    bottom[count++] = slot;
-  }
-  take_turns({walks, count});
-  for (size_t i = 0; i < count; ++i) {
-    BuildScratch& scratch = *scratches[i];
-    // Those linked before it in this group were not there to be found.
-    for (size_t j = 0; j < i; ++j) {
-      if (scratch.search.is_visited(bottom[j])) continue;
-      scratch.search.visit(bottom[j]);
-      offer(0, *scratch.node, &bottom[j], 1, options_.ef_construction, scratch.search);
-    }
-    scratch.search.clear_visited();
-    link_found(0, bottom[i], scratch);
-  }
 }
 
 }  // namespace omen

@@ -170,7 +170,9 @@ bool Graph::step(Walk& w) const {
     w.cursor = std::min(w.cursor + 1, lowest);
   }
   while (w.cursor < s.pool_size && (s.pool_ids[w.cursor] & kExpanded) != 0) ++w.cursor;
-  if (w.cursor == s.pool_size) {
+  const Search::Enough& enough = w.search.enough;
+  if (w.cursor == s.pool_size ||
+      (w.cursor >= enough.expanded && s.counters.rows_scored >= enough.rows)) {
     w.next = Walk::Next::kDone;
     return false;
   }
