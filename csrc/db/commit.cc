@@ -243,7 +243,7 @@ void Collection::Impl::link_queued() {
   Store* s = store();
   if (s == nullptr || to_link_.empty()) return;
   // Here, not while the rows were staged: that was on a thread that must not stall.
-  s->vectors.collapse(s->high_water());
+  if (s->has_floats()) s->vectors.collapse(std::min(s->high_water(), s->vectors.rows()));
   const uint64_t old_live = s->live() - std::min<uint64_t>(to_link_.size(), s->live());
   // New nodes link to live ones alone: when marked ones are in the majority they go first.
   if (s->marked() > old_live) (void)consolidate(*s).is_ok();

@@ -49,12 +49,13 @@ void LeafWorker::run(std::span<const uint32_t> ids) {
 // that tight clusters far from the others keep their precision.
 void LeafWorker::compare(std::span<const uint32_t> ids) {
   const BulkPoints& points = shared_.points;
-  const FloatRow first = points.row(ids[0]);
+  float* const room = panels_.room();
+  const FloatRow first = points.row(ids[0], room);
   for (size_t i = 0; i < points.dimensions; ++i) centre_[i] = first.values[i] * first.scale;
   const auto norm = static_cast<float>(points.kernels.norm_f32(centre_.data(), points.dimensions));
   float radius = 0;
   for (const uint32_t id : ids) {
-    radius = std::max(radius, distance_to(points, points.row(id), centre_.data(), norm));
+    radius = std::max(radius, distance_to(points, points.row(id, room), centre_.data(), norm));
   }
   // Distances under cosine come of a difference of numbers near 1.
   if (first.scale != 1.0f) radius = std::sqrt(radius * radius + 1e-5f);
