@@ -166,6 +166,7 @@ Status Collection::Impl::apply_batch(Commit* commit) {
   const size_t new_records = b.rows - static_cast<size_t>(replacing);
   Status trained = train_if_due(s, b.incoming(), new_records);
   if (!trained.is_ok() && trained.code() != ErrorCode::kMemory) return trained;
+  OMEN_TRY(reserve_orders(s, new_records));
   OMEN_TRY(reserve_floats(s, b));
   OMEN_TRY(reserve_batch(s, b, parsed));
   // Here, not where the batch is dropped: that may be a thread that must not stall.

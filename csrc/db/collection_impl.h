@@ -148,6 +148,8 @@ struct Collection::Impl {
   bool link_in_bulk(Store& s, uint64_t in_graph);
   void link_one_by_one(Store& s, uint64_t in_graph);
   Status reserve_links(Store& s, const uint32_t* slots, size_t count);
+  // Room for the orders of `count` new records: ERR_MEMORY.
+  Status reserve_orders(Store& s, size_t count);
   // `new_records` of the incoming rows replace nothing.
   Status train_if_due(Store& s, const IncomingRows& incoming, size_t new_records);
   // `rows`: live ones with those to come.

@@ -144,6 +144,30 @@ Status Collection::Impl::train(Store& s, const IncomingRows& incoming, uint64_t 
   return Status::ok();
 }
 
+// Orders count records that ever were: after 2^32 of them the living ones are numbered anew, which
+// costs less than eight bytes for each of them would always. In rising order, so that of two
+// records met between the earlier one has never the larger number for longer than a moment.
+Status Collection::Impl::reserve_orders(Store& s, size_t count) {
+  if (count <= Store::kOrdersMax - s.next_order) return Status::ok();
+  struct Numbered {
+    uint32_t order;
+    uint32_t slot;
+  };
+  Array<Numbered> all(&account, Use::kScratch);
+  OMEN_TRY(all.reserve(s.live()));
+  for (uint32_t slot = 0; slot < s.high_water(); ++slot) {
+    if (s.is_live(slot)) all.push_back_reserved({s.order_of(slot), slot});
+  }
+  std::sort(all.begin(), all.end(),
+            [](const Numbered& a, const Numbered& b) { return a.order < b.order; });
+  s.next_order = 0;
+  for (const Numbered& n : all) {
+    s.orders.row_as<std::atomic<uint32_t>>(n.slot)->store(s.next_order++,
+                                                          std::memory_order_relaxed);
+  }
+  return Status::ok();
+}
+
 bool Collection::Impl::needs_maintenance() const {
   const Store* s = store();
   if (s == nullptr) return false;

@@ -133,6 +133,9 @@ class Store final : public RowIds {
   class Publishing;
   Moves moves;
   Changes changes;
+  // Of the next record that is new: orders tell equal distances apart. Below kOrdersMax once
+  // Collection::Impl::reserve_orders() said so.
+  static constexpr uint32_t kOrdersMax = 0xFFFFFFFFu;
   uint32_t next_order = 0;
   Drift drift;
   uint64_t inserted_since_repair = 0;

@@ -104,7 +104,7 @@ TEST(originals_go_when_codes_are_trained) {
       const auto c = fixture.make(codes_only(metric, codec));
       Clusters clusters(kDimensions, 40, test_seed());
       const std::vector<float> data = clusters.draw_many(kTrained);
-      const std::vector<float> queries = clusters.draw_many(30);
+      const std::vector<float> queries = clusters.draw_many(15);
       constexpr size_t kFirst = kTrainRows - 1;
       CHECK_OK(write(*c, kAdd, data.data(), kFirst, kDimensions, ids_from(0, kFirst)));
       CHECK(!c->stats().trained);
@@ -353,19 +353,34 @@ TEST(readers_stand_beside_the_training_of_codes) {
   }
 }
 
-TEST(options_of_codes_must_agree) {
-  const auto db = Database::open_memory({}).take();
-  CollectionOptions o = options_of(4, Metric::kL2, Quantization::kNone);
-  o.keep_vectors = false;
-  CHECK_EQ(db->collection("a", o, OpenMode::kOpenOrCreate).status().code(), ErrorCode::kOptions);
-  o.quantization = Quantization::kBinary;
-  CHECK_OK(db->collection("a", o, OpenMode::kOpenOrCreate).status());
-  o.keep_vectors = true;
-  CHECK_OK(db->collection("a", o, OpenMode::kOpen).status());  // Not given.
-  o.given = CollectionOptions::kGivenKeepVectors;
-  CHECK_EQ(db->collection("a", o, OpenMode::kOpen).status().code(), ErrorCode::kOptions);
-  o.keep_vectors = false;
-  CHECK_OK(db->collection("a", o, OpenMode::kOpen).status());
+// Equal distances come in insertion order, also past the last order there is.
+TEST(orders_are_numbered_anew_when_they_end) {
+  InlineExecutor executor;
+  Fixture fixture(&executor);
+  const auto c = fixture.make(options_of(2, Metric::kL2, Quantization::kNone));
+  const std::vector<float> same(2 * 50, 1.0f);
+  CHECK_OK(write(*c, kAdd, same.data(), 20, 2, ids_from(0, 20)));
+  CHECK_EQ(remove(*c, {3}), uint64_t{1});
+  Store* store = c->impl().store();
+  store->next_order = Store::kOrdersMax - 7;
+  CHECK_OK(write(*c, kAdd, same.data(), 5, 2, ids_from(100, 5)));
+  CHECK_EQ(store->next_order, Store::kOrdersMax - 2);
+  CHECK_OK(write(*c, kAdd, same.data(), 5, 2, ids_from(50, 5)));
+  CHECK_EQ(store->next_order, uint32_t{29});
+  CHECK_OK(write(*c, kUpsert, same.data(), 5, 2, {0, 60, 2, 61, 62}));
+  SearchOptions o;
+  o.k = 32;
+  const float query[2] = {1, 1};
+  Rows rows;
+  CHECK_OK(c->search(query, 2, o, &rows));
+  std::vector<uint64_t> ids;
+  for (const IdOut& id : rows.ids) ids.push_back(id.value);
+  std::vector<uint64_t> expected = ids_from(0, 20);
+  expected.erase(expected.begin() + 3);
+  for (const uint64_t id : {100, 101, 102, 103, 104, 50, 51, 52, 53, 54, 60, 61, 62}) {
+    expected.push_back(id);
+  }
+  CHECK(ids == expected);
 }
 
 }  // namespace
