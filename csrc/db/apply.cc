@@ -175,8 +175,8 @@ Status Collection::Impl::apply_batch(Commit* commit) {
   return Status::ok();
 }
 
-// Rows that wait for codes to be trained take their slots' floats meanwhile. Before scorers are made
-// on them.
+// Rows that wait for codes to be trained take their slots' floats meanwhile. Before scorers are
+// made on them.
 Status Collection::Impl::reserve_floats(Store& s, WriteBatch::Rep& b) {
   if (b.floats.empty() || s.codes() != nullptr) return Status::ok();
   return s.vectors.ensure(b.slots[b.rows - 1] + 1);

@@ -1,6 +1,6 @@
-// The scan: every record that matches gets its final distance. The reference, and the plan for small
-// sets. Of large sets codes are read first, a quarter of the memory, and only what their error
-// bound leaves in doubt is scored on floats.
+// The scan: every record that matches gets its final distance. The reference, and the plan for
+// small sets. Of large sets codes are read first, a quarter of the memory, and only what their
+// error bound leaves in doubt is scored on floats.
 #include <algorithm>
 #include <cmath>
 #include <limits>

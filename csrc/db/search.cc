@@ -66,8 +66,8 @@ std::unique_ptr<QueryScratch> Collection::Impl::take_scratch() {
   return std::make_unique<QueryScratch>(&account);
 }
 
-// The pool's live, matching slots, with their final distances; a slot that was replaced meanwhile stands for
-// its record's new one.
+// The pool's live, matching slots, with their final distances; a slot that was replaced meanwhile
+// stands for its record's new one.
 Status Collection::Impl::rerank(Store& s, Query& q, const CodeSet* codes) {
   QueryScratch& scratch = *q.scratch;
   SearchScratch& g = scratch.graph;
