@@ -1,6 +1,7 @@
 // What stats().bytes tells is what the process grew by, within 5 % and what malloc keeps: built,
 // churned, with originals and without.
 #if defined(__linux__)
+#include <malloc.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #endif
@@ -19,10 +20,13 @@ namespace {
 constexpr uint32_t kDimensions = 128;
 constexpr size_t kRows = 40000;
 constexpr size_t kBatch = 10000;
-// What malloc keeps of freed memory, whatever the collection's size; malloc_trim() gives it back.
+// What lies between living blocks of the heap, whatever the collection's size.
 constexpr double kHeapKept = 2 << 20;
 
 uint64_t resident_bytes() {
+#if defined(__GLIBC__)
+  malloc_trim(0);  // What malloc keeps of freed memory is nobody's.
+#endif
   std::ifstream file("/proc/self/statm");
   uint64_t size = 0;
   uint64_t resident = 0;
@@ -58,7 +62,10 @@ void build_and_churn(bool keep) {
   {  // What the process allocates once, and the heap's first pages.
     const auto warm = fixture.make(options);
     CHECK_OK(write(*warm, kAdd, data.data(), 6000, kDimensions, {}));
+    settle(*warm);
   }
+  // Upkeep of the pool may hold it a little longer.
+  std::this_thread::sleep_for(std::chrono::milliseconds(500));
   const uint64_t before = resident_bytes();
   const auto c = fixture.make(options);
   for (size_t i = 0; i < kRows; i += kBatch) {
