@@ -258,10 +258,6 @@ function oneOf(value: unknown, name: string, values: readonly string[]): string 
   return value
 }
 
-function unsupported(message: string): OmenError {
-  return new OmenError('ERR_UNSUPPORTED', message)
-}
-
 // Native code checks paths and types; here is refused what JSON.stringify would drop or throw at.
 function schemaToJson(schema: unknown): string {
   if (!isPlain(schema)) {
@@ -310,9 +306,7 @@ function readCollectionOption(key: string, value: unknown, out: NativeCollection
       out.efConstruction = integer(value, key, 1, 2000)
       return true
     case 'keepVectors':
-      if (!boolean(value, key)) {
-        throw unsupported('keepVectors: false does not exist yet; leave it out')
-      }
+      out.keepVectors = boolean(value, key)
       return true
     case 'schema':
       out.schema = schemaToJson(value)

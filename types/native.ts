@@ -46,6 +46,7 @@ export interface NativeCollectionOptions {
   quantization?: 'sq8' | 'none' | 'binary' | undefined
   m?: number | undefined
   efConstruction?: number | undefined
+  keepVectors?: boolean | undefined
   /** JSON text. */
   schema?: string | undefined
 }
@@ -72,6 +73,8 @@ export interface NativeRows {
   json?: string
   /** Some metadata holds a {"$date": ISO}: revive. */
   hasDates: boolean
+  /** No originals are kept: distances and vectors are those of codes. */
+  approximate: boolean
   /** count * dimensions floats (zeros for a row not found), when asked for. */
   vectors?: Float32Array
 }
@@ -90,6 +93,8 @@ export interface NativeBatch {
   ids?: Float64Array
   /** Instead of `ids`: a JSON array of count * k ids, null past counts[i]. */
   json?: string
+  /** As in NativeRows. */
+  approximate: boolean
 }
 
 export interface NativePlan {
@@ -102,6 +107,7 @@ export interface NativePlan {
   reranked: number
   ef: number
   nativeNs: number
+  approximate: boolean
 }
 
 export interface NativeBytes {
@@ -123,6 +129,7 @@ export interface NativeCollectionStats {
   quantization: 'sq8' | 'none' | 'binary'
   m: number
   efConstruction: number
+  keepVectors: boolean
   /** JSON text; left out if there is none. */
   schema?: string
   count: number
@@ -133,6 +140,7 @@ export interface NativeCollectionStats {
   /** The next generated id. */
   nextId: number | bigint
   trained: boolean
+  clamped: number
   consolidations: number
   bytes: NativeBytes
 }
@@ -393,7 +401,7 @@ export interface NativeAddon {
    * The buffer of this environment (thread) that searchSync writes into; it grows, so call again
    * before a search of more hits. It holds `capacity = (byteLength - 8) / 12` hits, an even number:
    * - Uint32 at byte 0: the count; Uint32 at byte 4: flags (1: the ids are in the returned JSON
-   *   text, those below are not valid; 2: some metadata holds dates);
+   *   text, those below are not valid; 2: some metadata holds dates; 4: NativeRows.approximate);
    * - Float64 x capacity from byte 8: the ids;
    * - Float32 x capacity from byte 8 + 8 * capacity: the distances.
    */

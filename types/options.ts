@@ -10,7 +10,8 @@ export type Metric = 'cosine' | 'l2' | 'dot'
 /**
  * How vectors are held for searching: `sq8` is one byte a dimension; `binary` two bits, from 512
  * dimensions on one (RaBitQ), for a little recall at the same `ef`; `none` searches the originals.
- * Hits are re-ranked by the float32 originals, so that distances are always exact.
+ * Hits are re-ranked by the float32 originals, so that distances are exact, unless
+ * `keepVectors: false` keeps none.
  */
 export type Quantization = 'sq8' | 'none' | 'binary'
 
@@ -51,7 +52,13 @@ export interface CollectionOptions {
    * Default 96.
    */
   efConstruction?: number | undefined
-  /** Whether the float32 originals are kept. Default true; false is ERR_UNSUPPORTED for now. */
+  /**
+   * Whether the float32 originals are kept. Default true. False: from 4 096 records on only the
+   * codes are, a fourth of the memory with `sq8`, a fourteenth or less with `binary`. Distances and
+   * vectors then are what the codes tell, marked `approximate`; the range of `sq8` stays what the
+   * first 4 096 or more records had, and values outside of it are clamped. Not with
+   * `quantization: 'none'` (ERR_OPTIONS).
+   */
   keepVectors?: boolean | undefined
   schema?: Schema | undefined
 }

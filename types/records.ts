@@ -43,8 +43,10 @@ type Parts<M extends object, I extends Include> = (Includes<I, 'metadata'> exten
   : unknown) &
   (Includes<I, 'vector'> extends true
     ? {
-        /** As stored, bit for bit. */
+        /** As stored, bit for bit; where no originals are kept, what the code tells. */
         vector: Float32Array
+        /** The vector is what the code tells (`keepVectors: false`). Left out: it is as stored. */
+        approximate?: true
       }
     : unknown)
 
@@ -55,7 +57,12 @@ export type Row<M extends object, I extends Include = 'metadata'> = Plain<{ id: 
 
 /** A record found by a search. Smaller distances are nearer, always. */
 export type Hit<M extends object, I extends Include = 'metadata'> = Plain<
-  { id: Id; distance: number } & Parts<M, I>
+  {
+    id: Id
+    distance: number
+    /** The distance is that of the code (`keepVectors: false`). Left out: it is exact. */
+    approximate?: true
+  } & Parts<M, I>
 >
 
 /** One page of a scroll. */
@@ -81,6 +88,8 @@ export interface BatchHits extends Iterable<BatchHit[]> {
   readonly counts: Uint32Array
   /** NaN past `counts[i]`. */
   readonly distances: Float32Array
+  /** The distances are those of codes (`keepVectors: false`). */
+  readonly approximate: boolean
   /** NaN past `counts[i]`. Reading it throws ERR_ID when an id is a string or past 2^53 - 1. */
   readonly ids: Float64Array
   /** The id of hit j of query i; undefined past its last hit. */

@@ -26,6 +26,7 @@ export interface CollectionStats {
   quantization: Quantization
   m: number
   efConstruction: number
+  /** False: once `trained`, distances and vectors are those of codes. */
   keepVectors: boolean
   schema?: Schema
   /** Live records. */
@@ -42,6 +43,12 @@ export interface CollectionStats {
   nextId: Id
   /** `sq8` and `binary`: whether codes are in use; small collections score floats. */
   trained: boolean
+  /**
+   * `sq8`: vectors stored since the codes were trained that lie so far outside of what they were
+   * trained on that their codes are worse than others. Many of them train the codes anew, which
+   * sets this to 0; with `keepVectors: false` that is not possible.
+   */
+  clamped: number
   /** How often deleted rows were taken out of the graph. */
   consolidations: number
   bytes: Bytes
@@ -98,4 +105,6 @@ export interface Plan {
   ef: number
   /** Time inside the engine, nanoseconds. */
   nativeNs: number
+  /** No originals are kept (`keepVectors: false`): distances are those of codes, of `exact` too. */
+  approximate: boolean
 }

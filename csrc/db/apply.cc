@@ -52,7 +52,9 @@ Status Collection::Impl::restage(WriteBatch::Rep& batch) {
   for (size_t row = 0; row < batch.rows; ++row) {
     const uint32_t old_slot = batch.slots[row];
     const uint32_t slot = other.slots[row];
-    std::memcpy(fresh->vector(slot), from.vector(old_slot), batch.dimensions * sizeof(float));
+    if (fresh->keep_vectors) {
+      std::memcpy(fresh->vector(slot), from.vector(old_slot), batch.dimensions * sizeof(float));
+    }
     if (fresh->has_norms) *fresh->norms.row_as<float>(slot) = *from.norms.row_as<float>(old_slot);
     OMEN_TRY(fresh->stage_id(slot, from.id_view(old_slot)));
   }
@@ -162,13 +164,47 @@ Status Collection::Impl::apply_batch(Commit* commit) {
   const auto replacing = std::count_if(old_slots.data, old_slots.data + b.rows,
                                        [](uint32_t slot) { return slot != kNoSlot; });
   const size_t new_records = b.rows - static_cast<size_t>(replacing);
-  Status trained = train_if_due(s, b.slots, b.rows, new_records);
+  Status trained = train_if_due(s, b.incoming(), new_records);
   if (!trained.is_ok() && trained.code() != ErrorCode::kMemory) return trained;
+  OMEN_TRY(reserve_orders(s, new_records));
+  OMEN_TRY(reserve_floats(s, b));
   OMEN_TRY(reserve_batch(s, b, parsed));
   // Here, not where the batch is dropped: that may be a thread that must not stall.
   b.drop_metadata();
   publish_batch(s, commit, old_slots.data, parsed);
   return Status::ok();
+}
+
+// Rows that wait for codes to be trained take their slots' floats meanwhile. Before scorers are
+// made on them.
+Status Collection::Impl::reserve_floats(Store& s, WriteBatch::Rep& b) {
+  if (b.floats.empty() || s.codes() != nullptr) return Status::ok();
+  return s.vectors.ensure(b.slots[b.rows - 1] + 1);
+}
+
+// What slots hold of their vectors: the code, the floats, or both. What a batch held of them goes.
+void Collection::Impl::store_vectors(Store& s, WriteBatch::Rep& b) {
+  CodeSet* const codes = s.codes();
+  std::atomic<uint64_t> clamped{0};
+  const auto store_some = [&](size_t begin, size_t end, unsigned) {
+    uint64_t out_of_range = 0;
+    for (size_t i = begin; i < end; ++i) {
+      const uint32_t slot = b.slots[i];
+      const float* x = b.vector(i);
+      if (codes == nullptr) {
+        std::copy_n(x, b.dimensions, s.vector(slot));
+        continue;
+      }
+      codes->encode(slot, x, s.scale(slot));
+      out_of_range += codes->clamps(x, s.scale(slot)) ? 1 : 0;
+    }
+    clamped.fetch_add(out_of_range, std::memory_order_relaxed);
+  };
+  if (codes != nullptr || !b.floats.empty()) {
+    parallel_for(*env.executor, b.rows, 512, store_some);
+  }
+  if (codes != nullptr) s.drift.note(b.rows, clamped.load());
+  b.floats.drop();
 }
 
 // From here nothing fails.
@@ -178,13 +214,7 @@ void Collection::Impl::publish_batch(Store& s, Commit* commit, const uint32_t* o
   const bool generated = b.ids_staged == 0;
   commit->first_generated_id = next_id_.load(std::memory_order_relaxed);
   uint64_t next_id = commit->first_generated_id;
-  if (CodeSet* codes = s.codes()) {
-    parallel_for(*env.executor, b.rows, 512, [&](size_t begin, size_t end, unsigned) {
-      for (size_t i = begin; i < end; ++i) {
-        codes->encode(b.slots[i], s.vector(b.slots[i]), s.scale(b.slots[i]));
-      }
-    });
-  }
+  store_vectors(s, b);
   {  // Before the first row can be met: from here on queries must have these dimensions.
     const std::lock_guard<std::mutex> guard(store_mutex_);
     options.dimensions = s.dimensions();
@@ -278,6 +308,7 @@ Status Collection::Impl::apply_update(Commit* commit) {
     batch = std::move(commit->batch);  // Staged by prepare_update().
     OMEN_TRY(restage(*batch->rep_));
     slot = batch->rep_->slots[0];
+    OMEN_TRY(reserve_floats(*s, *batch->rep_));
     OMEN_TRY(reserve_links(*s, &slot, 1));
   }
   const std::span<const uint32_t> slots(&slot, 1);
@@ -286,7 +317,7 @@ Status Collection::Impl::apply_update(Commit* commit) {
   const Store::Publishing publishing(*s);
   s->changes.note(slot);
   if (slot != old_slot) {
-    if (CodeSet* codes = s->codes()) codes->encode(slot, s->vector(slot), s->scale(slot));
+    store_vectors(*s, *batch->rep_);
     s->raise_high_water(slot + 1);
     s->orders.row_as<std::atomic<uint32_t>>(slot)->store(s->order_of(old_slot),
                                                          std::memory_order_relaxed);

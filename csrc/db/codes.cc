@@ -29,6 +29,10 @@ void CodeSet::encode(uint32_t slot, const float* x, float scale) {
   if (sq8_ != nullptr) *factors_.row_as<float>(slot) = factor;
 }
 
+void CodeSet::decode(uint32_t slot, float* out) const {
+  visit([&](const auto& codec) { codec.decode(code(slot), out); });
+}
+
 template <class CodecType>
 void RowScorer<CodecType>::prefetch(const uint32_t* slots, size_t n) const {
   for (size_t i = 0; i < n; ++i) views_.rows.prefetch(slots[i], prefetch_bytes_);

@@ -44,6 +44,12 @@ class CodeSet {
 
   Status ensure(uint32_t slots);
   void encode(uint32_t slot, const float* x, float scale);
+  // The vector that a slot's code stands for: normalised under cosine.
+  void decode(uint32_t slot, float* out) const;
+  // Whether a vector lies outside of what sq8 was trained on. Binary codes have no range.
+  bool clamps(const float* x, float scale) const {
+    return sq8_ != nullptr && sq8_->clamps(x, scale);
+  }
   RowViews views() const { return {rows_.view(), factors_.view(), sq8_ != nullptr}; }
   uint64_t bytes() const { return rows_.bytes() + factors_.bytes(); }
   // f(codec), of its own type.

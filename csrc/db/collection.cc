@@ -15,6 +15,7 @@ void Rows::clear() {
   metadata.clear();
   vectors.clear();
   has_dates = false;
+  approximate = false;
 }
 
 Collection::Impl::Impl(std::string name_in, const CollectionOptions& options_in, const Env& env_in)
@@ -125,6 +126,9 @@ Status Collection::agree_on(const CollectionOptions& given) {
   if ((given.given & O::kGivenEfConstruction) != 0 &&
       given.ef_construction != mine.ef_construction) {
     return differs(n, "efConstruction");
+  }
+  if ((given.given & O::kGivenKeepVectors) != 0 && given.keep_vectors != mine.keep_vectors) {
+    return differs(n, "keepVectors");
   }
   if ((given.given & O::kGivenSchema) != 0) {
     OMEN_ASSIGN(const std::shared_ptr<const Schema> schema, Schema::parse(given.schema_json));

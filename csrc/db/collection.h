@@ -12,6 +12,7 @@
 //   3. Every live slot is in the graph; no edge names a free slot.
 //   4. count() is the number of live slots; live, marked, free and uncommitted slots partition
 //      [0, high water).
+//   5. Without keepVectors no floats are held once codes are trained.
 // Threads: every method from any thread. Reads pin an epoch and wait for no lock; count_matching()
 // waits for a commit that is just showing its changes. Commits are
 // serialised by one mutex; parallelism is inside a commit.

@@ -13,6 +13,7 @@
 
 #include "db/collection.h"
 #include "db/row_cache.h"
+#include "db/staged_floats.h"
 #include "db/store.h"
 #include "exec/clock.h"
 #include "exec/parallel_for.h"
@@ -72,6 +73,19 @@ struct QueryScratch {
   Array<float> nearest;  // The k least distances while re-ranking by bounds, a heap.
 };
 
+// Rows of a batch that is about to be committed.
+struct IncomingRows {
+  const Store* store = nullptr;
+  size_t count = 0;
+  const uint32_t* slots = nullptr;
+  const float* floats = nullptr;  // nullptr: the slots hold them.
+
+  const float* vector(size_t row) const {
+    return floats == nullptr ? store->vector(slots[row]) : floats + row * store->dimensions();
+  }
+  float scale(size_t row) const { return store->scale(slots[row]); }
+};
+
 struct WriteBatch::Rep {
   std::shared_ptr<Collection> collection;  // Keeps the engine alive while rows are staged.
   std::shared_ptr<Store> store;  // The one of begin_write(); clear() may have replaced it.
@@ -83,9 +97,17 @@ struct WriteBatch::Rep {
   uint32_t* slots = nullptr;        // rows, rising.
   std::string* metadata = nullptr;  // rows, or nullptr while every row has {}.
   uint64_t metadata_bytes = 0;      // Of it, as the account counts them.
+  StagedFloats floats;              // rows x dimensions, where no originals are kept.
   bool committed = false;
   bool abandoned = false;
   Status take_slots();
+  // Memory for vectors where slots have none.
+  Status take_floats();
+  // Where the row's vector is staged.
+  float* vector(size_t row) {
+    return floats.empty() ? store->vector(slots[row]) : floats.data() + row * dimensions;
+  }
+  IncomingRows incoming() { return {store.get(), rows, slots, floats.data()}; }
   void drop_metadata();
   ~Rep();
 };
@@ -128,7 +150,15 @@ struct Collection::Impl {
   void link_in_batches(Store& s, uint64_t in_graph);
   size_t links_at_once() const;  // In one batch of the graph.
   Status reserve_links(Store& s, const uint32_t* slots, size_t count);
-  Status train_if_due(Store& s, const uint32_t* fresh, size_t fresh_count, size_t new_records);
+  // Room for the orders of `count` new records: ERR_MEMORY.
+  Status reserve_orders(Store& s, size_t count);
+  // `new_records` of the incoming rows replace nothing.
+  Status train_if_due(Store& s, const IncomingRows& incoming, size_t new_records);
+  // `rows`: live ones with those to come.
+  Status train(Store& s, const IncomingRows& incoming, uint64_t rows);
+  // Encodes the batch's rows, or gives them floats of their slots.
+  Status reserve_floats(Store& s, WriteBatch::Rep& batch);
+  void store_vectors(Store& s, WriteBatch::Rep& batch);
   bool needs_maintenance() const;
   void maintain();
   void bound_marked();

@@ -205,6 +205,7 @@ class GroupProgress final : public BulkProgress {
 // Whether all records are about as long as each other: the largest dot product is then the least
 // Euclidean distance, but for what their lengths differ by.
 bool Collection::Impl::are_equally_long(const Store& s) const {
+  if (!s.has_floats()) return false;
   std::mutex mutex;
   double shortest = std::numeric_limits<double>::infinity();
   double longest = 0;
@@ -263,7 +264,7 @@ void Collection::Impl::link_queued() {
   Store* s = store();
   if (s == nullptr || to_link_.empty()) return;
   // Here, not while the rows were staged: that was on a thread that must not stall.
-  s->vectors.collapse(s->high_water());
+  if (s->has_floats()) s->vectors.collapse(std::min(s->high_water(), s->vectors.rows()));
   const uint64_t old_live = s->live() - std::min<uint64_t>(to_link_.size(), s->live());
   // New nodes link to live ones alone: when marked ones are in the majority they go first.
   if (s->marked() > old_live) (void)consolidate(*s).is_ok();

@@ -53,6 +53,11 @@ Status check_ranges(const CollectionOptions& o) {
   if (o.ef_construction < 1 || o.ef_construction > kEfConstructionMax) {
     return out_of_range("efConstruction", o.ef_construction, 1, kEfConstructionMax);
   }
+  if (!o.keep_vectors && o.quantization == Quantization::kNone) {
+    return Status::error(ErrorCode::kOptions,
+                         "keepVectors: false needs codes in place of the vectors, and quantization "
+                         "'none' has none; use 'sq8' or 'binary', or keep the vectors");
+  }
   return Status::ok();
 }
 

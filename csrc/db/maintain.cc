@@ -65,31 +65,56 @@ Result<std::unique_ptr<CodeSet>> train_codes(const Store& s, const Sample& sampl
       s.account, Sq8Codec::train(distance, s.dimensions(), s.kernels, rows, scales, count), marks);
 }
 
+// A seeded sample of all slots that hold rows, and of those that a batch is about to bring.
+Status draw_sample(const Store& s, const IncomingRows& incoming, uint64_t rows, Sample* out) {
+  const size_t wanted = std::min<uint64_t>(rows, kTrainSampleMax);
+  OMEN_TRY(out->rows.reserve(wanted));
+  OMEN_TRY(out->scales.reserve(wanted));
+  Random random(out->seed ^ rows);
+  const uint32_t high = s.high_water();
+  for (size_t tries = 0; out->rows.size() < wanted && tries < 8 * wanted; ++tries) {
+    const uint64_t pick = random.below(high + incoming.count);
+    const auto slot = static_cast<uint32_t>(pick);
+    if (pick < high && !s.is_live(slot)) continue;
+    out->rows.push_back_reserved(pick < high ? s.vector(slot) : incoming.vector(pick - high));
+    out->scales.push_back_reserved(pick < high ? s.scale(slot) : incoming.scale(pick - high));
+  }
+  return Status::ok();
+}
+
+// Whether the rows of a large batch lie beyond what codes were trained on: it is asked before they
+// are encoded.
+bool drifts(const Store& s, const IncomingRows& incoming) {
+  const CodeSet* codes = s.codes();
+  if (incoming.count < Drift::rows_between(s.live())) return false;
+  uint64_t clamped = 0;
+  for (size_t i = 0; i < Drift::kWindow; ++i) {
+    const size_t row = i * incoming.count / Drift::kWindow;
+    clamped += codes->clamps(incoming.vector(row), incoming.scale(row)) ? 1 : 0;
+  }
+  return Drift::is_drift(Drift::kWindow, clamped);
+}
+
 }  // namespace
 
-// Codes are trained on at least kTrainRows records, and anew at every doubling; `fresh` slots are
-// staged and sampled too, and `new_records` of them replace nothing. Without memory for new codes
-// the old ones (or floats) go on serving: it is tried again with the next commit.
-Status Collection::Impl::train_if_due(Store& s, const uint32_t* fresh, size_t fresh_count,
-                                      size_t new_records) {
+// Codes are trained on at least kTrainRows records, and anew at every doubling and when the data
+// drift. Where they are the truth they stay: what they replaced is gone. Without memory for new
+// codes the old ones (or floats) go on serving: it is tried again with the next commit.
+Status Collection::Impl::train_if_due(Store& s, const IncomingRows& incoming, size_t new_records) {
   if (options.quantization == Quantization::kNone) return Status::ok();
   const uint64_t rows = s.live() + new_records;
+  const CodeSet* const old = s.codes();
+  if (rows < kTrainRows || !s.has_floats()) return Status::ok();
+  const bool is_due = old == nullptr || rows >= 2 * old->trained_rows ||
+                      s.drift.is_due(s.live(), incoming.count) || drifts(s, incoming);
+  return is_due ? train(s, incoming, rows) : Status::ok();
+}
+
+Status Collection::Impl::train(Store& s, const IncomingRows& incoming, uint64_t rows) {
   CodeSet* const old = s.codes();
-  if (rows < kTrainRows || (old != nullptr && rows < 2 * old->trained_rows)) return Status::ok();
-  // A seeded sample of all slots that hold rows.
-  Sample sample(&account, env.seed);
-  const size_t wanted = std::min<uint64_t>(rows, kTrainSampleMax);
-  OMEN_TRY(sample.rows.reserve(wanted));
-  OMEN_TRY(sample.scales.reserve(wanted));
-  Random random(env.seed ^ rows);
   const uint32_t high = s.high_water();
-  for (size_t tries = 0; sample.rows.size() < wanted && tries < 8 * wanted; ++tries) {
-    const uint64_t pick = random.below(high + fresh_count);
-    const uint32_t slot = pick < high ? static_cast<uint32_t>(pick) : fresh[pick - high];
-    if (pick < high && !s.is_live(slot)) continue;
-    sample.rows.push_back_reserved(s.vector(slot));
-    sample.scales.push_back_reserved(s.scale(slot));
-  }
+  Sample sample(&account, env.seed);
+  OMEN_TRY(draw_sample(s, incoming, rows, &sample));
   if (sample.rows.empty()) return Status::ok();
   OMEN_ASSIGN(std::unique_ptr<CodeSet> codes,
               train_codes(s, sample, options.quantization, {rows, next_serial_}));
@@ -106,13 +131,39 @@ Status Collection::Impl::train_if_due(Store& s, const uint32_t* fresh, size_t fr
     }
   });
   s.codes_.store(codes.release(), std::memory_order_release);
-  if (old != nullptr) {
-    // A search that took the old codes must never meet a slot that only the new ones cover, and the
-    // next thing this commit does is to link such slots.
-    epochs.synchronize();
-    epochs.retire(
-        old, [](void* object, void*) { delete static_cast<CodeSet*>(object); }, nullptr,
-        old->bytes());
+  s.drift.reset();
+  if (old == nullptr && s.keep_vectors) return Status::ok();
+  // A search that took the old codes must never meet a slot that only the new ones cover, and the
+  // next thing this commit does is to link such slots. Nor may one read floats that go.
+  epochs.synchronize();
+  if (!s.keep_vectors) s.vectors.release_all();
+  if (old == nullptr) return Status::ok();
+  epochs.retire(
+      old, [](void* object, void*) { delete static_cast<CodeSet*>(object); }, nullptr,
+      old->bytes());
+  return Status::ok();
+}
+
+// Orders count records that ever were: after 2^32 of them the living ones are numbered anew, which
+// costs less than eight bytes for each of them would always. In rising order, so that of two
+// records met between the earlier one has never the larger number for longer than a moment.
+Status Collection::Impl::reserve_orders(Store& s, size_t count) {
+  if (count <= Store::kOrdersMax - s.next_order) return Status::ok();
+  struct Numbered {
+    uint32_t order;
+    uint32_t slot;
+  };
+  Array<Numbered> all(&account, Use::kScratch);
+  OMEN_TRY(all.reserve(s.live()));
+  for (uint32_t slot = 0; slot < s.high_water(); ++slot) {
+    if (s.is_live(slot)) all.push_back_reserved({s.order_of(slot), slot});
+  }
+  std::sort(all.begin(), all.end(),
+            [](const Numbered& a, const Numbered& b) { return a.order < b.order; });
+  s.next_order = 0;
+  for (const Numbered& n : all) {
+    s.orders.row_as<std::atomic<uint32_t>>(n.slot)->store(s.next_order++,
+                                                          std::memory_order_relaxed);
   }
   return Status::ok();
 }
@@ -183,6 +234,8 @@ Status Collection::Impl::apply_optimize(Commit* commit) {
   link_queued();  // What earlier commits of this group brought.
   OMEN_TRY(consolidate(*s));
   OMEN_TRY(repair(*s));
+  // Rows that their codes clamped: they are few, or they had been trained on before.
+  if (s->keep_vectors && s->drift.clamped() > 0) OMEN_TRY(train(*s, {}, s->live()));
   return s->index.shrink(0, [&](uint32_t x) { return s->hash_of(x); });
 }
 

@@ -21,6 +21,7 @@ constexpr auto kCountPause = std::chrono::microseconds(100);
 Status Collection::Impl::write_rows(const Store& s, const uint32_t* slots, size_t count,
                                     uint32_t include, Rows* out) {
   const bool with_metadata = (include & kIncludeMetadata) != 0;
+  out->approximate = !s.has_floats();
   if (with_metadata) out->metadata.push_back('[');
   for (size_t i = 0; i < count; ++i) {
     const uint32_t slot = slots[i];
@@ -48,7 +49,7 @@ Status Collection::Impl::write_rows(const Store& s, const uint32_t* slots, size_
     if ((include & kIncludeVector) == 0) continue;
     const size_t at = out->vectors.size();
     out->vectors.resize(at + s.dimensions());
-    if (exists) std::copy_n(s.vector(slot), s.dimensions(), out->vectors.data() + at);
+    if (exists) s.read_vector(slot, out->vectors.data() + at);
   }
   if (with_metadata) out->metadata.push_back(']');
   return Status::ok();
@@ -159,6 +160,7 @@ CollectionStats Collection::stats() const {
     stats.levels = s->graph.levels();
     stats.indexed_fields = s->columns.column_count();
     stats.trained = s->codes() != nullptr;
+    stats.clamped = s->drift.clamped();
     stats.consolidations = s->consolidations.load();
   }
   const MemoryAccount& a = c.account;
@@ -201,6 +203,7 @@ Status check_slots(const Store& s) {
   if (live != s.live() || live != s.index.live())
     return broken(4, "the number of live slots is off");
   if (marked != s.marked()) return broken(4, "the number of deleted slots is off");
+  if (!s.has_floats() && s.vectors.bytes() > 0) return broken(5, "originals are kept beside codes");
   return Status::ok();
 }
 

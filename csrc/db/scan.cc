@@ -1,11 +1,12 @@
-// The scan: every record that matches is scored on floats. The reference, and the plan for small
-// sets. Of large sets codes are read first, a quarter of the memory, and only what their error
-// bound leaves in doubt is scored on floats.
+// The scan: every record that matches gets its final distance. The reference, and the plan for
+// small sets. Of large sets codes are read first, a quarter of the memory, and only what their
+// error bound leaves in doubt is scored on floats.
 #include <algorithm>
 #include <bit>
 #include <cmath>
 #include <limits>
 
+#include "db/final_scorer.h"
 #include "db/query.h"
 
 namespace omen {
@@ -233,16 +234,15 @@ Status Collection::Impl::scan(Store& s, Query& q) {
   QueryScratch& scratch = *q.scratch;
   OMEN_TRY(scratch.slots.reserve(q.k));
   OMEN_TRY(scratch.distances.reserve(q.k));
-  RowScorer<Float32Codec> scorer(s.floats, s.float_views(), s.kernels, &scratch.floats);
-  OMEN_TRY(scorer.reserve(s.dimensions()));
-  scorer.prepare(q.vector, q.scale);
-  Nearest nearest(s, scorer, &scratch, q.k);
+  FinalScorer finals(s, {&scratch.floats, &scratch.codes});
+  OMEN_TRY(finals.prepare(q.vector, q.scale));
+  Nearest nearest(s, finals.scorer(), &scratch, q.k);
   if (!scans_codes(s, q)) return score_matches(s, q, nearest);
   const CodeSet& codes = *s.codes();
   RowScorer<Sq8Codec> sieve(*codes.sq8(), codes.views(), s.kernels, &scratch.codes);
   OMEN_TRY(sieve.reserve(s.dimensions()));
   sieve.prepare(q.vector, q.scale);
-  Sifted sifted(sieve, scorer, &nearest);
+  Sifted sifted(sieve, finals.scorer(), &nearest);
   OMEN_TRY(score_matches(s, q, sifted));
   sifted.flush();
   q.plan.reranked += sifted.scored();

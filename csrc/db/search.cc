@@ -5,6 +5,7 @@
 #include <new>
 
 #include "base/test_points.h"
+#include "db/final_scorer.h"
 #include "db/query.h"
 
 namespace omen {
@@ -17,6 +18,13 @@ constexpr uint32_t kCrowdEfMax = 1024;
 // After so many scans, each overtaken by more writes than can be followed, the answer goes out with
 // the hits that stand.
 constexpr int kAttemptsMax = 3;
+
+// Estimates may leave the range of their metric, where exact distances do not.
+void bound_estimates(Metric metric, float* distances, size_t count) {
+  if (metric == Metric::kDot) return;
+  const float most = metric == Metric::kCosine ? 2.0f : std::numeric_limits<float>::max();
+  for (size_t i = 0; i < count; ++i) distances[i] = std::clamp(distances[i], 0.0f, most);
+}
 
 }  // namespace
 
@@ -58,8 +66,8 @@ std::unique_ptr<QueryScratch> Collection::Impl::take_scratch() {
   return std::make_unique<QueryScratch>(&account);
 }
 
-// The pool's live, matching slots, scored on floats; a slot that was replaced meanwhile stands for
-// its record's new one.
+// The pool's live, matching slots, with their final distances; a slot that was replaced meanwhile
+// stands for its record's new one.
 Status Collection::Impl::rerank(Store& s, Query& q, const CodeSet* codes) {
   QueryScratch& scratch = *q.scratch;
   SearchScratch& g = scratch.graph;
@@ -86,11 +94,10 @@ Status Collection::Impl::rerank(Store& s, Query& q, const CodeSet* codes) {
     if (followed && std::find(scratch.slots.begin(), scratch.slots.end(), slot) != end) continue;
     scratch.slots.push_back_reserved(slot);
   }
-  RowScorer<Float32Codec> exact(s.floats, s.float_views(), s.kernels, &scratch.floats);
-  OMEN_TRY(exact.reserve(s.dimensions()));
-  exact.prepare(q.vector, q.scale);
-  OMEN_TRY(binary != nullptr ? score_by_bounds(exact, q.k, scratch)
-                             : score_by_errors(exact, q.k, scratch));
+  FinalScorer finals(s, {&scratch.floats, &scratch.codes});
+  OMEN_TRY(finals.prepare(q.vector, q.scale));
+  OMEN_TRY(binary != nullptr ? score_by_bounds(finals.scorer(), q.k, scratch)
+                             : score_by_errors(finals.scorer(), q.k, scratch));
   q.plan.reranked += scratch.slots.size();
   sort_hits(s, scratch);
   return Status::ok();
@@ -213,6 +220,8 @@ Status Collection::Impl::find_hits(Store& s, Query& q) {
     if (whole || attempt == kAttemptsMax) break;
   }
   size_t count = std::min<size_t>(scratch.slots.size(), q.k);
+  q.plan.approximate = !s.has_floats();
+  if (q.plan.approximate) bound_estimates(s.metric(), scratch.distances.data(), count);
   while (count > 0 && scratch.distances[count - 1] > q.options->max_distance) --count;
   scratch.slots.truncate(count);
   return Status::ok();

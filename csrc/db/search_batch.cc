@@ -151,6 +151,9 @@ Status Collection::search_batch(const float* queries, size_t count, size_t dimen
     auto fault = c.answer_group(Impl::BatchPart{queries, dimensions, begin, end, &options}, write);
     if (!fault.status.is_ok()) note(fault.row, std::move(fault.status));
   });
+  const EpochDomain::Pin pin = c.epochs.pin();
+  const Store* s = c.store();
+  out->approximate = s != nullptr && !s->has_floats();
   return first_fault;
 }
 

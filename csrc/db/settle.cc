@@ -2,6 +2,7 @@
 // took new slots meanwhile come in.
 #include <algorithm>
 
+#include "db/final_scorer.h"
 #include "db/query.h"
 
 namespace omen {
@@ -67,13 +68,12 @@ Result<bool> Collection::Impl::add_moved(Store& s, Query& q) {
     if (still_matches(s, q, slot)) slots.push_back_reserved(slot);
   });
   if (slots.size() == before) return all;
-  RowScorer<Float32Codec> exact(s.floats, s.float_views(), s.kernels, &scratch.floats);
-  OMEN_TRY(exact.reserve(s.dimensions()));
-  exact.prepare(q.vector, q.scale);
+  FinalScorer finals(s, {&scratch.floats, &scratch.codes});
+  OMEN_TRY(finals.prepare(q.vector, q.scale));
   float distances[kScoreBlock];
   for (size_t first = before; first < slots.size(); first += kScoreBlock) {
     const size_t n = std::min(kScoreBlock, slots.size() - first);
-    exact.score(slots.data() + first, nullptr, n, 0, distances);
+    finals.scorer().score(slots.data() + first, nullptr, n, 0, distances);
     for (size_t i = 0; i < n; ++i) scratch.distances.push_back_reserved(distances[i]);
   }
   sort_hits(s, scratch);

@@ -3,6 +3,7 @@
 
 #include <cstring>
 #include <new>
+#include <type_traits>
 
 #include "base/random.h"
 #include "meta/json.h"
@@ -55,6 +56,7 @@ Store::Store(MemoryAccount* account_in, EpochDomain* epochs_in, const Collection
       epochs(epochs_in),
       kernels(kernels_in),
       has_norms(options.metric == Metric::kCosine),
+      keep_vectors(options.keep_vectors),
       slots(account_in),
       states(account_in, Use::kGraph),
       vectors(account_in, Use::kVectors, vector_stride(options.dimensions),
@@ -77,7 +79,7 @@ Store::~Store() { delete codes_.load(std::memory_order_acquire); }
 
 Status Store::ensure_staged(uint32_t count) {
   OMEN_TRY(states.ensure(count));
-  OMEN_TRY(vectors.ensure(count));
+  if (keep_vectors) OMEN_TRY(vectors.ensure(count));
   if (has_norms) OMEN_TRY(norms.ensure(count));
   OMEN_TRY(ids.ensure(count));
   return orders.ensure(count);
@@ -87,15 +89,28 @@ void Store::trim_staged() {
   for (bool more = true; more;) {
     const std::lock_guard<std::mutex> guard(stage_mutex);
     const uint32_t end = std::max(slots.trim(high_water()), 1u);
-    const uint32_t had = vectors.rows();
-    const uint32_t step = vectors.view().mask + 1;
+    const SlotPages& widest = keep_vectors ? vectors : ids;
+    const uint32_t had = widest.rows();
+    const uint32_t step = widest.view().mask + 1;
     const uint32_t to = had > step ? std::max(end, had - step) : end;
     more = to > end;
-    vectors.shrink(to);
+    if (keep_vectors) vectors.shrink(to);
     if (has_norms) norms.shrink(to);
     ids.shrink(to);
     orders.shrink(to);
   }
+}
+
+void Store::read_vector(uint32_t slot, float* out) const {
+  const CodeSet* codes = this->codes();
+  if (keep_vectors || codes == nullptr) {
+    std::copy_n(vector(slot), dimensions_, out);
+    return;
+  }
+  codes->decode(slot, out);
+  if (!has_norms) return;
+  const float length = 1.0f / scale(slot);
+  for (size_t i = 0; i < dimensions_; ++i) out[i] = bounded(out[i] * length);
 }
 
 Status Store::stage_id(uint32_t slot, const IdView& id) {
@@ -164,10 +179,13 @@ std::unique_ptr<SlotScorer> Store::BuildSpace::make_slot_scorer() const {
     if (scorer == nullptr || !scorer->reserve(store_.dimensions()).is_ok()) return nullptr;
     return scorer;
   };
-  if (codes_ != nullptr && codes_->sq8() != nullptr) {
-    using CodeScorer = RowScorer<Sq8Codec>;
+  const auto on_codes = [&](const auto& codec) -> std::unique_ptr<SlotScorer> {
+    using CodeScorer = RowScorer<std::remove_cvref_t<decltype(codec)>>;
     return finish(std::unique_ptr<CodeScorer>(
-        new (std::nothrow) CodeScorer(*codes_->sq8(), codes_->views(), store_.kernels, nullptr)));
+        new (std::nothrow) CodeScorer(codec, codes_->views(), store_.kernels, nullptr)));
+  };
+  if (codes_ != nullptr && (codes_->sq8() != nullptr || !store_.keep_vectors)) {
+    return codes_->visit(on_codes);
   }
   using FloatScorer = RowScorer<Float32Codec>;
   return finish(std::unique_ptr<FloatScorer>(new (std::nothrow) FloatScorer(

@@ -10,6 +10,8 @@
 //   1. What a slot holds is written before its number is published anywhere, and never changed in
 //      place, but for its metadata, whose block is swapped atomically.
 //   2. high_water() covers every slot that any reader can meet.
+//   3. With keep_vectors every slot has its floats. Without, slots have them until there are codes,
+//      and then none has: a reader decides by has_floats(), which under one pin turns false once.
 // Threads: stage_mutex guards growth of what begin_write() fills; everything else is written under
 // the collection's commit mutex. Readers pin.
 #pragma once
@@ -19,6 +21,7 @@
 #include <mutex>
 
 #include "db/codes.h"
+#include "db/drift.h"
 #include "db/slot_log.h"
 #include "db/types.h"
 #include "graph/graph.h"
@@ -77,7 +80,11 @@ class Store final : public RowIds {
   Status stage_id(uint32_t slot, const IdView& id);
   // A slot that nobody can see is free again, and its id's memory with it.
   void free_slot(uint32_t slot);
+  // Only where the slot has its floats.
   float* vector(uint32_t slot) const { return vectors.row_as<float>(slot); }
+  bool has_floats() const { return keep_vectors || codes() == nullptr; }
+  // The vector as it was given, or, without floats, as its code tells it.
+  void read_vector(uint32_t slot, float* out) const;
   // Inverse norm under cosine, else 1.
   float scale(uint32_t slot) const { return has_norms ? *norms.row_as<float>(slot) : 1.0f; }
   RowViews float_views() const { return {vectors.view(), norms.view(), has_norms}; }
@@ -96,13 +103,15 @@ class Store final : public RowIds {
   bool is_current(uint32_t slot) const { return is_live(slot) && find(id_view(slot)) == slot; }
   uint64_t hash_of(uint32_t slot) const { return hash_id(id_view(slot)); }
 
-  // Distances to floats, or to sq8 codes where there are some: what the graph builds with.
+  // Distances to floats, to sq8 codes where there are some, or to any codes where there are no
+  // floats: what the graph builds with.
   class BuildSpace;
 
   MemoryAccount* const account;
   EpochDomain* const epochs;
   const simd::Kernels& kernels;
   const bool has_norms;
+  const bool keep_vectors;
   std::mutex stage_mutex;
   SlotAllocator slots;
   SlotStates states;
@@ -124,7 +133,11 @@ class Store final : public RowIds {
   class Publishing;
   Moves moves;
   Changes changes;
+  // Of the next record that is new: orders tell equal distances apart. Below kOrdersMax once
+  // Collection::Impl::reserve_orders() said so.
+  static constexpr uint32_t kOrdersMax = 0xFFFFFFFFu;
   uint32_t next_order = 0;
+  Drift drift;
   uint64_t inserted_since_repair = 0;
   bool needs_repair = false;
   std::atomic<uint64_t> consolidations{0};
@@ -149,13 +162,17 @@ class Store::Publishing {
   Store& store_;
 };
 
-// What the graph needs to build: scorers on sq8 codes, or on floats.
+// What the graph needs to build.
 class Store::BuildSpace final : public Space {
  public:
   explicit BuildSpace(const Store& store) : store_(store), codes_(store.codes()) {}
   std::unique_ptr<SlotScorer> make_slot_scorer() const override;
   size_t dimensions() const override { return store_.dimensions(); }
-  FloatRow row(uint32_t slot) const override { return {store_.vector(slot), store_.scale(slot)}; }
+  FloatRow row(uint32_t slot, float* room) const override {
+    if (store_.keep_vectors || codes_ == nullptr) return {store_.vector(slot), store_.scale(slot)};
+    codes_->decode(slot, room);
+    return {room, 1.0f};
+  }
   bool is_euclidean() const override { return store_.metric() != Metric::kDot; }
 
  private:

@@ -42,6 +42,7 @@ struct CollectionOptions {
     kGivenM = 8,
     kGivenEfConstruction = 16,
     kGivenSchema = 32,
+    kGivenKeepVectors = 128,
   };
   uint32_t given = 0;
   uint32_t dimensions = 0;  // 0: fixed by the first vectors.
@@ -49,6 +50,8 @@ struct CollectionOptions {
   Quantization quantization = Quantization::kSq8;
   uint32_t m = 16;
   uint32_t ef_construction = 96;
+  // False: once codes are trained they are the truth, and the originals are given back.
+  bool keep_vectors = true;
   std::string schema_json;  // Empty: no schema.
 };
 
@@ -78,6 +81,7 @@ struct Rows {
                                // null for a row that was not found.
   bool has_dates = false;      // Some {"$date": ISO} is in `metadata`.
   std::vector<float> vectors;  // With kIncludeVector: rows x dimensions, as stored, bit for bit.
+  bool approximate = false;    // No originals are kept: distances and vectors are those of codes.
   void clear();
 };
 
@@ -104,6 +108,7 @@ struct Plan {
   uint64_t reranked = 0;       // Exact distances after codes.
   uint32_t ef = 0;             // As used, after widening.
   uint64_t native_ns = 0;      // Time inside the engine.
+  bool approximate = false;    // No originals are kept: distances are those of codes.
 };
 
 struct CollectionStats {
@@ -116,6 +121,9 @@ struct CollectionStats {
   uint32_t indexed_fields = 0;
   uint64_t next_id = 0;  // The next generated id.
   bool trained = false;  // Codes are in use (below 4 096 rows floats are scored).
+  // Rows written since then whose values lay so far outside of the trained range that clamping
+  // them may cost more than rounding.
+  uint64_t clamped = 0;
   uint64_t consolidations = 0;
   struct Bytes {
     uint64_t vectors = 0, codes = 0, graph = 0, ids = 0, metadata = 0, columns = 0, scratch = 0,

@@ -53,7 +53,7 @@ uint32_t WriteBatch::dimensions() const { return rep_->dimensions; }
 
 float* WriteBatch::vector_of(size_t row) {
   OMEN_ASSERT(row < rep_->rows);
-  return rep_->store->vector(rep_->slots[row]);
+  return rep_->vector(row);
 }
 
 // `squares` is the sum of squares in double.
@@ -79,7 +79,7 @@ Status WriteBatch::stage_vectors(size_t first, size_t count, const float* vector
   for (size_t i = 0; i < count; ++i) {
     const uint32_t slot = rep_->slots[first + i];
     const double squares =
-        store.kernels.copy_norm_f32(store.vector(slot), vectors + i * dimensions, dimensions);
+        store.kernels.copy_norm_f32(rep_->vector(first + i), vectors + i * dimensions, dimensions);
     OMEN_TRY(check_norm(store, slot, first + i, squares));
   }
   rep_->vectors_staged += count;
@@ -90,8 +90,8 @@ Status WriteBatch::finish_vector(size_t row) {
   OMEN_ASSERT(row < rep_->rows);
   Store& store = *rep_->store;
   const uint32_t slot = rep_->slots[row];
-  OMEN_TRY(
-      check_norm(store, slot, row, store.kernels.norm_f32(store.vector(slot), rep_->dimensions)));
+  const double squares = store.kernels.norm_f32(rep_->vector(row), rep_->dimensions);
+  OMEN_TRY(check_norm(store, slot, row, squares));
   ++rep_->vectors_staged;
   return Status::ok();
 }
@@ -162,6 +162,11 @@ Status WriteBatch::Rep::take_slots() {
   return status;
 }
 
+Status WriteBatch::Rep::take_floats() {
+  if (store->keep_vectors || !floats.empty()) return Status::ok();
+  return floats.reserve(store->account, rows * dimensions);
+}
+
 Result<std::unique_ptr<WriteBatch>> Collection::begin_write(size_t rows, uint32_t dimensions) {
   Impl& c = *impl_;
   OMEN_TRY(c.check_alive());
@@ -196,13 +201,17 @@ Result<std::unique_ptr<WriteBatch>> Collection::begin_write(size_t rows, uint32_
   if (rows == 0) return batch;
   WriteBatch::Rep& r = *batch->rep_;
   r.generation = r.store->generation();
-  Status status = r.take_slots();
+  const auto take_memory = [&]() -> Status {
+    OMEN_TRY(r.take_floats());
+    return r.take_slots();
+  };
+  Status status = take_memory();
   if (status.code() == ErrorCode::kMemory) {
     // What was retired may wait for nothing but the next commit; where one runs, it collects.
     const std::unique_lock<std::mutex> lock(c.commit_mutex_, std::try_to_lock);
     if (lock.owns_lock()) {
       c.epochs.collect();
-      status = r.take_slots();
+      status = take_memory();
     }
   }
   if (!status.is_ok()) return status;

@@ -70,8 +70,9 @@ void find_centre(const BulkPoints& points, uint64_t seed, float* centre) {
   const uint32_t count = std::min(points.count, kCentreSample);
   std::fill(centre, centre + n, 0.0f);
   Random random(seed);
+  float room[kRowFloatsMax];
   for (uint32_t i = 0; i < count; ++i) {
-    const FloatRow row = points.row(static_cast<uint32_t>(random.below(points.count)));
+    const FloatRow row = points.row(static_cast<uint32_t>(random.below(points.count)), room);
     const float weight = row.scale / static_cast<float>(count);
     for (size_t d = 0; d < n; ++d) centre[d] += row.values[d] * weight;
   }
@@ -81,9 +82,10 @@ float find_radius(const BulkPoints& points, const float* centre, Executor& execu
   const auto norm = static_cast<float>(points.kernels.norm_f32(centre, points.dimensions));
   std::atomic<float> radius{0};
   parallel_for(executor, points.count, kPassGrain, [&](size_t begin, size_t end, unsigned) {
+    float room[kRowFloatsMax];
     float largest = 0;
     for (size_t i = begin; i < end; ++i) {
-      const FloatRow row = points.row(static_cast<uint32_t>(i));
+      const FloatRow row = points.row(static_cast<uint32_t>(i), room);
       largest = std::max(largest, distance_to(points, row, centre, norm));
     }
     float old = radius.load(std::memory_order_relaxed);

@@ -41,13 +41,17 @@ struct FloatRow {
   float scale;
 };
 
+// Floats of the largest row: room to decode one into, on a stack.
+inline constexpr size_t kRowFloatsMax = 16384;
+
 class Space {
  public:
   virtual ~Space() = default;
   // nullptr when there is no memory.
   virtual std::unique_ptr<SlotScorer> make_slot_scorer() const = 0;
   virtual size_t dimensions() const = 0;
-  virtual FloatRow row(uint32_t slot) const = 0;
+  // `room` has dimensions() floats, for a space whose rows are no floats; one row in it at a time.
+  virtual FloatRow row(uint32_t slot, float* room) const = 0;
   // Whether nearness is that of scaled rows in Euclidean space, which bulk building compares. If
   // not, it is the dot product.
   virtual bool is_euclidean() const = 0;

@@ -72,6 +72,15 @@ Status read_quantization(const Call& call, napi_value object, CollectionOptions*
                         describe(call.env, value));
 }
 
+Status read_keep_vectors(const Call& call, napi_value object, CollectionOptions* out) {
+  napi_value value = nullptr;
+  OMEN_TRY(read_property(call, object, "keepVectors", &value));
+  if (value == nullptr) return Status::ok();
+  out->given |= CollectionOptions::kGivenKeepVectors;
+  if (napi_get_value_bool(call.env, value, &out->keep_vectors) == napi_ok) return Status::ok();
+  return argument_error("keepVectors must be a boolean, not " + describe(call.env, value));
+}
+
 Status read_collection_options(const Call& call, napi_value object, CollectionOptions* out) {
   napi_valuetype type = napi_undefined;
   napi_typeof(call.env, object, &type);
@@ -88,6 +97,7 @@ Status read_collection_options(const Call& call, napi_value object, CollectionOp
   OMEN_TRY(read_option(call, object,
                        {{"efConstruction", 1, kEfConstructionMax}, Options::kGivenEfConstruction},
                        out, &out->ef_construction));
+  OMEN_TRY(read_keep_vectors(call, object, out));
   napi_value schema = nullptr;
   OMEN_TRY(read_property(call, object, "schema", &schema));
   if (schema == nullptr) return Status::ok();

@@ -145,7 +145,7 @@ Result<napi_value> make_rows(napi_env env, const RowsOut& out) {
   const size_t count = is_get ? rows.found.size() : rows.ids.size();
   ObjectOut object(env);
   object.count("count", count).count("dimensions", shape.dimensions);
-  object.flag("hasDates", rows.has_dates);
+  object.flag("hasDates", rows.has_dates).flag("approximate", rows.approximate);
   if (out.ids_fit_numbers()) {
     OMEN_ASSIGN(const ArrayOut ids, make_array(env, napi_float64_array, count));
     auto* numbers = static_cast<double*>(ids.data);
@@ -180,6 +180,7 @@ Result<napi_value> make_batch(napi_env env, const Rows& rows, const std::vector<
   const size_t hits = counts.size() * k;
   OMEN_ASSERT(rows.ids.size() == hits && rows.distances.size() == hits);
   ObjectOut object(env);
+  object.flag("approximate", rows.approximate);
   OMEN_TRY(set_array(&object, "counts", make_array(env, napi_uint32_array, counts.size()),
                      counts.data(), counts.size() * sizeof(uint32_t)));
   OMEN_TRY(set_array(&object, "distances", make_array(env, napi_float32_array, hits),
@@ -219,6 +220,7 @@ napi_value make_plan(napi_env env, const Plan& plan) {
       .count("reranked", plan.reranked)
       .count("ef", plan.ef)
       .count("nativeNs", plan.native_ns)
+      .flag("approximate", plan.approximate)
       .value();
 }
 
@@ -258,11 +260,13 @@ napi_value make_stats(napi_env env, const CollectionStats& stats) {
   object.text("metric", metric_name(options.metric));
   object.text("quantization", quantization_name(options.quantization));
   object.count("m", options.m).count("efConstruction", options.ef_construction);
+  object.flag("keepVectors", options.keep_vectors);
   if (!options.schema_json.empty()) object.text("schema", options.schema_json);
   object.count("count", stats.count).count("deleted", stats.deleted);
   object.count("freeSlots", stats.free_slots).count("levels", stats.levels);
   object.count("indexedFields", stats.indexed_fields);
   object.set("nextId", make_integer(env, stats.next_id)).flag("trained", stats.trained);
+  object.count("clamped", stats.clamped);
   object.count("consolidations", stats.consolidations).set("bytes", bytes.value());
   return object.value();
 }

@@ -56,9 +56,11 @@ class SearchRequest final : public Request {
 
 constexpr uint32_t kIdsInJson = 1;
 constexpr uint32_t kHasDates = 2;
+constexpr uint32_t kApproximate = 4;
 
 uint32_t flags_of(const Rows& rows, bool ids_in_json) {
-  return (ids_in_json ? kIdsInJson : 0) | (rows.has_dates ? kHasDates : 0);
+  return (ids_in_json ? kIdsInJson : 0) | (rows.has_dates ? kHasDates : 0) |
+         (rows.approximate ? kApproximate : 0);
 }
 
 void write_hits(const Rows& rows, std::byte* ids, std::byte* distances) {

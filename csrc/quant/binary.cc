@@ -235,15 +235,32 @@ void BinaryCodec::prepare(const float* query, float scale, PreparedQuery* out) c
   finish_query(squares, out);
 }
 
-// The row is what its code says of it, B x: its rotated difference, with the lengths it had.
-void BinaryCodec::prepare_row(const uint8_t* code, float, PreparedQuery* out) const {
-  const Factors f = factors_of(code, bits_bytes_);
+void BinaryCodec::unpack(const uint8_t* code, float step, float* out) const {
   const size_t block_bytes = 8 * bits_;
   for (size_t i = 0; i < padded_; ++i) {
     const size_t shift = i % 64 / block_bytes * bits_;
     const int u = code[i / 64 * block_bytes + i % block_bytes] >> shift & middle(bits_);
-    out->floats[i] = f.b * 0.5f * static_cast<float>(2 * u - middle(bits_));
+    out[i] = step * 0.5f * static_cast<float>(2 * u - middle(bits_));
   }
+}
+
+// B x is r and what lies across it; its projection, shorter by the square of the cosine between
+// them, is nearest to r.
+void BinaryCodec::decode(const uint8_t* code, float* out) const {
+  alignas(64) float r[kPaddedMax];
+  const Levels& levels = kLevels[bits_ - 1];
+  const auto kept = static_cast<float>(1 - levels.across / levels.squared);
+  unpack(code, factors_of(code, bits_bytes_).b * kept, r);
+  rotation_->invert(r);
+  const float* exact = dominants_of(code, bits_bytes_);
+  for (size_t j = 0; j < dominants_; ++j) r[dominant_[j]] = exact[j];
+  for (size_t i = 0; i < dimensions_; ++i) out[i] = bounded(centre_[i] + r[i]);
+}
+
+// The row is what its code says of it, B x: its rotated difference, with the lengths it had.
+void BinaryCodec::prepare_row(const uint8_t* code, float, PreparedQuery* out) const {
+  const Factors f = factors_of(code, bits_bytes_);
+  unpack(code, f.b, out->floats);
   const bool dot = distance_ == Distance::kDot;
   const float half = distance_ == Distance::kCosine ? 0.5f : 1.0f;
   out->bias = dot ? -(centre_squared_ + f.a) : half * f.a;

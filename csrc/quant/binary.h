@@ -73,6 +73,9 @@ class BinaryCodec final : public Codec {
   void prepare_row(const uint8_t* code, float factor, PreparedQuery* out) const override;
   void score(const PreparedQuery& query, const uint8_t* const* rows, const float* factors,
              size_t count, float* distances) const override;
+  // The vector nearest to what a code tells, `dimensions` floats: normalised under cosine. What the
+  // rounding lost is across it, so that it is shorter than the row was.
+  void decode(const uint8_t* code, float* out) const;
   // None that holds for all rows.
   float error_bound(float) const override { return INFINITY; }
   // |score - exact distance| is below this with the probability that kDeviations tells.
@@ -88,6 +91,8 @@ class BinaryCodec final : public Codec {
   // Finds what dominates, given each dimension's variance, which is used up.
   void choose_dominants(double* variances);
   float dominant_distance(const PreparedQuery& query, const uint8_t* code) const;
+  // Writes x times `step`, padded_ floats.
+  void unpack(const uint8_t* code, float step, float* out) const;
   // Rounds the rotated difference in out->floats, whose squared length is `squares`.
   void finish_query(double squares, PreparedQuery* out) const;
 

@@ -56,4 +56,14 @@ void Rotation::apply(float* x) const {
   }
 }
 
+// A Hadamard transform is its own inverse, up to the unit that the signs carry.
+void Rotation::invert(float* x) const {
+  for (size_t pass = passes_; pass-- > 0;) {
+    const float* signs = signs_ + pass * power_;
+    float* part = x + (pass % 2 == 1 ? padded_ - power_ : 0);
+    kernels_.hadamard_f32(part, power_);
+    for (size_t i = 0; i < power_; ++i) part[i] *= signs[i];
+  }
+}
+
 }  // namespace omen

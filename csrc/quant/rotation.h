@@ -35,6 +35,8 @@ class Rotation {
   size_t padded() const { return padded_; }
   // Rotates padded() floats in place.
   void apply(float* x) const;
+  // Rotates padded() floats back.
+  void invert(float* x) const;
   size_t bytes() const { return passes_ * power_ * sizeof(float); }
 
  private:

@@ -131,6 +131,33 @@ float Sq8Codec::encode(const float* x, float scale, uint8_t* code) const {
   return static_cast<float>(sum);
 }
 
+// By sixteen, a count that compilers turn into vectors; the tables are that long.
+void Sq8Codec::decode(const uint8_t* code, float* out) const {
+  size_t i = 0;
+  for (; i + 16 <= dimensions_; i += 16) {
+    for (size_t j = i; j < i + 16; ++j) out[j] = low_[j] + step_[j] * static_cast<float>(code[j]);
+  }
+  for (; i < dimensions_; ++i) out[i] = low_[i] + step_[i] * static_cast<float>(code[i]);
+}
+
+bool Sq8Codec::clamps(const float* x, float scale) const {
+  if (distance_ != Distance::kCosine) scale = 1.0f;
+  const auto beyond = [&](size_t i) {
+    const float off = x[i] * scale - low_[i];
+    const float most = std::max(-off, off - 255.0f * step_[i]);
+    return most > 0 ? most : 0.0f;
+  };
+  float sums[8] = {};
+  size_t i = 0;
+  for (; i + 8 <= dimensions_; i += 8) {
+    for (size_t j = 0; j < 8; ++j) sums[j] += beyond(i + j) * beyond(i + j);
+  }
+  for (; i < dimensions_; ++i) sums[0] += beyond(i) * beyond(i);
+  double sum = 0;
+  for (const float s : sums) sum += s;
+  return sum > 4.0 * half_step_squared_;
+}
+
 void Sq8Codec::prepare(const float* query, float scale, PreparedQuery* out) const {
   if (distance_ != Distance::kCosine) scale = 1.0f;
   double bias = 0;

@@ -43,6 +43,11 @@ class Sq8Codec final : public Codec {
   void score(const PreparedQuery& query, const uint8_t* const* rows, const float* factors,
              size_t count, float* distances) const override;
   float error_bound(float exact) const override;
+  // The vector that a code stands for, `dimensions` floats: normalised under cosine.
+  void decode(const uint8_t* code, float* out) const;
+  // Whether clamping moves the row farther than rounding can: it lies outside of what the codec was
+  // trained on.
+  bool clamps(const float* x, float scale) const;
 
   size_t bytes() const { return bytes_; }
   float low(size_t i) const { return low_[i]; }

@@ -101,7 +101,7 @@ export async function* records(
 /** The public stats of a collection. */
 export function collectionStats(stats: NativeCollectionStats): CollectionStats {
   const { schema, ...rest } = stats
-  const out: CollectionStats = { ...rest, keepVectors: true }
+  const out: CollectionStats = { ...rest }
   if (schema !== undefined) out.schema = JSON.parse(schema)
   return out
 }

@@ -12,6 +12,7 @@ export interface AnyRow {
   distance?: number
   metadata?: unknown
   vector?: Float32Array
+  approximate?: true
 }
 
 /** What the JSON text of a result holds. */
@@ -46,6 +47,7 @@ export interface FlatHits {
   distances: Float32Array
   distancesFrom: number
   hasDates: boolean
+  approximate: boolean
 }
 
 export function flatHits(): FlatHits {
@@ -56,6 +58,7 @@ export function flatHits(): FlatHits {
     distances: new Float32Array(0),
     distancesFrom: 0,
     hasDates: false,
+    approximate: false,
   }
 }
 
@@ -68,6 +71,12 @@ export function hitsFrom(
   json: string | undefined,
   withMetadata: boolean,
 ): AnyRow[] {
+  const hits = exactHits(flat, json, withMetadata)
+  if (flat.approximate) for (const hit of hits) hit.approximate = true
+  return hits
+}
+
+function exactHits(flat: FlatHits, json: string | undefined, withMetadata: boolean): AnyRow[] {
   const { count, ids, idsFrom, distances, distancesFrom } = flat
   const hits = new Array<AnyRow>(count)
   if (ids !== undefined && (json === undefined || isEmptyMetadata(json, count))) {
@@ -89,20 +98,23 @@ export function hitsFrom(
 
 /** Hits of NativeRows, with what `include` asked for. */
 export function hitsOf(rows: NativeRows, include: NativeInclude): AnyRow[] {
-  const { count, ids, json, hasDates } = rows
+  const { count, ids, json, hasDates, approximate } = rows
   const distances = rows.distances as Float32Array
-  const flat = { count, ids, idsFrom: 0, distances, distancesFrom: 0, hasDates }
+  const flat = { count, ids, idsFrom: 0, distances, distancesFrom: 0, hasDates, approximate }
   const hits = hitsFrom(flat, json, (include & 1) !== 0)
   addVectors(hits, rows)
   return hits
 }
 
-function addVectors(out: (AnyRow | undefined)[], { vectors, dimensions }: NativeRows): void {
+function addVectors(out: (AnyRow | undefined)[], rows: NativeRows): void {
+  const { vectors, dimensions, approximate } = rows
   if (vectors === undefined) return
   for (let i = 0; i < out.length; i++) {
     const row = out[i]
     // A copy of its own: a row that is kept must not keep all others.
-    if (row !== undefined) row.vector = vectors.slice(i * dimensions, (i + 1) * dimensions)
+    if (row === undefined) continue
+    row.vector = vectors.slice(i * dimensions, (i + 1) * dimensions)
+    if (approximate) row.approximate = true
   }
 }
 
@@ -143,6 +155,7 @@ export class BatchHitArrays implements BatchHits {
   readonly k: number
   readonly counts: Uint32Array
   readonly distances: Float32Array
+  readonly approximate: boolean
   readonly #ids: Float64Array | undefined
   readonly #mixed: (Id | undefined)[]
 
@@ -151,6 +164,7 @@ export class BatchHitArrays implements BatchHits {
     this.k = k
     this.counts = batch.counts
     this.distances = batch.distances
+    this.approximate = batch.approximate
     this.#ids = batch.ids
     this.#mixed =
       batch.json === undefined
@@ -193,4 +207,5 @@ export const NO_BATCH: NativeBatch = Object.freeze({
   counts: new Uint32Array(0),
   distances: new Float32Array(0),
   ids: new Float64Array(0),
+  approximate: false,
 })

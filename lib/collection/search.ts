@@ -44,6 +44,7 @@ class Scratch {
 const scratch = new Scratch()
 const IDS_IN_JSON = 1
 const HAS_DATES = 2
+const APPROXIMATE = 4
 
 const found = flatHits()
 
@@ -62,6 +63,7 @@ function searchNow(
   found.ids = (flags & IDS_IN_JSON) === 0 ? scratch.ids : undefined
   found.distances = scratch.distances
   found.hasDates = (flags & HAS_DATES) !== 0
+  found.approximate = (flags & APPROXIMATE) !== 0
   return hitsFrom(found, json, bits === 1)
 }
 
@@ -134,6 +136,7 @@ class Answers {
     hits.distances = this.#distances
     hits.distancesFrom = at + 4 + 2 * count
     hits.hasDates = (flags & HAS_DATES) !== 0
+    hits.approximate = (flags & APPROXIMATE) !== 0
     words[0] = (words[0] as number) - 1
     return hitsFrom(hits, json, call.include === 1)
   }

@@ -129,7 +129,8 @@ test('options that are none are refused', async () => {
   ]) {
     await rejected(async () => new DB(options as never), 'ERR_ARGUMENT')
   }
-  await rejected(() => db.collection('a', { keepVectors: false }), 'ERR_UNSUPPORTED')
+  const nothing = { keepVectors: false, quantization: 'none' } as const
+  await rejected(() => db.collection('a', nothing), 'ERR_OPTIONS')
   await rejected(() => db.collection('a', { schema: { year: 'int' as never } }), 'ERR_ARGUMENT')
   assert.deepEqual(await db.listCollections(), [])
   await db.close()

@@ -30,9 +30,11 @@ same<Path<Either>, 'kind' | 'a' | 'a.n' | 'b'>(true)
 same<PathValue<Either, 'kind'>, 'a' | 'b'>(true)
 same<PathValue<Either, 'a.n'>, number>(true)
 same<PathValue<Deep, 'maybe.at'>, Date | null>(true)
-same<Hit<{ t: string }, 'none'>, { id: Hit<object>['id']; distance: number }>(true)
-same<keyof Row<Deep, 'vector'>, 'id' | 'vector'>(true)
-same<keyof Row<Deep, ('vector' | 'metadata')[]>, 'id' | 'vector' | 'metadata'>(true)
+same<Hit<{ t: string }, 'none'>, { id: Hit<object>['id']; distance: number; approximate?: true }>(
+  true,
+)
+same<keyof Row<Deep, 'vector'>, 'id' | 'vector' | 'approximate'>(true)
+same<keyof Row<Deep, ('vector' | 'metadata')[]>, 'id' | 'vector' | 'metadata' | 'approximate'>(true)
 same<keyof Row<Deep>, 'id' | 'metadata'>(true)
 
 export const right: Filter<Deep>[] = [

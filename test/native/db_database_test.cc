@@ -133,3 +133,18 @@ TEST(progress_counts_ones_own_rows) {
   CHECK_OK(commits[1].status);
   CHECK_EQ(seen, rows[1]);
 }
+
+TEST(options_of_codes_must_agree) {
+  const auto db = Database::open_memory({}).take();
+  CollectionOptions o = options_of(4, Metric::kL2, Quantization::kNone);
+  o.keep_vectors = false;
+  CHECK(db->collection("a", o, OpenMode::kOpenOrCreate).status().code() == ErrorCode::kOptions);
+  o.quantization = Quantization::kBinary;
+  CHECK_OK(db->collection("a", o, OpenMode::kOpenOrCreate).status());
+  o.keep_vectors = true;
+  CHECK_OK(db->collection("a", o, OpenMode::kOpen).status());  // Not given.
+  o.given = CollectionOptions::kGivenKeepVectors;
+  CHECK(db->collection("a", o, OpenMode::kOpen).status().code() == ErrorCode::kOptions);
+  o.keep_vectors = false;
+  CHECK_OK(db->collection("a", o, OpenMode::kOpen).status());
+}

@@ -225,7 +225,7 @@ TEST(twins_are_equal_rows) {
     std::vector<float> rows;
     std::unique_ptr<SlotScorer> make_slot_scorer() const override { return nullptr; }
     size_t dimensions() const override { return kDimensions; }
-    FloatRow row(uint32_t slot) const override { return {&rows[slot * kDimensions], 1.0f}; }
+    FloatRow row(uint32_t slot, float*) const override { return {&rows[slot * kDimensions], 1.0f}; }
     bool is_euclidean() const override { return true; }
   };
   MemoryBudget budget(0);

@@ -40,7 +40,7 @@ class TinySpace final : public Space {
     return std::make_unique<Scorer>(*this);
   }
   size_t dimensions() const override { return 2; }
-  FloatRow row(uint32_t slot) const override { return {&points[slot].x, 1.0f}; }
+  FloatRow row(uint32_t slot, float*) const override { return {&points[slot].x, 1.0f}; }
   bool is_euclidean() const override { return true; }
 };
 

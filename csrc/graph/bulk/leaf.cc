@@ -57,20 +57,21 @@ void LeafWorker::run(std::span<const uint32_t> ids) {
 // The mean of a sample, scaled, into centre_. Returns how far the farthest point is from it.
 float LeafWorker::find_centre(std::span<const uint32_t> ids) {
   const BulkPoints& points = shared_.points;
+  float* const room = panels_.room();
   const size_t count = std::min(ids.size(), kCentreSample);
   std::fill(centre_.data(), centre_.data() + points.dimensions, 0.0f);
   for (size_t i = 0; i < count; ++i) {
-    const FloatRow row = points.row(ids[i * ids.size() / count]);
+    const FloatRow row = points.row(ids[i * ids.size() / count], room);
     const float weight = row.scale / static_cast<float>(count);
     for (size_t d = 0; d < points.dimensions; ++d) centre_[d] += row.values[d] * weight;
   }
   const auto norm = static_cast<float>(points.kernels.norm_f32(centre_.data(), points.dimensions));
   float radius = 0;
   for (const uint32_t id : ids) {
-    radius = std::max(radius, distance_to(points, points.row(id), centre_.data(), norm));
+    radius = std::max(radius, distance_to(points, points.row(id, room), centre_.data(), norm));
   }
   // Distances under cosine come of a difference of numbers near 1.
-  if (points.row(ids[0]).scale != 1.0f) radius = std::sqrt(radius * radius + 1e-5f);
+  if (points.row(ids[0], room).scale != 1.0f) radius = std::sqrt(radius * radius + 1e-5f);
   return radius * 1.0001f;
 }
 
@@ -82,13 +83,13 @@ void LeafWorker::compare(std::span<const uint32_t> ids) {
   const float radius = find_centre(ids);
   by_bytes_ = true;
   float factor = byte_factor(radius, n);
-  bytes_.pack(ids, {centre_.data(), factor});
+  bytes_.pack(ids, {centre_.data(), factor}, panels_.room());
   find_nearest(ids.size(), [&](size_t i, size_t j) {
     kernels.byte_distances(bytes_.panel(i), bytes_.panel(j), n, tile_.data());
   });
   if (is_too_coarse(ids.size())) {
     by_bytes_ = false;
-    const FloatRow first = shared_.points.row(ids[0]);  // Keeps integers integers.
+    const FloatRow first = shared_.points.row(ids[0], panels_.room());  // Keeps integers integers.
     for (size_t d = 0; d < n; ++d) centre_[d] = first.values[d] * first.scale;
     factor = tile_factor(2 * radius, n);
     panels_.pack(ids, {centre_.data(), factor});

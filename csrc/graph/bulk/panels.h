@@ -17,11 +17,13 @@ class Panels {
         width_(points.kernels.tile_width),
         panel_size_(width_ * (points.dimensions + points.dimensions % 2)),
         values_(account, Use::kScratch),
-        norms_(account, Use::kScratch) {}
+        norms_(account, Use::kScratch),
+        room_(account, Use::kScratch) {}
 
   size_t width() const { return width_; }
   size_t count() const { return (size_ + width_ - 1) / width_; }
   Status reserve(size_t points) {
+    OMEN_TRY(room_.resize(points_.dimensions));
     const size_t panels = (points + width_ - 1) / width_;
     if (panels * width_ <= norms_.size()) return Status::ok();
     OMEN_TRY(values_.resize(panels * panel_size_));
@@ -30,9 +32,11 @@ class Panels {
   // Replaces what was packed. `ids` fit the reserved room.
   void pack(std::span<const uint32_t> ids, const Frame& frame) {
     size_ = ids.size();
-    for (size_t i = 0; i < size_; ++i) put(i, points_.row(ids[i]), frame);
+    for (size_t i = 0; i < size_; ++i) put(i, points_.row(ids[i], room()), frame);
     fill_up();
   }
+  // Of one row, for whoever packs.
+  float* room() { return room_.data(); }
   simd::Kernels::TilePanel panel(size_t i) const {
     return {values_.data() + i * panel_size_, norms_.data() + i * width_};
   }
@@ -45,7 +49,7 @@ class Panels {
   }
   void fill_up() {
     for (size_t i = size_; i < count() * width_; ++i) {
-      const FloatRow any = points_.row(0);
+      const FloatRow any = points_.row(0, room());
       put(i, any, {any.values, 0.0f});  // With a factor of 0 every row packs to zeros.
       norms_[i] = simd::kTileFillerNorm;
     }
@@ -57,6 +61,7 @@ class Panels {
   size_t size_ = 0;
   Array<int16_t> values_;
   Array<int32_t> norms_;
+  Array<float> room_;
 };
 
 class BytePanels {
@@ -73,10 +78,10 @@ class BytePanels {
     OMEN_TRY(values_.resize(panels * panel_size_));
     return norms_.resize(panels * width_);
   }
-  // Replaces what was packed. `ids` fit the reserved room.
-  void pack(std::span<const uint32_t> ids, const Frame& frame) {
+  // Replaces what was packed. `ids` fit the reserved memory; `room` as in Space::row().
+  void pack(std::span<const uint32_t> ids, const Frame& frame, float* room) {
     for (size_t i = 0; i < ids.size(); ++i) {
-      const FloatRow row = points_.row(ids[i]);
+      const FloatRow row = points_.row(ids[i], room);
       norms_[i] = points_.kernels.byte_pack({row.values, row.scale, frame.centre, frame.factor},
                                             points_.dimensions, i % width_,
                                             values_.data() + i / width_ * panel_size_);

@@ -23,7 +23,7 @@ struct BulkPoints {
   uint32_t count;
   size_t dimensions;
 
-  FloatRow row(uint32_t point) const { return space.row(slots[point]); }
+  FloatRow row(uint32_t point, float* room) const { return space.row(slots[point], room); }
 };
 
 // Where coordinates are zero, and how many steps a unit has.

@@ -23,7 +23,8 @@ Status Sketches::reserve(const BulkPoints& points, const float* centre, float ty
 
 void Sketches::compute(const BulkPoints& points, uint32_t point) {
   const size_t n = points.dimensions;
-  const FloatRow row = points.row(point);
+  float room[kRowFloatsMax];
+  const FloatRow row = points.row(point, room);
   const float* directions[kDirections];
   for (size_t i = 0; i < kDirections; ++i) directions[i] = directions_.data() + i * n;
   float at[kDirections];

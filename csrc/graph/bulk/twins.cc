@@ -36,9 +36,10 @@ Status Twins::find(const BulkPoints& points, uint64_t seed, Executor& executor) 
   Array<uint64_t> hashes(account_, Use::kScratch);
   OMEN_TRY(hashes.resize(n));
   parallel_for(executor, n, kHashGrain, [&](size_t begin, size_t end, unsigned) {
+    float room[kRowFloatsMax];
     for (size_t i = begin; i < end; ++i) {
       const auto point = static_cast<uint32_t>(i);
-      hashes[i] = hash_row(points.row(point).values, points.dimensions, seed);
+      hashes[i] = hash_row(points.row(point, room).values, points.dimensions, seed);
     }
   });
   // An open-addressed table of positions in heads_, plus one, at most half full.
@@ -49,7 +50,13 @@ Status Twins::find(const BulkPoints& points, uint64_t seed, Executor& executor) 
   OMEN_TRY(heads_.reserve(n));
   heads_.clear();
   others_.clear();
-  const size_t row_bytes = points.dimensions * sizeof(float);
+  Array<float> rooms(account_, Use::kScratch);
+  OMEN_TRY(rooms.resize(2 * points.dimensions));
+  const auto are_equal = [&](uint32_t a, uint32_t b) {
+    const float* x = points.row(a, rooms.data()).values;
+    const float* y = points.row(b, rooms.data() + points.dimensions).values;
+    return std::memcmp(x, y, points.dimensions * sizeof(float)) == 0;
+  };
   for (uint32_t point = 0; point < n; ++point) {
     for (size_t at = hashes[point] & (size - 1);; at = (at + 1) & (size - 1)) {
       if (table[at] == 0) {
@@ -59,7 +66,7 @@ Status Twins::find(const BulkPoints& points, uint64_t seed, Executor& executor) 
       }
       const uint32_t head = heads_[table[at] - 1];
       if (hashes[head] != hashes[point]) continue;
-      if (std::memcmp(points.row(head).values, points.row(point).values, row_bytes) != 0) continue;
+      if (!are_equal(head, point)) continue;
       OMEN_TRY(others_.push_back({table[at] - 1, point}));
       break;
     }
