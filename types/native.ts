@@ -44,6 +44,7 @@ export interface NativeCollectionOptions {
   dimensions?: number | undefined
   metric?: 'cosine' | 'l2' | 'dot' | undefined
   quantization?: 'sq8' | 'none' | 'binary' | undefined
+  layout?: 'compact' | 'fast' | undefined
   m?: number | undefined
   efConstruction?: number | undefined
   /** JSON text. */
@@ -121,6 +122,7 @@ export interface NativeCollectionStats {
   dimensions: number
   metric: 'cosine' | 'l2' | 'dot'
   quantization: 'sq8' | 'none' | 'binary'
+  layout: 'compact' | 'fast'
   m: number
   efConstruction: number
   /** JSON text; left out if there is none. */

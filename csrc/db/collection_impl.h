@@ -63,13 +63,15 @@ struct QueryScratch {
       : graph(account),
         slots(account, Use::kScratch),
         distances(account, Use::kScratch),
-        nearest(account, Use::kScratch) {}
+        nearest(account, Use::kScratch),
+        edges(account) {}
   SearchScratch graph;
   PreparedQuery codes;
   PreparedQuery floats;
   Array<uint32_t> slots;  // Hits, nearest first; ties by order of insertion.
   Array<float> distances;
   Array<float> nearest;  // The k least distances while re-ranking by bounds, a heap.
+  EdgeQuery edges;       // Of layout 'fast'.
 };
 
 struct WriteBatch::Rep {
@@ -127,6 +129,9 @@ struct Collection::Impl {
   void link_one_by_one(Store& s, uint64_t in_graph);
   Status reserve_links(Store& s, const uint32_t* slots, size_t count);
   Status train_if_due(Store& s, const uint32_t* fresh, size_t fresh_count, size_t new_records);
+  // With layout 'fast' (pack.cc): packs the rows of all nodes, or of those whose edges changed.
+  void pack_all(Store& s, CodeSet& codes);
+  void pack_changed(Store& s);
   bool needs_maintenance() const;
   void maintain();
   void bound_marked();
@@ -159,6 +164,9 @@ struct Collection::Impl {
   template <class Best>
   Status score_matches(const Store& s, Query& q, Best& best);
   Status walk(Store& s, Query& q);
+  // The same where all records match, over packed codes (search_packed.cc).
+  Status walk_packed(Store& s, Query& q, const CodeSet& codes);
+  Status walk_packed_group(Store& s, std::span<Query* const> queries, const CodeSet& codes) const;
   Status walk_matching(Store& s, Query& q, const Scorer& scorer);
   // `codes`: those of the walk, or nullptr.
   Status rerank(Store& s, Query& q, const CodeSet* codes);
