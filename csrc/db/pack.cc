@@ -1,7 +1,7 @@
 // Keeping packed codes (layout 'fast') as the graph's edges are, under the commit mutex.
 //
-// When: after everything that changes edges, which the edge rows themselves note. Searches meanwhile
-// score a changed row neighbour by neighbour, so nothing waits for this, and nothing here can fail:
+// When: after everything that changes edges, which the edge rows themselves note. Searches score a
+// changed row meanwhile neighbour by neighbour, so nothing waits for this. Nothing here can fail:
 // memory was reserved with that of the edges.
 #include <bit>
 

@@ -1,10 +1,10 @@
 // Graph: walks of the bottom layer that score neighbours from the rows they stand in.
 //
-// After SymphonyQG (arXiv:2411.12229): a row estimates all neighbours of its node at once; a node is
-// scored exactly when it is expanded, and that distance is what its neighbours are estimated from.
+// After SymphonyQG (arXiv:2411.12229): a row estimates all neighbours of its node at once; a node
+// is scored exactly when it is expanded, and its neighbours are estimated from that distance.
 // Two pools: nodes by estimate tell where to go, nodes by exact distance are the answer.
-// Estimates of one node differ from row to row. It stands in the pool by the nearest of them: by the
-// first alone fewer are found (recall 0.950 instead of 0.974 at ef 64, 50 000 rows of SIFT).
+// Estimates of one node differ from row to row. It stands in the pool by the nearest of them: by
+// the first alone fewer are found (recall 0.950 instead of 0.974 at ef 64, 50 000 rows of SIFT).
 // Threads: as search().
 #include <algorithm>
 #include <bit>

@@ -92,10 +92,10 @@ TEST(edge_estimates_are_unbiased_and_close) {
             const double edge =
                 length(data.rows[i], data.scales[i], data.rows[node], data.scales[node], d);
             // Of dot, the error goes with the query's own distance from the centre.
-            const double reach = distance == Distance::kDot
-                                     ? std::sqrt(exact(Distance::kL2, data.rows[q], 1,
-                                                       edges.binary->centre(), 1, d))
-                                     : to_node;
+            const double reach =
+                distance == Distance::kDot
+                    ? std::sqrt(exact(Distance::kL2, data.rows[q], 1, edges.binary->centre(), 1, d))
+                    : to_node;
             const double slope = distance == Distance::kL2 ? 2 : 1;
             const double unit = slope * edge * reach / std::sqrt(static_cast<double>(d));
             const double off = (estimates[lane] - truth(i)) / std::max(unit, 1e-9);
@@ -194,7 +194,8 @@ TEST(edges_bear_odd_data) {
   for (const Distance distance : {Distance::kL2, Distance::kDot}) {
     Clusters clusters(kDimensions, 3, test_seed());
     auto values = clusters.draw_many(200);
-    for (size_t i = 40 * kDimensions; i < 41 * kDimensions; ++i) values[i] = values[i % kDimensions];
+    for (size_t i = 40 * kDimensions; i < 41 * kDimensions; ++i)
+      values[i] = values[i % kDimensions];
     for (size_t i = 41 * kDimensions; i < 42 * kDimensions; ++i) values[i] = 0;
     for (size_t i = 42 * kDimensions; i < 43 * kDimensions; ++i) values[i] = i % 2 ? 1e18f : -1e18f;
     const Rows8 data(std::move(values), kDimensions, distance);
