@@ -249,6 +249,7 @@ export function readRecords(options: unknown): ReadCall {
 }
 
 const METRICS = ['cosine', 'l2', 'dot']
+const LAYOUTS = ['compact', 'fast']
 const QUANTIZATIONS = ['sq8', 'none', 'binary']
 
 function oneOf(value: unknown, name: string, values: readonly string[]): string {
@@ -298,6 +299,9 @@ function readCollectionOption(key: string, value: unknown, out: NativeCollection
       return true
     case 'quantization':
       out.quantization = oneOf(value, key, QUANTIZATIONS) as 'sq8' | 'none' | 'binary'
+      return true
+    case 'layout':
+      out.layout = oneOf(value, key, LAYOUTS) as 'compact' | 'fast'
       return true
     case 'm':
       out.m = integer(value, key, 2, 64)

@@ -44,6 +44,7 @@ export interface NativeCollectionOptions {
   dimensions?: number | undefined
   metric?: 'cosine' | 'l2' | 'dot' | undefined
   quantization?: 'sq8' | 'none' | 'binary' | undefined
+  layout?: 'compact' | 'fast' | undefined
   m?: number | undefined
   efConstruction?: number | undefined
   keepVectors?: boolean | undefined
@@ -127,6 +128,7 @@ export interface NativeCollectionStats {
   dimensions: number
   metric: 'cosine' | 'l2' | 'dot'
   quantization: 'sq8' | 'none' | 'binary'
+  layout: 'compact' | 'fast'
   m: number
   efConstruction: number
   keepVectors: boolean

@@ -15,6 +15,13 @@ export type Metric = 'cosine' | 'l2' | 'dot'
  */
 export type Quantization = 'sq8' | 'none' | 'binary'
 
+/**
+ * Where the codes lie that a search reads: `compact` keeps one a vector; `fast` also keeps each
+ * vector's neighbours' codes together, for `binary` alone: better estimates for several times the
+ * memory, and slower writes.
+ */
+export type Layout = 'compact' | 'fast'
+
 export type FieldType =
   | 'string'
   | 'number'
@@ -45,6 +52,8 @@ export interface CollectionOptions {
   metric?: Metric | undefined
   /** Default `sq8`. */
   quantization?: Quantization | undefined
+  /** Default `compact`. `fast` with another quantization than `binary` is ERR_OPTIONS. */
+  layout?: Layout | undefined
   /** Neighbours per node of the graph, 2 to 64; the bottom layer has twice as many. Default 16. */
   m?: number | undefined
   /**

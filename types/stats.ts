@@ -1,6 +1,6 @@
 /** What the database tells about itself. */
 
-import type { Metric, Quantization, Schema } from './options.js'
+import type { Layout, Metric, Quantization, Schema } from './options.js'
 import type { Id } from './values.js'
 
 /** Bytes by use; the parts sum to `total`. */
@@ -24,6 +24,7 @@ export interface CollectionStats {
   dimensions: number
   metric: Metric
   quantization: Quantization
+  layout: Layout
   m: number
   efConstruction: number
   /** False: once `trained`, distances and vectors are those of codes. */

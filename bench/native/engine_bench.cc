@@ -1,7 +1,7 @@
 // engine_bench: build and search of one set through db::Collection, without JavaScript.
 //
-//   engine_bench DIR [metric=l2|cosine|dot] [codec=sq8|none|binary] [n=ROWS] [batch=ROWS] [m=16]
-//                [efc=96] [churn=ROWS]
+//   engine_bench DIR [metric=l2|cosine|dot] [codec=sq8|none|binary] [layout=compact|fast]
+//                [n=ROWS] [batch=ROWS] [m=16] [efc=96] [churn=ROWS]
 //
 // DIR holds base.f32, query.f32 (row-major) and gt.i32 (100 ids a query), as export.mjs writes
 // them; with n, the truth is still that of all rows. Prints the build rate, then for each ef
@@ -48,8 +48,8 @@ double wall_seconds() {
 int main(int argc, char** argv) {
   if (argc < 2) {
     std::fprintf(stderr,
-                 "usage: engine_bench DIR [metric=l2] [codec=sq8] [n=] [batch=] [m=] [efc=] "
-                 "[churn=]\n");
+                 "usage: engine_bench DIR [metric=l2] [codec=sq8] [layout=compact] [n=] [batch=] "
+                 "[m=] [efc=] [churn=]\n");
     return 2;
   }
   const std::string dir = argv[1];
@@ -76,6 +76,8 @@ int main(int argc, char** argv) {
   options.quantization = codec == "none"     ? omen::Quantization::kNone
                          : codec == "binary" ? omen::Quantization::kBinary
                                              : omen::Quantization::kSq8;
+  const std::string layout = argument(argc, argv, "layout", "compact");
+  options.layout = layout == "fast" ? omen::Layout::kFast : omen::Layout::kCompact;
   options.m = static_cast<uint32_t>(std::stoul(argument(argc, argv, "m", "16")));
   options.ef_construction = static_cast<uint32_t>(std::stoul(argument(argc, argv, "efc", "96")));
   auto opened = database.value()->collection("bench", options, omen::OpenMode::kCreate);

@@ -1,6 +1,8 @@
 // CodeSet's rows, and scoring blocks of them.
 #include "db/codes.h"
 
+#include <new>
+
 namespace omen {
 
 CodeSet::CodeSet(MemoryAccount* account, std::unique_ptr<Sq8Codec> codec, const Marks& marks)
@@ -20,7 +22,15 @@ CodeSet::CodeSet(MemoryAccount* account, std::unique_ptr<BinaryCodec> codec, con
 Status CodeSet::ensure(uint32_t slots) {
   OMEN_TRY(rows_.ensure(slots));
   rows_.collapse(slots);
+  if (packed_ != nullptr) OMEN_TRY(packed_->ensure(slots));
   return sq8_ != nullptr ? factors_.ensure(slots) : Status::ok();
+}
+
+Status CodeSet::add_packed(uint32_t neighbours, const simd::Kernels& kernels) {
+  OMEN_ASSERT(binary_ != nullptr);
+  packed_.reset(new (std::nothrow) PackedCodes(rows_.account(), *binary_, kernels, neighbours));
+  if (packed_ != nullptr) return Status::ok();
+  return Status::error(ErrorCode::kMemory, "no memory for packed codes; free memory and retry");
 }
 
 void CodeSet::encode(uint32_t slot, const float* x, float scale) {

@@ -11,6 +11,7 @@
 #include <atomic>
 #include <memory>
 
+#include "db/packed_codes.h"
 #include "graph/scorer.h"
 #include "memory/slot_pages.h"
 #include "quant/binary.h"
@@ -51,7 +52,13 @@ class CodeSet {
     return sq8_ != nullptr && sq8_->clamps(x, scale);
   }
   RowViews views() const { return {rows_.view(), factors_.view(), sq8_ != nullptr}; }
-  uint64_t bytes() const { return rows_.bytes() + factors_.bytes(); }
+  uint64_t bytes() const {
+    return rows_.bytes() + factors_.bytes() + (packed_ == nullptr ? 0 : packed_->bytes());
+  }
+  // Of binary, before the first ensure(): neighbours' codes too, so many a slot. ERR_MEMORY.
+  Status add_packed(uint32_t neighbours, const simd::Kernels& kernels);
+  // nullptr without them.
+  PackedCodes* packed() const { return packed_.get(); }
   // f(codec), of its own type.
   template <class F>
   auto visit(const F& f) const {
@@ -70,6 +77,7 @@ class CodeSet {
   const std::unique_ptr<BinaryCodec> binary_;
   SlotPages rows_;
   SlotPages factors_;  // Of sq8: binary keeps its own in the row.
+  std::unique_ptr<PackedCodes> packed_;
 };
 
 // A scorer over one codec's rows; also a SlotScorer, whose query is a row.

@@ -122,6 +122,8 @@ Status Collection::agree_on(const CollectionOptions& given) {
   if ((given.given & O::kGivenQuantization) != 0 && given.quantization != mine.quantization) {
     return differs(n, "quantization");
   }
+  if ((given.given & O::kGivenLayout) != 0 && given.layout != mine.layout)
+    return differs(n, "layout");
   if ((given.given & O::kGivenM) != 0 && given.m != mine.m) return differs(n, "m");
   if ((given.given & O::kGivenEfConstruction) != 0 &&
       given.ef_construction != mine.ef_construction) {

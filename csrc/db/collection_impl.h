@@ -64,13 +64,15 @@ struct QueryScratch {
       : graph(account),
         slots(account, Use::kScratch),
         distances(account, Use::kScratch),
-        nearest(account, Use::kScratch) {}
+        nearest(account, Use::kScratch),
+        edges(account) {}
   SearchScratch graph;
   PreparedQuery codes;
   PreparedQuery floats;
   Array<uint32_t> slots;  // Hits, nearest first; ties by order of insertion.
   Array<float> distances;
   Array<float> nearest;  // The k least distances while re-ranking by bounds, a heap.
+  EdgeQuery edges;       // Of layout 'fast'.
 };
 
 // Rows of a batch that is about to be committed.
@@ -159,6 +161,9 @@ struct Collection::Impl {
   // Encodes the batch's rows, or gives them floats of their slots.
   Status reserve_floats(Store& s, WriteBatch::Rep& batch);
   void store_vectors(Store& s, WriteBatch::Rep& batch);
+  // With layout 'fast' (pack.cc): packs the rows of all nodes, or of those whose edges changed.
+  void pack_all(Store& s, CodeSet& codes);
+  void pack_changed(Store& s);
   bool needs_maintenance() const;
   void maintain();
   void bound_marked();
@@ -192,6 +197,9 @@ struct Collection::Impl {
   template <class Best>
   Status score_matches(const Store& s, Query& q, Best& best);
   Status walk(Store& s, Query& q);
+  // The same where all records match, over packed codes (search_packed.cc).
+  Status walk_packed(Store& s, Query& q, const CodeSet& codes);
+  Status walk_packed_group(Store& s, std::span<Query* const> queries, const CodeSet& codes) const;
   Status walk_matching(Store& s, Query& q, const Scorer& scorer);
   // `codes`: those of the walk, or nullptr.
   Status rerank(Store& s, Query& q, const CodeSet* codes);

@@ -275,6 +275,7 @@ void Collection::Impl::link_queued() {
   if (!link_in_bulk(*s, in_graph)) link_in_batches(*s, in_graph);
   s->inserted_since_repair += to_link_.size();
   if (s->graph.take_isolated()) s->needs_repair = true;
+  pack_changed(*s);
   // What a large commit took beyond a small one's needs goes back.
   to_link_.clear();
   if (to_link_.capacity() > kLinksKept) to_link_.drop();

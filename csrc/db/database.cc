@@ -61,6 +61,20 @@ Status check_ranges(const CollectionOptions& o) {
   return Status::ok();
 }
 
+// Of a collection to be made: one that exists has options that go together.
+Status check_layout(const CollectionOptions& o) {
+  if (o.layout == Layout::kCompact) return Status::ok();
+  if (!o.keep_vectors) {
+    return Status::error(ErrorCode::kOptions,
+                         "layout 'fast' reads originals at every step; keep the vectors, or leave "
+                         "the layout out");
+  }
+  if (o.quantization == Quantization::kBinary) return Status::ok();
+  return Status::error(ErrorCode::kOptions,
+                       "layout 'fast' packs codes of one bit; give quantization: 'binary' with it, "
+                       "or leave the layout out");
+}
+
 }  // namespace
 
 struct Database::Impl {
@@ -141,6 +155,7 @@ Result<std::shared_ptr<Collection>> Database::collection(std::string_view name,
                          "no collection is named '" + std::string(name) + "'; create it first");
   }
   OMEN_TRY(check_ranges(options));
+  OMEN_TRY(check_layout(options));
   if (impl_->collections.size() >= kCollectionsMax) {
     return Status::error(ErrorCode::kLimit, "a database holds at most 65 536 collections");
   }

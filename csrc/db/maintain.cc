@@ -118,6 +118,9 @@ Status Collection::Impl::train(Store& s, const IncomingRows& incoming, uint64_t 
   if (sample.rows.empty()) return Status::ok();
   OMEN_ASSIGN(std::unique_ptr<CodeSet> codes,
               train_codes(s, sample, options.quantization, {rows, next_serial_}));
+  if (options.layout == Layout::kFast) {
+    OMEN_TRY(codes->add_packed(s.graph.row_capacity(), s.kernels));
+  }
   OMEN_TRY(codes->ensure(std::max(high, 1u)));
   ++next_serial_;
   // Workers are bound to the old codes: what earlier commits of this group brought is linked first.
@@ -130,6 +133,7 @@ Status Collection::Impl::train(Store& s, const IncomingRows& incoming, uint64_t 
       codes->encode(slot, s.vector(slot), s.scale(slot));
     }
   });
+  pack_all(s, *codes);
   s.codes_.store(codes.release(), std::memory_order_release);
   s.drift.reset();
   if (old == nullptr && s.keep_vectors) return Status::ok();
@@ -205,9 +209,12 @@ Status Collection::Impl::consolidate(Store& s) {
   const Store::BuildSpace space(s);
   epochs.synchronize();
   OMEN_TRY(s.graph.unlink(accept, high, *env.executor, space));
+  pack_changed(s);
   epochs.synchronize();
   s.graph.forget(accept, high);
+  PackedCodes* const packed = s.codes() == nullptr ? nullptr : s.codes()->packed();
   doomed.for_each([&](uint32_t slot) {
+    if (packed != nullptr) packed->reset(slot);
     s.columns.clear(slot);
     s.free_slot(slot);
   });
@@ -222,6 +229,7 @@ Status Collection::Impl::repair(Store& s) {
   const EpochDomain::Pin pin = epochs.pin();
   OMEN_ASSIGN(const uint64_t found, s.graph.repair(s.high_water(), space));
   (void)found;
+  pack_changed(s);
   s.inserted_since_repair = 0;
   s.needs_repair = false;
   return Status::ok();

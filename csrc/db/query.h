@@ -32,8 +32,13 @@ struct Collection::Impl::Query {
   Plan plan;
 
   bool accepts(uint32_t slot) const { return rows == nullptr || rows->rows.contains(slot); }
+  bool is_plain_walk() const { return route == Route::kGraph && matching_ef == 0; }
   size_t wanted() const { return matches < k ? static_cast<size_t>(matches) : k; }
 };
+
+// A walk that ends in a crowd is tried again with so many times its ef, up to a limit.
+inline constexpr uint32_t kCrowdFactor = 8;
+inline constexpr uint32_t kCrowdEfMax = 1024;
 
 // Many copies of few vectors fill a pool and leave a walk no way on: fewer than one in four of a
 // full pool's distances differ.

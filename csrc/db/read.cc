@@ -207,6 +207,20 @@ Status check_slots(const Store& s) {
   return Status::ok();
 }
 
+// Packed codes are those of the graph's edges.
+Status check_packed(const Store& s) {
+  const PackedCodes* packed = s.codes() == nullptr ? nullptr : s.codes()->packed();
+  if (packed == nullptr) return Status::ok();
+  for (uint32_t slot = 0; slot < s.high_water(); ++slot) {
+    const bool waits = (s.graph.changed(slot / 64) >> (slot & 63) & 1) != 0;
+    if (waits || !s.states.has(slot, SlotStates::kLinked)) continue;
+    uint32_t ids[kRowIdsMax];
+    const uint32_t n = s.graph.read_row(slot, ids);
+    OMEN_TRY(packed->validate(slot, {ids, n}, s.float_views()));
+  }
+  return Status::ok();
+}
+
 }  // namespace
 
 // Waits for running commits, and keeps new ones out while it looks.
@@ -223,6 +237,7 @@ CheckReport Collection::check() {
   const auto check_all = [&]() -> Status {
     OMEN_TRY(check_slots(*s));
     OMEN_TRY(s->graph.validate(high));
+    OMEN_TRY(check_packed(*s));
     OMEN_TRY(s->index.validate([&](uint32_t slot) { return s->hash_of(slot); }));
     OMEN_TRY(s->columns.validate(high));
     OMEN_TRY(s->slots.validate());

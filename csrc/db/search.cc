@@ -12,9 +12,6 @@ namespace omen {
 
 namespace {
 
-constexpr uint32_t kCrowdFactor = 8;
-constexpr uint32_t kCrowdEfMax = 1024;
-
 // After so many scans, each overtaken by more writes than can be followed, the answer goes out with
 // the hits that stand.
 constexpr int kAttemptsMax = 3;
@@ -156,6 +153,9 @@ Status Collection::Impl::walk(Store& s, Query& q) {
     return Status::ok();
   };
   const CodeSet* codes = s.codes();
+  if (codes != nullptr && codes->packed() != nullptr && q.is_plain_walk()) {
+    return walk_packed(s, q, *codes);
+  }
   if (codes != nullptr) {
     OMEN_TRY(codes->visit([&](const auto& codec) -> Status {
       RowScorer scorer(codec, codes->views(), s.kernels, &scratch.codes);

@@ -19,18 +19,26 @@ static_assert(kGroup <= Graph::kGroupMax);
 
 Status Collection::Impl::walk_group(Store& s, std::span<Query> queries) const {
   const CodeSet* codes = s.codes();
+  Query* walkers[Graph::kGroupMax];
+  size_t walker_count = 0;
+  for (Query& q : queries) {
+    q.moves = s.moves.count();
+    q.version = s.version.load(std::memory_order_acquire);
+    q.matches = s.live();
+    choose_plan(s, q);
+    if (q.is_plain_walk()) walkers[walker_count++] = &q;
+  }
+  const std::span<Query* const> walking(walkers, walker_count);
+  if (codes != nullptr && codes->packed() != nullptr) {
+    return walk_packed_group(s, walking, *codes);
+  }
   const auto run = [&](const auto& codec, const RowViews& views, auto memory) -> Status {
     using Scorer = RowScorer<std::remove_cvref_t<decltype(codec)>>;
     std::optional<Scorer> scorers[Graph::kGroupMax];
     Graph::Search searches[Graph::kGroupMax];
-    Query* walking[Graph::kGroupMax];
     size_t count = 0;
-    for (Query& q : queries) {
-      q.moves = s.moves.count();
-      q.version = s.version.load(std::memory_order_acquire);
-      q.matches = s.live();
-      choose_plan(s, q);
-      if (q.route != Query::Route::kGraph || q.matching_ef > 0) continue;
+    for (Query* const walker : walking) {
+      Query& q = *walker;
       QueryScratch& scratch = *q.scratch;
       OMEN_TRY(scratch.graph.reserve(s.high_water(), q.ef));
       scratch.graph.counters = {};
@@ -38,7 +46,7 @@ Status Collection::Impl::walk_group(Store& s, std::span<Query> queries) const {
       OMEN_TRY(scorers[count]->reserve(s.dimensions()));
       scorers[count]->prepare(q.vector, q.scale);
       searches[count] = {&*scorers[count], &scratch.graph, q.ef};
-      walking[count++] = &q;
+      ++count;
     }
     s.graph.search_group({searches, count});
     for (size_t i = 0; i < count; ++i) {

@@ -19,6 +19,7 @@ GraphOptions graph_options(const CollectionOptions& o, uint64_t seed) {
   g.m = o.m;
   g.ef_construction = o.ef_construction;
   g.seed = seed;
+  g.tracks_changes = o.layout == Layout::kFast;
   return g;
 }
 

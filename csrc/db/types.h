@@ -21,6 +21,8 @@ namespace omen {
 
 enum class Metric : uint8_t { kCosine, kL2, kDot };
 enum class Quantization : uint8_t { kSq8, kNone, kBinary };
+// Where the codes that a search reads lie: a row each, or each node's neighbours' together as well.
+enum class Layout : uint8_t { kCompact, kFast };
 
 inline constexpr uint32_t kDimensionsMax = 16384;
 inline constexpr uint32_t kHitsMax = 10000;
@@ -42,12 +44,14 @@ struct CollectionOptions {
     kGivenM = 8,
     kGivenEfConstruction = 16,
     kGivenSchema = 32,
+    kGivenLayout = 64,
     kGivenKeepVectors = 128,
   };
   uint32_t given = 0;
   uint32_t dimensions = 0;  // 0: fixed by the first vectors.
   Metric metric = Metric::kCosine;
   Quantization quantization = Quantization::kSq8;
+  Layout layout = Layout::kCompact;  // kFast goes with kBinary alone.
   uint32_t m = 16;
   uint32_t ef_construction = 96;
   // False: once codes are trained they are the truth, and the originals are given back.

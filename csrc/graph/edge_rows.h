@@ -7,6 +7,8 @@
 // Invariants:
 //   1. Ids come first, without repeats or the node itself; the rest of the row is kNoSlot.
 //   2. write() is the only writer; it needs the node's lock.
+//   3. With track_changes(): a row that write() changed since clear_changed() has its bit set, and
+//      had it before the first of its words changed.
 // Threads: readers any time, writers one per row at a time.
 #pragma once
 
@@ -24,18 +26,25 @@ class EdgeRows {
  public:
   EdgeRows(MemoryAccount* account, uint32_t capacity)
       : capacity_((capacity + 1) / 2 * 2),
-        pages_(account, Use::kGraph, capacity_ * sizeof(uint32_t), SlotPages::Paging::kAtCollapse) {
+        pages_(account, Use::kGraph, capacity_ * sizeof(uint32_t), SlotPages::Paging::kAtCollapse),
+        changed_(account, Use::kGraph, sizeof(uint64_t)) {
     OMEN_ASSERT(capacity_ <= kRowIdsMax);
   }
 
   uint32_t capacity() const { return capacity_; }
+  // From now on write() notes which rows it changed. Before the first ensure().
+  void track_changes() { tracks_changes_ = true; }
   Status ensure(uint32_t rows) {
+    if (tracks_changes_) OMEN_TRY(changed_.ensure(rows / 64 + 1));
     OMEN_TRY(pages_.ensure(rows));
     pages_.collapse(rows);
     return Status::ok();
   }
-  void release_all() { pages_.release_all(); }
-  uint64_t bytes() const { return pages_.bytes(); }
+  void release_all() {
+    pages_.release_all();
+    changed_.release_all();
+  }
+  uint64_t bytes() const { return pages_.bytes() + changed_.bytes(); }
   void prefetch(uint32_t row) const { pages_.view().prefetch(row, capacity_ * sizeof(uint32_t)); }
 
   // Copies capacity() ids, kNoSlot after the last.
@@ -54,8 +63,21 @@ class EdgeRows {
     return n;
   }
 
+  // With track_changes() alone, and below what ensure() was asked for.
+  bool has_changed(uint32_t row) const {
+    return (changes(row / 64).load(std::memory_order_acquire) >> (row & 63) & 1) != 0;
+  }
+  // 64 rows from 64 * `index` on, a bit each.
+  uint64_t changed(uint32_t index) const { return changes(index).load(std::memory_order_acquire); }
+  void clear_changed(uint32_t row) {
+    changes(row / 64).fetch_and(~(uint64_t{1} << (row & 63)), std::memory_order_acq_rel);
+  }
+
   void write(uint32_t row, const uint32_t* ids, size_t n) {
     OMEN_ASSERT(n <= capacity_);
+    if (tracks_changes_ && !has_changed(row)) {
+      changes(row / 64).fetch_or(uint64_t{1} << (row & 63), std::memory_order_acq_rel);
+    }
     auto* words = pages_.row_as<std::atomic<uint64_t>>(row);
     for (uint32_t i = 0; i < capacity_ / 2; ++i) {
       const uint32_t pair[2] = {2 * i < n ? ids[2 * i] : kNoSlot,
@@ -67,8 +89,14 @@ class EdgeRows {
   }
 
  private:
+  std::atomic<uint64_t>& changes(uint32_t index) const {
+    return *changed_.row_as<std::atomic<uint64_t>>(index);
+  }
+
   const uint32_t capacity_;
+  bool tracks_changes_ = false;
   SlotPages pages_;
+  SlotPages changed_;  // A bit a row.
 };
 
 }  // namespace omen

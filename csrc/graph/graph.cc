@@ -35,9 +35,25 @@ Graph::Graph(MemoryAccount* account, SlotStates* states, const GraphOptions& opt
   for (uint32_t level = 0; level < kLayersMax; ++level) {
     layers_[level] = std::make_unique<Layer>(account, level == 0 ? 2 * options.m : options.m);
   }
+  if (options.tracks_changes) layers_[0]->rows.track_changes();
 }
 
 Graph::~Graph() = default;
+
+uint64_t Graph::changed(uint32_t index) const { return layer(0).rows.changed(index); }
+void Graph::clear_changed(uint32_t slot) { layers_[0]->rows.clear_changed(slot); }
+uint32_t Graph::row_capacity() const { return layer(0).rows.capacity(); }
+void Graph::touch_rows(std::span<const uint32_t> slots) {
+  uint32_t ids[kRowIdsMax];
+  for (const uint32_t slot : slots) {
+    const SlotLock lock(*states_, slot);
+    const uint32_t n = read_row(slot, ids);
+    layers_[0]->rows.write(slot, ids, n);
+  }
+}
+uint32_t Graph::read_row(uint32_t slot, uint32_t* ids) const {
+  return layer(0).rows.read_counted(slot, ids);
+}
 
 // Exponential with mean 1 / ln(m), so that a layer has 1/m of the nodes of the one below (section 4
 // of the paper). The slot alone decides, so levels are the same in every build.

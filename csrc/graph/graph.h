@@ -37,6 +37,7 @@ struct GraphOptions {
   uint32_t m = 16;
   uint32_t ef_construction = 96;
   uint64_t seed = 0;
+  bool tracks_changes = false;  // Which rows of the bottom layer changed: see has_changed().
 };
 
 class Graph {
@@ -101,6 +102,28 @@ class Graph {
     } enough = {};
   };
   void search_group(std::span<const Search> searches) const;
+  // As search(), where neighbours are scored from rows that somebody packs, of nodes whose edges
+  // changed since by `exact`. Fills scratch.pool with distances by `exact`; the scratch is
+  // one of reserve_packed().
+  struct PackedSearch {
+    const NeighbourScorer* rows;
+    const Scorer* exact;
+    const Scorer* scorer;  // Leads down to the bottom layer.
+    SearchScratch* scratch;
+    uint32_t ef;
+  };
+  void search_packed(const PackedSearch& search) const;
+  // Several that take turns, at most kGroupMax.
+  void search_packed_group(std::span<const PackedSearch> searches) const;
+  // With tracks_changes: whose rows of the bottom layer changed since clear_changed(): a bit for
+  // each of 64 slots from 64 * index on, which reserve() covered.
+  uint64_t changed(uint32_t index) const;
+  void clear_changed(uint32_t slot);
+  // The ids of a slot's row on the bottom layer, row_capacity() at most; returns how many.
+  uint32_t row_capacity() const;
+  uint32_t read_row(uint32_t slot, uint32_t* ids) const;
+  // Writes rows as they are, so that they count as changed. For tests.
+  void touch_rows(std::span<const uint32_t> slots);
   // Whether some insert since the last call found nobody to link to: repair() is due.
   bool take_isolated() { return isolated_.exchange(false, std::memory_order_relaxed); }
   // Only slots whose bit is set in `accept` enter the pool; others are bridges to their neighbours
@@ -175,6 +198,16 @@ class Graph {
   std::span<const uint32_t> gather(uint32_t level, uint32_t node, SearchScratch& s) const;
   void start_pool(uint32_t level, uint32_t node, const Scorer& scorer, SearchScratch& s) const;
   void search_layer(uint32_t level, const Scorer& scorer, uint32_t ef, SearchScratch& s) const;
+  struct PackedWalk;
+  bool start_packed(PackedWalk& walk) const;
+  bool pick(PackedWalk& walk) const;
+  bool take_out(PackedWalk& walk, uint32_t node, float estimate) const;
+  void ask(PackedWalk& walk, uint32_t node) const;
+  void offer_unpacked(PackedWalk& walk) const;
+  void expand(PackedWalk& walk) const;
+  void offer_estimates(PackedWalk& walk, const uint32_t* ids, const float* distances,
+                       size_t n) const;
+  void finish(PackedWalk& walk) const;
   struct Walk;
   // One of three steps; false once there is nothing left to expand.
   bool step(Walk& walk) const;

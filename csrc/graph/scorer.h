@@ -29,6 +29,19 @@ class Scorer {
                          float* distances) const = 0;
 };
 
+// Scores a node's neighbours from a row of the node's own (packed_rows.h). Bound to one query at a
+// time and used by one thread.
+class NeighbourScorer {
+ public:
+  virtual ~NeighbourScorer() = default;
+  virtual void prefetch(uint32_t node) const = 0;
+  virtual uint32_t blocks() const = 0;
+  // Writes the ids of a block's kScoreBlock neighbours, kNoSlot where there is none, and estimates
+  // of their distances, given the exact one of the node.
+  virtual void score(uint32_t node, uint32_t block, float node_distance, uint32_t* ids,
+                     float* distances) const = 0;
+};
+
 // A scorer whose query is a stored slot: building and repairing.
 class SlotScorer : public Scorer {
  public:

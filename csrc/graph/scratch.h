@@ -3,7 +3,7 @@
 // Why: a search allocates nothing once warm. The visited bitset is cleared by what was touched, not
 // by its size.
 // Invariants:
-//   1. Between operations every visited bit is 0.
+//   1. Between operations every visited and every queued bit is 0.
 //   2. pool_distances is sorted; pool_ids carries kExpanded in its top bit.
 // Threads: one at a time.
 #pragma once
@@ -30,6 +30,7 @@ class SearchScratch {
  public:
   explicit SearchScratch(MemoryAccount* account)
       : visited(account, Use::kScratch),
+        queued(account, Use::kScratch),
         touched(account, Use::kScratch),
         pool_distances(account, Use::kScratch),
         pool_ids(account, Use::kScratch),
@@ -51,6 +52,12 @@ class SearchScratch {
     const size_t room = ef + kPoolSlack;
     if (match_distances.size() < room) OMEN_TRY(match_distances.resize(room));
     return match_ids.size() < room ? match_ids.resize(room) : Status::ok();
+  }
+  // As reserve(), for a walk that tells who waits in its pool from who was expanded.
+  Status reserve_packed(uint32_t nodes, uint32_t ef) {
+    OMEN_TRY(reserve(nodes, ef));
+    if (queued.size() < visited.size()) OMEN_TRY(queued.resize(visited.size()));
+    return reserve_matches(ef);
   }
   // The matches become the pool.
   void swap_matches(size_t found) {
@@ -84,18 +91,21 @@ class SearchScratch {
   void clear_visited() {
     if (overflowed_) {
       std::memset(visited.data(), 0, visited.size() * sizeof(uint64_t));
+      if (!queued.empty()) std::memset(queued.data(), 0, queued.size() * sizeof(uint64_t));
     } else {
       for (const uint32_t id : touched) visited[id >> 6] = 0;
+      for (size_t i = 0; i < touched.size() && !queued.empty(); ++i) queued[touched[i] >> 6] = 0;
     }
     touched.clear();
     overflowed_ = false;
   }
   uint64_t bytes() const {
-    return visited.bytes() + touched.bytes() + pool_distances.bytes() + pool_ids.bytes() +
-           match_distances.bytes() + match_ids.bytes();
+    return visited.bytes() + queued.bytes() + touched.bytes() + pool_distances.bytes() +
+           pool_ids.bytes() + match_distances.bytes() + match_ids.bytes();
   }
 
   Array<uint64_t> visited;
+  Array<uint64_t> queued;  // Of packed walks: who entered the pool. Empty, or as long as `visited`.
   Array<uint32_t> touched;
   Array<float> pool_distances;
   Array<uint32_t> pool_ids;

@@ -81,6 +81,20 @@ Status read_keep_vectors(const Call& call, napi_value object, CollectionOptions*
   return argument_error("keepVectors must be a boolean, not " + describe(call.env, value));
 }
 
+Status read_layout(const Call& call, napi_value object, CollectionOptions* out) {
+  napi_value value = nullptr;
+  std::string text;
+  OMEN_TRY(read_property(call, object, "layout", &value));
+  if (value == nullptr) return Status::ok();
+  OMEN_TRY(read_text(call.env, value, {"layout", 64, ErrorCode::kArgument}, &text));
+  out->given |= CollectionOptions::kGivenLayout;
+  for (const Layout layout : {Layout::kCompact, Layout::kFast}) {
+    out->layout = layout;
+    if (text == layout_name(layout)) return Status::ok();
+  }
+  return argument_error("layout must be 'compact' or 'fast', not " + describe(call.env, value));
+}
+
 Status read_collection_options(const Call& call, napi_value object, CollectionOptions* out) {
   napi_valuetype type = napi_undefined;
   napi_typeof(call.env, object, &type);
@@ -93,6 +107,7 @@ Status read_collection_options(const Call& call, napi_value object, CollectionOp
                        out, &out->dimensions));
   OMEN_TRY(read_metric(call, object, out));
   OMEN_TRY(read_quantization(call, object, out));
+  OMEN_TRY(read_layout(call, object, out));
   OMEN_TRY(read_option(call, object, {{"m", kMMin, kMMax}, Options::kGivenM}, out, &out->m));
   OMEN_TRY(read_option(call, object,
                        {{"efConstruction", 1, kEfConstructionMax}, Options::kGivenEfConstruction},

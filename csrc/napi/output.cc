@@ -248,6 +248,8 @@ const char* quantization_name(Quantization quantization) {
   return "";
 }
 
+const char* layout_name(Layout layout) { return layout == Layout::kFast ? "fast" : "compact"; }
+
 napi_value make_stats(napi_env env, const CollectionStats& stats) {
   const CollectionStats::Bytes& b = stats.bytes;
   ObjectOut bytes(env);
@@ -259,6 +261,7 @@ napi_value make_stats(napi_env env, const CollectionStats& stats) {
   object.text("name", stats.name).count("dimensions", options.dimensions);
   object.text("metric", metric_name(options.metric));
   object.text("quantization", quantization_name(options.quantization));
+  object.text("layout", layout_name(options.layout));
   object.count("m", options.m).count("efConstruction", options.ef_construction);
   object.flag("keepVectors", options.keep_vectors);
   if (!options.schema_json.empty()) object.text("schema", options.schema_json);

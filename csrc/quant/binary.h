@@ -83,6 +83,13 @@ class BinaryCodec final : public Codec {
 
   size_t bits() const { return bits_; }
   size_t dominants() const { return dominants_; }
+  // What codes of neighbours share (edge_codec.h): the j-th dominant dimension, the centre (0
+  // there), and the rotation of what is left.
+  uint32_t dominant(size_t j) const { return dominant_[j]; }
+  const float* centre() const { return centre_; }
+  const Rotation& rotation() const { return *rotation_; }
+  Distance distance() const { return distance_; }
+  size_t dimensions() const { return dimensions_; }
   size_t bytes() const;
 
  private:

@@ -346,11 +346,47 @@ inline I16 i16_add_bits(I16 sum, const uint8_t* code, const int8_t* q) {
   return i16_add_byte_products(i16_add_byte_products(sum, low, q), high, q + 32);
 }
 
+// Sums of the rows' look-ups in 16 bits: rows 0 to 15, then 16 to 31. `all` adds pairs of bytes, of
+// which `odd` are the upper ones; each lane of 128 bits has groups of its own.
+constexpr size_t kScanGroups = 2;
+struct Scan {
+  __m256i all[2];
+  __m256i odd[2];
+};
+
+inline Scan scan_zero() {
+  const __m256i zero = _mm256_setzero_si256();
+  return {{zero, zero}, {zero, zero}};
+}
+inline Scan scan_add(const Scan& sums, const uint8_t* codes, const uint8_t* tables) {
+  const __m256i c = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(codes));
+  const __m256i table = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(tables));
+  const __m256i mask = _mm256_set1_epi8(15);
+  const __m256i low = _mm256_shuffle_epi8(table, _mm256_and_si256(c, mask));
+  const __m256i high =
+      _mm256_shuffle_epi8(table, _mm256_and_si256(_mm256_srli_epi16(c, 4), mask));
+  return {{_mm256_add_epi16(sums.all[0], low), _mm256_add_epi16(sums.all[1], high)},
+          {_mm256_add_epi16(sums.odd[0], _mm256_srli_epi16(low, 8)),
+           _mm256_add_epi16(sums.odd[1], _mm256_srli_epi16(high, 8))}};
+}
+inline void scan_store(const Scan& sums, uint32_t* out) {
+  for (size_t half = 0; half < 2; ++half, out += 16) {
+    const __m256i odd = sums.odd[half];
+    const __m256i even = _mm256_sub_epi16(sums.all[half], _mm256_slli_epi16(odd, 8));
+    const __m128i e =
+        _mm_add_epi16(_mm256_castsi256_si128(even), _mm256_extracti128_si256(even, 1));
+    const __m128i o = _mm_add_epi16(_mm256_castsi256_si128(odd), _mm256_extracti128_si256(odd, 1));
+    i32_store(out, i32_add(i32_load(out), _mm256_cvtepu16_epi32(_mm_unpacklo_epi16(e, o))));
+    i32_store(out + 8, i32_add(i32_load(out + 8), _mm256_cvtepu16_epi32(_mm_unpackhi_epi16(e, o))));
+  }
+}
+
 #include "simd/scoring.inc"
 #include "simd/steps.inc"
 #include "simd/tiles.inc"
 #include "simd/byte_tiles.inc"
 #include "simd/bits.inc"
+#include "simd/scan.inc"
 
 }  // namespace
 

@@ -320,11 +320,50 @@ inline I16 i16_add_bits(I16 sum, const uint8_t* code, const int8_t* q) {
   return _mm512_add_epi16(sum, _mm512_maddubs_epi16(values, _mm512_loadu_si512(q)));
 }
 
+// As in avx2.cc, with groups of four.
+constexpr size_t kScanGroups = 4;
+struct Scan {
+  __m512i all[2];
+  __m512i odd[2];
+};
+
+inline Scan scan_zero() {
+  const __m512i zero = _mm512_setzero_si512();
+  return {{zero, zero}, {zero, zero}};
+}
+inline Scan scan_add(const Scan& sums, const uint8_t* codes, const uint8_t* tables) {
+  const __m512i c = _mm512_loadu_si512(codes);
+  const __m512i table = _mm512_loadu_si512(tables);
+  const __m512i mask = _mm512_set1_epi8(15);
+  const __m512i low = _mm512_shuffle_epi8(table, _mm512_and_si512(c, mask));
+  const __m512i high =
+      _mm512_shuffle_epi8(table, _mm512_and_si512(_mm512_srli_epi16(c, 4), mask));
+  return {{_mm512_add_epi16(sums.all[0], low), _mm512_add_epi16(sums.all[1], high)},
+          {_mm512_add_epi16(sums.odd[0], _mm512_srli_epi16(low, 8)),
+           _mm512_add_epi16(sums.odd[1], _mm512_srli_epi16(high, 8))}};
+}
+inline __m128i scan_fold(__m512i x) {
+  const __m256i half =
+      _mm256_add_epi16(_mm512_castsi512_si256(x), _mm512_extracti64x4_epi64(x, 1));
+  return _mm_add_epi16(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
+}
+inline void scan_store(const Scan& sums, uint32_t* out) {
+  for (size_t half = 0; half < 2; ++half, out += 16) {
+    const __m512i odd = sums.odd[half];
+    const __m128i e = scan_fold(_mm512_sub_epi16(sums.all[half], _mm512_slli_epi16(odd, 8)));
+    const __m128i o = scan_fold(odd);
+    const __m256i rows =
+        _mm256_set_m128i(_mm_unpackhi_epi16(e, o), _mm_unpacklo_epi16(e, o));
+    i32_store(out, i32_add(i32_load(out), _mm512_cvtepu16_epi32(rows)));
+  }
+}
+
 #include "simd/scoring.inc"
 #include "simd/steps.inc"
 #include "simd/tiles.inc"
 #include "simd/byte_tiles.inc"
 #include "simd/bits.inc"
+#include "simd/scan.inc"
 
 }  // namespace
 

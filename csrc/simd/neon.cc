@@ -259,11 +259,38 @@ inline I16 i16_add_bits(I16 sum, const uint8_t* code, const int8_t* q) {
   return sum;
 }
 
+// Sums of the rows' look-ups in 16 bits, eight rows each.
+constexpr size_t kScanGroups = 1;
+struct Scan {
+  uint16x8_t sums[4];
+};
+
+inline Scan scan_zero() {
+  const uint16x8_t zero = vdupq_n_u16(0);
+  return {{zero, zero, zero, zero}};
+}
+inline Scan scan_add(const Scan& scan, const uint8_t* codes, const uint8_t* tables) {
+  const uint8x16_t c = vld1q_u8(codes);
+  const uint8x16_t table = vld1q_u8(tables);
+  const uint8x16_t low = vqtbl1q_u8(table, vandq_u8(c, vdupq_n_u8(15)));
+  const uint8x16_t high = vqtbl1q_u8(table, vshrq_n_u8(c, 4));
+  return {{vaddw_u8(scan.sums[0], vget_low_u8(low)), vaddw_high_u8(scan.sums[1], low),
+           vaddw_u8(scan.sums[2], vget_low_u8(high)), vaddw_high_u8(scan.sums[3], high)}};
+}
+inline void scan_store(const Scan& scan, uint32_t* out) {
+  OMEN_UNROLL
+  for (size_t i = 0; i < 4; ++i, out += 8) {
+    vst1q_u32(out, vaddw_u16(vld1q_u32(out), vget_low_u16(scan.sums[i])));
+    vst1q_u32(out + 4, vaddw_high_u16(vld1q_u32(out + 4), scan.sums[i]));
+  }
+}
+
 #include "simd/scoring.inc"
 #include "simd/steps.inc"
 #include "simd/tiles.inc"
 #include "simd/byte_tiles.inc"
 #include "simd/bits.inc"
+#include "simd/scan.inc"
 
 }  // namespace
 

@@ -191,6 +191,17 @@ void dot_u2_rows(const int8_t* q, const uint8_t* const* rows, size_t count, size
   for (size_t i = 0; i < count; ++i) out[i] = dot_bits<2>(q, rows[i], n);
 }
 
+void scan_u1(const uint8_t* tables, const uint8_t* codes, size_t n, uint32_t* out) {
+  for (size_t row = 0; row < 32; ++row) {
+    uint32_t sum = 0;
+    for (size_t group = 0; group < n / 4; ++group) {
+      const int byte = codes[16 * group + row % 16];
+      sum += tables[16 * group + static_cast<size_t>(byte >> (row < 16 ? 0 : 4) & 15)];
+    }
+    out[row] = sum;
+  }
+}
+
 void hadamard_f32(float* x, size_t n) {
   for (size_t h = n / 2; h > 0; h /= 2) {
     for (size_t i = 0; i < n; ++i) {

@@ -131,6 +131,10 @@ struct Kernels {
                       int32_t* out);
   void (*dot_u2_rows)(const int8_t* q, const uint8_t* const* rows, size_t count, size_t n,
                       int32_t* out);
+  // One-bit codes of 32 rows at once; n is a multiple of 64. Each four dimensions are a group of 16
+  // bytes: the low half of byte j holds the bits of row j, its high half those of row j + 16, the
+  // first dimension lowest. out[r] is the sum over all groups of tables[16 group + bits of row r].
+  void (*scan_u1)(const uint8_t* tables, const uint8_t* codes, size_t n, uint32_t* out);
   // Walsh-Hadamard transform in place, unnormalised: for every h from n / 2 down to 1, x[i] and
   // x[i + h] become their sum and their difference. n is a power of two, at least 64. Each element
   // is made by the same sums in the same order, so that results are equal in every table.

@@ -64,6 +64,7 @@ test('options are stored: left-out ones take the stored values, others must agre
     { metric: 'dot' },
     { quantization: 'sq8' },
     { quantization: 'binary' },
+    { layout: 'fast' },
     { m: 9 },
     { efConstruction: 51 },
   ]
@@ -82,10 +83,11 @@ test('options are stored: left-out ones take the stored values, others must agre
       defaults.dimensions,
       defaults.metric,
       defaults.quantization,
+      defaults.layout,
       defaults.m,
       defaults.efConstruction,
     ],
-    [0, 'cosine', 'sq8', 16, 96],
+    [0, 'cosine', 'sq8', 'compact', 16, 96],
   )
   await db.close()
 })
@@ -101,6 +103,8 @@ test('options that are none are refused', async () => {
     { quantization: 'pq' },
     { quantization: 'Binary' },
     { quantization: 1 },
+    { layout: 'packed' },
+    { layout: true },
     { quantization: ['binary'] },
     { m: 1 },
     { m: 65 },

@@ -28,10 +28,10 @@ void check_floor(Collection& c, const std::vector<float>& queries, const char* s
   CHECK(report.unreachable * 1000 <= report.records);
 }
 
-void run(Metric metric, Quantization codec, uint64_t seed) {
+void run(Metric metric, Quantization codec, uint64_t seed, Layout layout = Layout::kCompact) {
   InlineExecutor executor;
   Fixture fixture(&executor);
-  const auto c = fixture.make(options_of(kDimensions, metric, codec));
+  const auto c = fixture.make(options_of(kDimensions, metric, codec, layout));
   Clusters clusters(kDimensions, 40, seed);
   const auto base = clusters.draw_many(kRows);
   const auto queries = clusters.draw_many(40);
@@ -81,6 +81,13 @@ TEST(dot_none_keeps_its_recall) { run(Metric::kDot, Quantization::kNone, test_se
 TEST(dot_binary_keeps_its_recall) { run(Metric::kDot, Quantization::kBinary, test_seed()); }
 
 // Re-ranking by bounds reads a part of the candidates, and finds what reading all of them would.
+void run_fast(Metric metric) {
+  run(metric, Quantization::kBinary, test_seed(), Layout::kFast);
+}
+TEST(l2_fast_keeps_its_recall) { run_fast(Metric::kL2); }
+TEST(cosine_fast_keeps_its_recall) { run_fast(Metric::kCosine); }
+TEST(dot_fast_keeps_its_recall) { run_fast(Metric::kDot); }
+
 TEST(binary_reranks_what_its_bounds_leave) {
   constexpr uint32_t kEf = 400;
   InlineExecutor executor;
@@ -209,10 +216,12 @@ TEST(a_walk_among_matches_finds_them) {
 
 // A dimension a hundred times larger than the others keeps codes as good as floats.
 TEST(codes_bear_one_large_dimension) {
-  for (const Quantization codec : {Quantization::kSq8, Quantization::kBinary}) {
+  for (const auto& [codec, layout] : {std::pair(Quantization::kSq8, Layout::kCompact),
+                                      std::pair(Quantization::kBinary, Layout::kCompact),
+                                      std::pair(Quantization::kBinary, Layout::kFast)}) {
     InlineExecutor executor;
     Fixture fixture(&executor);
-    const auto c = fixture.make(options_of(kDimensions, Metric::kL2, codec));
+    const auto c = fixture.make(options_of(kDimensions, Metric::kL2, codec, layout));
     Clusters clusters(kDimensions, 40, test_seed());
     auto base = clusters.draw_many(kRows);
     auto queries = clusters.draw_many(40);

@@ -31,11 +31,13 @@ struct Fixture {
   Collection::Env env;
 };
 
-inline CollectionOptions options_of(uint32_t dimensions, Metric metric, Quantization codec) {
+inline CollectionOptions options_of(uint32_t dimensions, Metric metric, Quantization codec,
+                                    Layout layout = Layout::kCompact) {
   CollectionOptions o;
   o.dimensions = dimensions;
   o.metric = metric;
   o.quantization = codec;
+  o.layout = layout;
   return o;
 }
 

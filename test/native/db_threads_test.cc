@@ -184,10 +184,12 @@ TEST(searches_go_on_while_codes_are_trained) {
   constexpr size_t kRows = 9000;
   Clusters clusters(kDimensions, 12, test_seed());
   const auto base = clusters.draw_many(kRows);
-  for (const Quantization codec : {Quantization::kSq8, Quantization::kBinary}) {
+  for (const auto& [codec, layout] : {std::pair(Quantization::kSq8, Layout::kCompact),
+                                      std::pair(Quantization::kBinary, Layout::kCompact),
+                                      std::pair(Quantization::kBinary, Layout::kFast)}) {
     auto pool = ThreadPool::create(2).take();
     Fixture fixture(pool.get());
-    const auto c = fixture.make(options_of(kDimensions, Metric::kCosine, codec));
+    const auto c = fixture.make(options_of(kDimensions, Metric::kCosine, codec, layout));
     CHECK_OK(write(*c, kAdd, base.data(), 1000, kDimensions, {}));
     CHECK(!c->stats().trained);
     std::atomic<bool> stop{false};

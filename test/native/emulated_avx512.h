@@ -321,6 +321,8 @@ inline __m128i _mm_add_epi32(__m128i a, __m128i b) { return lanewise<uint32_t>(a
 inline __m512i _mm512_sub_epi32(__m512i a, __m512i b) { return lanewise<uint32_t>(a, b, kMinus); }
 inline __m512i _mm512_sub_epi16(__m512i a, __m512i b) { return lanewise<int16_t>(a, b, kMinus); }
 inline __m512i _mm512_add_epi16(__m512i a, __m512i b) { return lanewise<uint16_t>(a, b, kPlus); }
+inline __m256i _mm256_add_epi16(__m256i a, __m256i b) { return lanewise<uint16_t>(a, b, kPlus); }
+inline __m128i _mm_add_epi16(__m128i a, __m128i b) { return lanewise<uint16_t>(a, b, kPlus); }
 inline __m512i _mm512_and_si512(__m512i a, __m512i b) {
   return lanewise<uint64_t>(a, b, [](uint64_t x, uint64_t y) { return x & y; });
 }
@@ -373,6 +375,40 @@ inline __m512i _mm512_shuffle_i32x4(__m512i a, __m512i b, int order) {
     std::memcpy(r.bytes + 16 * i, from.bytes + 16 * quarter, 16);
   }
   return r;
+}
+inline __m512i _mm512_slli_epi16(__m512i x, unsigned bits) {
+  return convert<uint16_t, uint16_t, 64>(x, [=](uint16_t v) { return v << bits; });
+}
+inline __m512i _mm512_srli_epi16(__m512i x, unsigned bits) {
+  return convert<uint16_t, uint16_t, 64>(x, [=](uint16_t v) { return v >> bits; });
+}
+// Within each quarter of 128 bits: byte b of `order` picks byte b % 16, or zero if it is negative.
+inline __m512i _mm512_shuffle_epi8(__m512i x, __m512i order) {
+  __m512i r;
+  for (size_t i = 0; i < 64; ++i) {
+    const uint8_t pick = order.get<uint8_t>(i);
+    r.set<uint8_t>(i, pick >= 128 ? uint8_t{0} : x.get<uint8_t>(i / 16 * 16 + pick % 16));
+  }
+  return r;
+}
+inline __m128i _mm_unpacklo_epi16(__m128i a, __m128i b) {
+  __m128i r;
+  for (size_t i = 0; i < 8; ++i) r.set<uint16_t>(i, (i % 2 ? b : a).get<uint16_t>(i / 2));
+  return r;
+}
+inline __m128i _mm_unpackhi_epi16(__m128i a, __m128i b) {
+  __m128i r;
+  for (size_t i = 0; i < 8; ++i) r.set<uint16_t>(i, (i % 2 ? b : a).get<uint16_t>(4 + i / 2));
+  return r;
+}
+inline __m256i _mm256_set_m128i(__m128i high, __m128i low) {
+  __m256i r;
+  std::memcpy(r.bytes, low.bytes, 16);
+  std::memcpy(r.bytes + 16, high.bytes, 16);
+  return r;
+}
+inline __m512i _mm512_cvtepu16_epi32(__m256i x) {
+  return convert<uint16_t, uint32_t, 64>(x, kSame);
 }
 inline __m512i _mm512_slli_epi32(__m512i x, unsigned bits) {
   return convert<uint32_t, uint32_t, 64>(x, [=](uint32_t v) { return v << bits; });

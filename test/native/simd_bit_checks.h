@@ -49,6 +49,31 @@ inline void check_dot_bits(const Kernels& k, uint64_t seed) {
   }
 }
 
+// Exact for random tables and codes, and for the largest sums, at every alignment.
+inline void check_scan(const Kernels& k, uint64_t seed) {
+  Random random(seed);
+  for (const size_t n : kBitDims) {
+    for (int kind = 0; kind < 6; ++kind) {
+      const Guarded<uint8_t> tables(4 * n, random.below(64));
+      const Guarded<uint8_t> codes(4 * n, random.below(64));
+      fill_bytes(tables, random, kind == 0 ? Bytes::kHighest : Bytes::kRandom);
+      fill_bytes(codes, random, kind == 1 ? Bytes::kHighest : Bytes::kRandom);
+      uint32_t got[33];
+      std::fill_n(got, 33, 77u);
+      k.scan_u1(tables.data(), codes.data(), n, got);
+      for (size_t row = 0; row < 32; ++row) {
+        uint64_t exact = 0;
+        for (size_t at = row % 16; at < 4 * n; at += 16) {
+          const unsigned bits = row < 16 ? codes[at] % 16 : codes[at] / 16;
+          exact += tables[at / 16 * 16 + bits];
+        }
+        CHECK_EQ(uint64_t{got[row]}, exact);
+      }
+      CHECK_EQ(got[32], 77u);
+    }
+  }
+}
+
 // Equal to the scalar table bit for bit, and the transform that it claims to be: entry i is the sum
 // of x[j] with the sign of the parity of i & j.
 inline void check_hadamard(const Kernels& k, uint64_t seed) {

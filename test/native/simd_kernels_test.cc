@@ -44,6 +44,9 @@ TEST(weights_are_equal_in_every_table) { for_each_table(omen::simd::checks::chec
 // Codes of one and two bits score the same on every machine.
 TEST(bit_scores_are_exact) { for_each_table(omen::simd::checks::check_dot_bits); }
 
+// Neighbours' codes in a row score the same on every machine.
+TEST(scans_are_exact) { for_each_table(omen::simd::checks::check_scan); }
+
 // A rotation, and so every code made from it, is the same on every machine.
 TEST(hadamard_is_equal_in_every_table) { for_each_table(omen::simd::checks::check_hadamard); }
 
