@@ -104,7 +104,7 @@ void Graph::choose_members_rows(const Batch& batch) {
 }
 
 void Graph::walk_members(const Batch& batch, size_t first, std::span<BuildScratch* const> turns) {
-  const auto& members = batch.scratch.members;
+  auto& members = batch.scratch.members;
   const uint32_t ef = options_.ef_construction;
   const uint32_t row_ids = layers_[0]->rows.capacity();
   Walk walks[kGroupMax];
@@ -128,6 +128,7 @@ void Graph::walk_members(const Batch& batch, size_t first, std::span<BuildScratc
     const uint32_t slot = members[first + i].slot;
     Candidates chosen;
     gather_live(0, slot, scratch.search, &chosen);
+    members[first + i].start = keep_one_copy(slot, chosen);
     const Keep keep{.limit = row_ids, .candidates = std::max(walks[i].cursor, kCandidatesMin)};
     const size_t kept = select(0, chosen, keep, *scratch.pair);
     layers_[0]->rows.write(slot, chosen.nodes, kept);
@@ -141,6 +142,7 @@ void Graph::take_edges_back(const Batch& batch) {
   edges.clear();
   uint32_t row[kRowIdsMax];
   for (size_t i = 0; i < members.size(); ++i) {
+    if (members[i].start != kNoSlot) continue;  // Its copies lead to it.
     const uint32_t n = rows.read_counted(members[i].slot, row);
     for (uint32_t j = 0; j < n; ++j) edges.push_back_reserved(uint64_t{row[j]} << 32 | i);
   }
@@ -186,7 +188,8 @@ void Graph::take_back(const Batch& batch, size_t begin, size_t end, BuildScratch
   }
 }
 
-// A member that nobody kept an edge to would never be found.
+// Copies are hung on those they are of. Another member that nobody kept an edge to would never be
+// found.
 void Graph::settle_members(const Batch& batch) {
   auto& members = batch.scratch.members;
   for (BatchScratch::Member& member : members) member.place = 0;
@@ -196,6 +199,10 @@ void Graph::settle_members(const Batch& batch) {
   }
   uint32_t row[kRowIdsMax];
   for (const BatchScratch::Member& member : members) {
+    if (member.start != kNoSlot) {
+      hang_copy(member.slot, member.start, *batch.workers[0]);
+      continue;
+    }
     if (member.place != 0) continue;
     if (layers_[0]->rows.read_counted(member.slot, row) > 0) {
       force_edge(row[0], member.slot, nullptr);

@@ -31,7 +31,7 @@ struct BatchScratch {
   struct Member {
     uint64_t place;  // Members that lie near each other have near places.
     uint32_t slot;
-    uint32_t start;  // The bottom node that the walk begins at.
+    uint32_t start;  // The bottom node that the walk begins at; then a copy it found, or kNoSlot.
     bool operator<(const Member& o) const {
       return place != o.place ? place < o.place : slot < o.slot;
     }

@@ -233,8 +233,12 @@ class Graph {
   // Links a node of a layer to what its search there found.
   void link_found(uint32_t level, uint32_t node, BuildScratch& scratch);
   size_t select(uint32_t level, Candidates& c, const Keep& keep, SlotScorer& pair) const;
-  void link_level(uint32_t level, uint32_t node, const Candidates& chosen, size_t count,
-                  BuildScratch& scratch);
+  void write_row(uint32_t level, uint32_t node, const Candidates& chosen, size_t count);
+  // Copies of one vector: copies.cc.
+  static constexpr size_t kCopiesMax = 4;  // That a row of the bottom names.
+  static size_t count_copies(const Candidates& c);
+  static uint32_t keep_one_copy(uint32_t slot, Candidates& c);
+  void hang_copy(uint32_t slot, uint32_t copy, BuildScratch& scratch);
   size_t prune(uint32_t level, uint32_t node, std::span<uint32_t> ids, BuildScratch& scratch);
   bool connect(uint32_t level, uint32_t from, uint32_t to, BuildScratch& scratch);
   // The steps of insert_batch().

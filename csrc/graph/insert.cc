@@ -4,7 +4,6 @@
 // All layers are searched before any is linked, and layers are linked from the bottom up: a node
 // that can be found in a layer has its rows below.
 #include <algorithm>
-#include <cmath>
 #include <limits>
 
 #include "graph/graph.h"
@@ -12,23 +11,13 @@
 
 namespace omen {
 
-namespace {
-
-constexpr size_t kCopiesMax = 4;
-// Beside the distance of the farthest candidate: what rounding makes of zero.
-constexpr float kNothing = 1e-6f;
-
-}  // namespace
-
 // Keeps a candidate only if no candidate kept before is nearer to it than the node itself. Scores
 // all that remain against each kept one at a time, in blocks. `c` is sorted; the kept ones move to
 // its front. Of candidates at distance zero only the last few stay: many copies of one vector would
 // fill each other's rows and be an island.
 size_t Graph::select(uint32_t level, Candidates& c, const Keep& keep, SlotScorer& pair) const {
   const size_t limit = keep.limit;
-  const float nothing = c.size == 0 ? 0.0f : kNothing * std::fabs(c.distances[c.size - 1]);
-  size_t copies = 0;
-  while (copies < c.size && std::fabs(c.distances[copies]) <= nothing) ++copies;
+  const size_t copies = count_copies(c);
   if (copies > kCopiesMax && level == 0) c.drop_first(copies - kCopiesMax);
   c.size = std::min(c.size, keep.candidates);
   float between[kScoreBlock];
@@ -136,22 +125,29 @@ void Graph::force_edge(uint32_t via, uint32_t node, const Array<uint64_t>* reach
   rows.write(node, row, std::max(n, at + 1));
 }
 
-// Writes the node's own row, keeping edges that others gave it meanwhile, then the edges back.
-void Graph::link_level(uint32_t level, uint32_t node, const Candidates& chosen, size_t count,
-                       BuildScratch& scratch) {
+// Writes the node's own row, keeping edges that others gave it meanwhile.
+void Graph::write_row(uint32_t level, uint32_t node, const Candidates& chosen, size_t count) {
   EdgeRows& rows = layers_[level]->rows;
-  {
-    const SlotLock lock(*states_, slot_of(level, node));
-    uint32_t old[kRowIdsMax];
-    uint32_t ids[kRowIdsMax];
-    const uint32_t old_count = rows.read_counted(node, old);
-    size_t n = std::min<size_t>(count, rows.capacity());
-    std::copy(chosen.nodes, chosen.nodes + n, ids);
-    for (uint32_t i = 0; i < old_count && n < rows.capacity(); ++i) {
-      if (std::find(ids, ids + n, old[i]) == ids + n) ids[n++] = old[i];
-    }
-    rows.write(node, ids, n);
+  const SlotLock lock(*states_, slot_of(level, node));
+  uint32_t old[kRowIdsMax];
+  uint32_t ids[kRowIdsMax];
+  const uint32_t old_count = rows.read_counted(node, old);
+  size_t n = std::min<size_t>(count, rows.capacity());
+  std::copy(chosen.nodes, chosen.nodes + n, ids);
+  for (uint32_t i = 0; i < old_count && n < rows.capacity(); ++i) {
+    if (std::find(ids, ids + n, old[i]) == ids + n) ids[n++] = old[i];
   }
+  rows.write(node, ids, n);
+}
+
+void Graph::link_found(uint32_t level, uint32_t node, BuildScratch& scratch) {
+  Candidates chosen;
+  gather_live(level, slot_of(level, node), scratch.search, &chosen);
+  const uint32_t copy = level == 0 ? keep_one_copy(node, chosen) : kNoSlot;
+  const size_t limit = level == 0 ? 2 * options_.m : options_.m;
+  const size_t count = select(level, chosen, {limit}, *scratch.pair);
+  write_row(level, node, chosen, count);
+  if (copy != kNoSlot) return hang_copy(node, copy, scratch);
   bool stands = false;
   for (size_t i = 0; i < count; ++i) stands |= connect(level, chosen.nodes[i], node, scratch);
   if (stands || level > 0) return;
@@ -160,14 +156,6 @@ void Graph::link_level(uint32_t level, uint32_t node, const Candidates& chosen, 
     force_edge(chosen.nodes[0], node, nullptr);
   else
     isolated_.store(true, std::memory_order_relaxed);
-}
-
-void Graph::link_found(uint32_t level, uint32_t node, BuildScratch& scratch) {
-  Candidates chosen;
-  gather_live(level, slot_of(level, node), scratch.search, &chosen);
-  const size_t limit = level == 0 ? 2 * options_.m : options_.m;
-  const size_t count = select(level, chosen, {limit}, *scratch.pair);
-  link_level(level, node, chosen, count, scratch);
 }
 
 void Graph::insert(uint32_t slot, BuildScratch& scratch) {
