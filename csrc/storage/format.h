@@ -64,7 +64,7 @@
 //              with metadata its lengths, 4 each (0: {}), zeros up to a multiple of 8, its texts
 //              and zeros up to a multiple of 8; then rows x dimensions float32. Records of these
 //              ids are new or replaced whole; with dimensions 0 they exist, and keep their vectors.
-// kDelete      collection 8, rows 4, zero 4, ids
+// kDelete      collection 8, rows 4, zero 4, ids (never flag 1)
 // kClear       collection 8
 // kSeal        nothing: it is there for its watermark
 // Numbers of collections are never given twice; a record of one that was dropped says nothing.

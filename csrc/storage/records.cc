@@ -255,6 +255,7 @@ bool decode_put(const std::byte* payload, size_t length, PutRecord* out) {
   }
   if (out->rows == 0 || out->rows > kRowsMax || (flags & ~kPutMetadata) != 0) return false;
   out->has_metadata = (flags & kPutMetadata) != 0;
+  if (out->dimensions == 0 && !out->has_metadata) return false;  // Rows without a byte.
   if (!in.ids(out->rows, &out->ids)) return false;
   if (out->has_metadata) {
     out->lengths = in.bytes(uint64_t{out->rows} * 4);
@@ -275,7 +276,8 @@ bool decode_delete(const std::byte* payload, size_t length, DeleteRecord* out) {
   PayloadReader in(payload, length);
   uint32_t zero = 0;
   return in.number(&out->collection) && in.number(&out->rows) && in.number(&zero) && zero == 0 &&
-         out->rows > 0 && out->rows <= kRowsMax && in.ids(out->rows, &out->ids) && in.is_at_end();
+         out->rows > 0 && out->rows <= kRowsMax && in.ids(out->rows, &out->ids) &&
+         !out->ids.is_consecutive() && in.is_at_end();  // Each row has bytes of its own.
 }
 
 }  // namespace omen

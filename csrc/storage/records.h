@@ -65,6 +65,7 @@ Status encode_dimensions(uint64_t collection, uint32_t dimensions, Array<std::by
 class IdReader {
  public:
   RecordId next();
+  bool is_consecutive() const { return is_consecutive_; }
 
  private:
   friend class PayloadReader;
