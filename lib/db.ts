@@ -1,15 +1,20 @@
 /**
  * DB: an embedded database, in this process.
  *
- * In this version databases live in memory. The addon loads at the first DB, so that importing
- * omendb costs nothing and cannot fail.
+ * It lives in memory (`new DB()`), or in a directory (`DB.open(path)`). The addon loads at the
+ * first DB, so that importing omendb costs nothing and cannot fail.
  */
 
 /// <reference lib="esnext.disposable" preserve="true" />
 
 import type { LocalCollection } from '../types/collection.js'
 import type { Database } from '../types/database.js'
-import type { NativeCollection, NativeCollectionOptions } from '../types/native.js'
+import type {
+  NativeAddon,
+  NativeCollection,
+  NativeCollectionOptions,
+  NativeDatabase,
+} from '../types/native.js'
 import type {
   CollectionOptions,
   MemoryOptions,
@@ -17,20 +22,30 @@ import type {
   OpenOptions,
 } from '../types/options.js'
 import type { CheckReport, DatabaseStats } from '../types/stats.js'
-import type { Metadata } from '../types/values.js'
+import type { Metadata, UrlLike } from '../types/values.js'
 import { collectionStats } from './collection/reads.js'
 import { Session } from './collection/session.js'
 import { plainWrite } from './collection/writes.js'
 import { NamedCollection, RecordMethods } from './collection.js'
 import { OmenError } from './errors.js'
 import { native } from './native.js'
-import { collectionName, readCollection, readMemory } from './options.js'
+import { collectionName, databasePath, readCollection, readMemory, readOpen } from './options.js'
 import { describe } from './text.js'
 
 const DEFAULT = 'default'
 
 function unsupported(message: string): OmenError {
   return new OmenError('ERR_UNSUPPORTED', message)
+}
+
+/** What a DB is made of that comes from `open`. */
+class Opened {
+  constructor(
+    readonly addon: NativeAddon,
+    readonly database: NativeDatabase,
+    readonly defaults: NativeCollectionOptions,
+    readonly isOnDisk: boolean,
+  ) {}
 }
 
 /**
@@ -48,6 +63,7 @@ export class DB<M extends object = Metadata> extends RecordMethods<M> implements
   /** `await using db = new DB()` closes it, where the runtime has `Symbol.asyncDispose`. */
   declare readonly [Symbol.asyncDispose]: () => Promise<void>
   readonly #defaults: NativeCollectionOptions
+  readonly #isOnDisk: boolean
   #default: NativeCollection | undefined
   #closing: Promise<void> | undefined
 
@@ -62,12 +78,18 @@ export class DB<M extends object = Metadata> extends RecordMethods<M> implements
    *   database of this name has other options; ERR_ARGUMENT, ERR_UNSUPPORTED.
    */
   constructor(options?: MemoryOptions) {
-    const { collection, ...database } = readMemory(options)
-    const addon = native()
-    super(new Session(addon, new addon.Database(database)))
-    this.#defaults = collection
+    let opened: unknown = options
+    if (!(opened instanceof Opened)) {
+      const { collection, ...database } = readMemory(options)
+      const addon = native()
+      opened = new Opened(addon, new addon.Database(database), collection, false)
+    }
+    const { addon, database, defaults, isOnDisk } = opened as Opened
+    super(new Session(addon, database))
+    this.#defaults = defaults
+    this.#isOnDisk = isOnDisk
     // Options must agree with those of a shared database: better said now than at the first use.
-    if (Object.keys(collection).length === 0) return
+    if (Object.keys(defaults).length === 0) return
     try {
       this._open()
     } catch (error) {
@@ -77,21 +99,48 @@ export class DB<M extends object = Metadata> extends RecordMethods<M> implements
   }
 
   /**
-   * Opens a database on disk. This version has none yet: it rejects with ERR_UNSUPPORTED. Use
-   * `new DB()`, which lives in memory.
+   * Opens the database in the directory `path`, or makes it. Handles of one directory, in any
+   * thread of the process, share one database until the last of them closes.
+   *
+   * All data are read into memory, and the graph is built anew: for a large database this takes
+   * time. What was written is stored before a write resolves, as `durability` says.
+   *
+   * @param path  A directory, or nothing yet (its parent must exist), or a `file:` URL. Relative to
+   *   the working directory of this moment.
+   * @throws {OmenError} ERR_LOCKED: another process writes to it; ERR_NOT_FOUND; ERR_FORMAT: it is
+   *   no database, or of a newer version; ERR_CORRUPT; ERR_OPTIONS: it is open, or was made, with
+   *   other options; ERR_MEMORY; ERR_READ_ONLY; ERR_NO_SPACE; ERR_IO.
    */
   static async open<M extends object = Metadata>(
-    path: string,
+    path: string | UrlLike,
     options?: OpenOptions,
   ): Promise<DB<M>> {
-    return DB.openSync(path, options)
+    const { database, collection } = readOpen(options)
+    const where = databasePath(path)
+    const addon = native()
+    const opened = await addon.openDatabase(where, database)
+    const db = new DB<M>(new Opened(addon, opened, collection, true) as MemoryOptions)
+    try {
+      await db.#settle()
+      return db
+    } catch (error) {
+      await db.close().catch(() => {}) // The first failure is the one to tell.
+      throw error
+    }
   }
 
   /** As `open`, throwing. */
-  static openSync<M extends object = Metadata>(path: string, _options?: OpenOptions): DB<M> {
-    throw unsupported(
-      `cannot open ${describe(path)}: in this version databases live in memory; use new DB()`,
-    )
+  static openSync<M extends object = Metadata>(
+    path: string | UrlLike,
+    options?: OpenOptions,
+  ): DB<M> {
+    const { database, collection } = readOpen(options)
+    const where = databasePath(path)
+    const addon = native()
+    const opened = addon.openDatabaseSync(where, database)
+    const db = new DB<M>(new Opened(addon, opened, collection, true) as MemoryOptions)
+    db.#settleSync()
+    return db
   }
 
   /** @internal */
@@ -112,12 +161,23 @@ export class DB<M extends object = Metadata> extends RecordMethods<M> implements
     name: string,
     options?: OpenCollectionOptions,
   ): Promise<LocalCollection<C>> {
-    return this.collectionSync<C>(name, options)
+    const opened = this.#collection<C>(name, options)
+    await this.#settle()
+    return opened
   }
 
   collectionSync<C extends object = Metadata>(
     name: string,
     options?: OpenCollectionOptions,
+  ): LocalCollection<C> {
+    const opened = this.#collection<C>(name, options)
+    this.#settleSync()
+    return opened
+  }
+
+  #collection<C extends object>(
+    name: string,
+    options: OpenCollectionOptions | undefined,
   ): LocalCollection<C> {
     this._session.check()
     const { native: given, createIfMissing } = readCollection(options, true)
@@ -130,12 +190,23 @@ export class DB<M extends object = Metadata> extends RecordMethods<M> implements
     name: string,
     options?: CollectionOptions,
   ): Promise<LocalCollection<C>> {
-    return this.createCollectionSync<C>(name, options)
+    const created = this.#create<C>(name, options)
+    await this.#settle()
+    return created
   }
 
   createCollectionSync<C extends object = Metadata>(
     name: string,
     options?: CollectionOptions,
+  ): LocalCollection<C> {
+    const created = this.#create<C>(name, options)
+    this.#settleSync()
+    return created
+  }
+
+  #create<C extends object>(
+    name: string,
+    options: CollectionOptions | undefined,
   ): LocalCollection<C> {
     this._session.check()
     const { native: given } = readCollection(options, false)
@@ -156,12 +227,20 @@ export class DB<M extends object = Metadata> extends RecordMethods<M> implements
     this._session.check()
     const checked = collectionName(name)
     // In its turn: writes called before this one commit first.
-    return this._session.queue(checked).push(plainWrite(async () => this.#drop(checked)))
+    return this._session.queue(checked).push(plainWrite(() => this.#dropped(checked)))
   }
 
   dropCollectionSync(name: string): boolean {
     this._session.check()
-    return this.#drop(collectionName(name))
+    const existed = this.#drop(collectionName(name))
+    this.#settleSync()
+    return existed
+  }
+
+  async #dropped(name: string): Promise<boolean> {
+    const existed = this.#drop(name)
+    await this.#settle()
+    return existed
   }
 
   #drop(name: string): boolean {
@@ -188,12 +267,23 @@ export class DB<M extends object = Metadata> extends RecordMethods<M> implements
     }
   }
 
+  /** Collections that were made or dropped are as durable as promised. */
+  async #settle(): Promise<void> {
+    if (this.#isOnDisk) await this._session.database.settle()
+  }
+
+  #settleSync(): void {
+    if (this.#isOnDisk) this._session.database.settleSync()
+  }
+
   async flush(): Promise<void> {
-    this.flushSync()
+    this._session.check()
+    if (this.#isOnDisk) await this._session.database.flush()
   }
 
   flushSync(): void {
     this._session.check()
+    if (this.#isOnDisk) this._session.database.flushSync()
   }
 
   async check(): Promise<CheckReport[]> {
@@ -206,7 +296,7 @@ export class DB<M extends object = Metadata> extends RecordMethods<M> implements
     return this._session.database.checkSync()
   }
 
-  /** Copies the database to a file. ERR_UNSUPPORTED in this version, which has no files yet. */
+  /** Copies the database. ERR_UNSUPPORTED in this version. */
   async backup(path: string): Promise<void> {
     this.backupSync(path)
   }
@@ -215,8 +305,8 @@ export class DB<M extends object = Metadata> extends RecordMethods<M> implements
   backupSync(path: string): void {
     this._session.check()
     throw unsupported(
-      `cannot back up to ${describe(path)}: in this version databases live in memory; ` +
-        'read them with records()',
+      `cannot back up to ${describe(path)}: this version has no backup; close the database and ` +
+        'copy its directory, or read it with records()',
     )
   }
 

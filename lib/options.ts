@@ -5,7 +5,14 @@
  * option is an error: a misspelt `filter` must not search everything.
  */
 
-import type { NativeCollectionOptions, NativeInclude, NativeMode } from '../types/native.js'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type {
+  NativeCollectionOptions,
+  NativeDiskOptions,
+  NativeInclude,
+  NativeMode,
+} from '../types/native.js'
 import type { AbortSignalLike, Progress } from '../types/values.js'
 import { OmenError } from './errors.js'
 import { filterToJson } from './filter.js'
@@ -368,6 +375,39 @@ export function readMemory(options: unknown): {
     else if (!readCollectionOption(key, value, collection)) throw unknownOption(key)
   }
   return { name, maxMemoryBytes, seed, collection }
+}
+
+const DURABILITIES = ['sync', 'periodic', 'os']
+
+/** A path, made independent of the working directory. `file:` URLs are taken too. */
+export function databasePath(given: unknown): string {
+  const value = given instanceof URL ? fileURLToPath(given) : given
+  if (typeof value !== 'string' || value === '' || value.includes('\0')) {
+    throw argumentError(`the path of a database is a string without NUL, not ${describe(given)}`)
+  }
+  return path.resolve(value)
+}
+
+/** Options of `DB.open()`: the database's, and those of its default collection. */
+export function readOpen(options: unknown): {
+  database: NativeDiskOptions
+  collection: NativeCollectionOptions
+} {
+  const database: NativeDiskOptions = {}
+  const collection: NativeCollectionOptions = {}
+  const given = options === undefined ? {} : optionsObject(options)
+  for (const key in given) {
+    const value = given[key]
+    if (value === undefined) continue
+    if (key === 'durability') {
+      database.durability = oneOf(value, key, DURABILITIES) as 'sync' | 'periodic' | 'os'
+    } else if (key === 'readOnly' || key === 'createIfMissing') database[key] = boolean(value, key)
+    else if (key === 'maxMemoryBytes') {
+      database.maxMemoryBytes = integer(value, key, 1, Number.MAX_SAFE_INTEGER)
+    } else if (key === 'seed') database.seed = integer(value, key, 0, Number.MAX_SAFE_INTEGER)
+    else if (!readCollectionOption(key, value, collection)) throw unknownOption(key)
+  }
+  return { database, collection }
 }
 
 /** A collection's name. */

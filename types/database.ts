@@ -30,10 +30,19 @@ export interface Database<M extends object = Metadata> extends Records<M> {
   dropCollection(name: string): Promise<boolean>
   /** Options, counts and bytes of all collections. */
   stats(): Promise<DatabaseStats>
-  /** Resolves when every write that has resolved is durable. In memory there is nothing to do. */
+  /**
+   * Resolves when every write that has resolved is on the device, whatever the durability. In
+   * memory there is nothing to do.
+   *
+   * @throws {OmenError} ERR_IO_POISONED: a sync failed; open the database again.
+   */
   flush(): Promise<void>
   /** Verifies the invariants of every collection. Takes time in proportion to the data. */
   check(): Promise<CheckReport[]>
-  /** Refuses new calls with ERR_CLOSED, lets running ones finish, frees the memory. Idempotent. */
+  /**
+   * Refuses new calls with ERR_CLOSED, lets running ones finish, puts what is written on the
+   * device, frees the memory. Idempotent. Rejects, though closed, if something that was
+   * acknowledged could not be put on the device.
+   */
   close(): Promise<void>
 }

@@ -39,6 +39,15 @@ export interface NativeDatabaseOptions {
   seed?: number | undefined
 }
 
+/** Of a database on disk; the seed is that of a new one, else it must be the stored one. */
+export interface NativeDiskOptions {
+  durability?: 'sync' | 'periodic' | 'os' | undefined
+  readOnly?: boolean | undefined
+  createIfMissing?: boolean | undefined
+  maxMemoryBytes?: number | undefined
+  seed?: number | undefined
+}
+
 /** A property that is undefined counts as left out. */
 export interface NativeCollectionOptions {
   dimensions?: number | undefined
@@ -155,6 +164,8 @@ export interface NativeDatabaseStats {
   simd: string
   simdFeatures: string
   threads: number
+  /** On disk: what opening did. Records replayed, bytes of a torn tail cut off. */
+  recovery?: { records: number; cutBytes: number }
 }
 
 export interface NativeCheckReport {
@@ -369,11 +380,18 @@ export interface NativeDatabase {
   dropCollection(name: string): boolean
   statsSync(): NativeDatabaseStats
   stats(): Promise<NativeDatabaseStats>
+  /** All that was written before is on the device. In memory nothing to do. */
+  flushSync(): void
+  flush(): Promise<void>
+  /** All that was written before is as durable as was promised: for collections made or dropped. */
+  settleSync(): void
+  settle(): Promise<void>
   checkSync(): NativeCheckReport[]
   check(): Promise<NativeCheckReport[]>
   /**
    * Refuses new work at once, idempotent. closeSync waits for the calls that run; close resolves
-   * when they are over. Batches not yet committed are given back.
+   * when they are over. Batches not yet committed are given back. ERR_IO_POISONED, ERR_IO: closed,
+   * but not all that was acknowledged is on the device.
    */
   closeSync(): void
   close(): Promise<void>
@@ -396,6 +414,13 @@ export interface NativeAddon {
     timeoutMs?: number,
   ) => NativeOperation
   IdList: new () => NativeIdList
+  /** A database in a directory. Errors name the path. */
+  openDatabase(
+    path: string,
+    options: NativeDiskOptions | undefined,
+    operation?: NativeOperation,
+  ): Promise<NativeDatabase>
+  openDatabaseSync(path: string, options: NativeDiskOptions | undefined): NativeDatabase
   setErrorFactory(factory: NativeErrorFactory): void
   /** The true setImmediate, where the global one may be a fake clock's. */
   setImmediate(setImmediate: (callback: () => void) => unknown): void

@@ -94,13 +94,29 @@ export interface MemoryOptions extends CollectionOptions {
   seed?: number | undefined
 }
 
-/** Options of `DB.open(path)`. */
+/**
+ * When a write on disk resolves. `sync`: it is on the device, one sync for all that wait.
+ * `periodic`: the system has it, and the device within 100 ms and one sync. `os`: the system has
+ * it, and the device at the next `flush()` or `close()`, or when the system likes. Nothing that has
+ * resolved is lost when the process dies, whatever the level.
+ */
+export type Durability = 'sync' | 'periodic' | 'os'
+
+/** Options of `DB.open(path)`. Those of a collection apply to the one named `default`. */
 export interface OpenOptions extends CollectionOptions {
-  maxMemoryBytes?: number | undefined
-  seed?: number | undefined
+  /** Default `sync`. */
+  durability?: Durability | undefined
+  /**
+   * Reads what is stored now, and never writes: beside a process that does, too, whose later
+   * writes are not seen. Default false.
+   */
   readOnly?: boolean | undefined
+  /** Default true. False: ERR_NOT_FOUND if there is no database. */
   createIfMissing?: boolean | undefined
-  onProgress?: ((progress: Progress) => void) | undefined
+  /** Bytes that all collections may take together in memory. Default: no limit. */
+  maxMemoryBytes?: number | undefined
+  /** Seed of every random choice, stored with the database. Default 0, or the stored one. */
+  seed?: number | undefined
 }
 
 /** Options of every asynchronous call. */

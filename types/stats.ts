@@ -69,6 +69,19 @@ export interface DatabaseStats {
   threads: number
   /** The longest time that native code held this JS thread within an async call, nanoseconds. */
   nativeSliceNsMax: number
+  /** Of a database on disk: what opening it did. */
+  recovery?: Recovery
+}
+
+/** What opening a database on disk did. */
+export interface Recovery {
+  /** Records of the log that were replayed. */
+  records: number
+  /**
+   * Bytes at the end of the log that a crash had left torn, and that were cut off. They were never
+   * acknowledged, unless the device lost what it had stored: see docs/durability.md.
+   */
+  cutBytes: number
 }
 
 /** What `check()` found in one collection. */

@@ -62,3 +62,9 @@ export interface Progress {
   /** Rows of the call. */
   total: number
 }
+
+/** A `URL`: its type is not known everywhere. */
+export interface UrlLike {
+  readonly href: string
+  readonly protocol: string
+}

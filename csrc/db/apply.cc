@@ -23,16 +23,6 @@ Status no_memory() {
   return Status::error(ErrorCode::kMemory, "no memory to commit; send smaller batches");
 }
 
-IdView view_of(const IdOut& id, const std::string& text) {
-  IdView v;
-  v.is_string = id.is_string;
-  if (id.is_string)
-    v.text = std::string_view(text).substr(id.value, id.length);
-  else
-    v.integer = id.value;
-  return v;
-}
-
 }  // namespace
 
 // clear() replaced the store while the batch was staged: its rows move to the new one.
@@ -164,11 +154,12 @@ Status Collection::Impl::apply_batch(Commit* commit) {
   const auto replacing = std::count_if(old_slots.data, old_slots.data + b.rows,
                                        [](uint32_t slot) { return slot != kNoSlot; });
   const size_t new_records = b.rows - static_cast<size_t>(replacing);
-  Status trained = train_if_due(s, b.incoming(), new_records);
+  Status trained = is_replaying() ? Status::ok() : train_if_due(s, b.incoming(), new_records);
   if (!trained.is_ok() && trained.code() != ErrorCode::kMemory) return trained;
   OMEN_TRY(reserve_orders(s, new_records));
   OMEN_TRY(reserve_floats(s, b));
   OMEN_TRY(reserve_batch(s, b, parsed));
+  OMEN_TRY(log_batch(s, commit, parsed));
   // Here, not where the batch is dropped: that may be a thread that must not stall.
   b.drop_metadata();
   publish_batch(s, commit, old_slots.data, parsed);
@@ -296,8 +287,8 @@ Status Collection::Impl::apply_update(Commit* commit) {
                          "no record has the id " + id_to_json(id) + "; add it first, or use upsert")
         .with_id(id_to_json(id));
   }
-  std::string merged(s->columns.json(old_slot));
-  if (!commit->metadata.empty() || !commit->unset.empty()) {
+  std::string merged(commit->replaces ? commit->metadata : s->columns.json(old_slot));
+  if (!commit->replaces && (!commit->metadata.empty() || !commit->unset.empty())) {
     OMEN_ASSIGN(merged, merge_metadata(merged, commit->metadata.empty() ? "{}" : commit->metadata,
                                        commit->unset));
   }
@@ -314,6 +305,7 @@ Status Collection::Impl::apply_update(Commit* commit) {
   const std::span<const uint32_t> slots(&slot, 1);
   const std::span<ParsedRecord> records(&record, 1);
   OMEN_TRY(s->columns.reserve(slots, records));
+  OMEN_TRY(log_update(*s, commit, slot, records));
   const Store::Publishing publishing(*s);
   s->changes.note(slot);
   if (slot != old_slot) {
@@ -336,6 +328,7 @@ Status Collection::Impl::apply_delete_ids(Commit* commit) {
   commit->total = commit->ids.size();
   Store* s = store();
   if (s == nullptr) return Status::ok();
+  OMEN_TRY(log_delete_ids(*s, commit));
   const Store::Publishing publishing(*s);
   for (const IdOut& id : commit->ids) {
     const uint32_t slot = s->find(view_of(id, commit->id_text));
@@ -357,6 +350,7 @@ Status Collection::Impl::apply_delete_filter(Commit* commit) {
     OMEN_TRY(compiled.run(s->high_water(), &rows));
   }
   commit->total = s->live();
+  OMEN_TRY(log_delete_rows(*s, commit, rows));
   const Store::Publishing publishing(*s);
   rows.for_each([&](uint32_t slot) {
     if (!s->is_live(slot)) return;
@@ -377,7 +371,9 @@ void Collection::Impl::apply_drop() {
   retire_store();
 }
 
-Status Collection::Impl::apply_clear() {
+Status Collection::Impl::apply_clear(Commit* commit) {
+  if (store() == nullptr) return Status::ok();
+  OMEN_TRY(log_clear(commit));
   const std::lock_guard<std::mutex> guard(store_mutex_);
   Store* s = store();
   if (s == nullptr) return Status::ok();

@@ -146,6 +146,9 @@ Status Collection::agree_on(const CollectionOptions& given) {
   const bool staging = c.open_batches_.load(std::memory_order_acquire) > 0;
   if (s != nullptr && staging && s->dimensions() != given.dimensions)
     return differs(n, "dimensions");
+  if (c.env.journal != nullptr) {
+    OMEN_TRY(c.env.journal->log_dimensions(c.env.journal_id, given.dimensions));
+  }
   c.options.dimensions = given.dimensions;
   c.fixed_dimensions_.store(given.dimensions, std::memory_order_release);
   return Status::ok();

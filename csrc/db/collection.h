@@ -26,6 +26,7 @@
 #include "db/types.h"
 #include "exec/executor.h"
 #include "memory/budget.h"
+#include "storage/wal.h"
 
 namespace omen {
 
@@ -89,6 +90,7 @@ struct Commit {
   std::vector<std::string> unset;  // kUpdate: top-level keys to remove.
   // kDeleteFilter:
   std::shared_ptr<const Filter> filter;
+  bool replaces = false;  // kUpdate: `metadata` is not merged but the record's from now on.
   const CancelToken* cancel = nullptr;  // Checked before anything is applied.
 
   // Called once on the committing thread, after the outputs are set. May be nullptr with run().
@@ -107,6 +109,8 @@ struct Commit {
   Commit* next = nullptr;  // The queue's link.
   size_t first_link = 0;   // The committer's: its part of what is to be linked.
   size_t link_count = 0;
+  uint64_t sequence = 0;  // In the log; 0: nothing of it is there.
+  DurableWaiter durable;
 };
 
 class Collection : public std::enable_shared_from_this<Collection> {
@@ -118,6 +122,7 @@ class Collection : public std::enable_shared_from_this<Collection> {
   ~Collection();
 
   const std::string& name() const;
+  uint64_t journal_id() const;  // Its number in the database's log; 0 in memory.
   CollectionOptions options() const;
   // ERR_OPTIONS naming the first given option that differs from the stored one. Dimensions that
   // nothing fixed yet are fixed by the given ones.
@@ -157,6 +162,8 @@ class Collection : public std::enable_shared_from_this<Collection> {
                 uint32_t include, Rows* out);
   CollectionStats stats() const;
   CheckReport check();
+  // Builds codes and graph of what the log brought. Before anybody else knows the collection.
+  Status finish_replay();
   // The schema's view for Filter::parse; nullptr if there is no schema.
   const Schema* schema() const;
   // Every later call answers ERR_NOT_FOUND, but for has, stats and check, whose callers ask

@@ -2,7 +2,7 @@
 //
 // Locks, in the order they are taken: commit_mutex_ (one committer), store_mutex_ (which Store new
 // batches go to), Store::stage_mutex (growth of staged memory), queue_mutex_ (the list of waiting
-// commits; held for a few instructions). Reads take none of them.
+// commits; held for a few instructions). Reads take none of them. The log's locks come last.
 #pragma once
 
 #include <array>
@@ -12,6 +12,7 @@
 #include <span>
 
 #include "db/collection.h"
+#include "db/journal.h"
 #include "db/row_cache.h"
 #include "db/staged_floats.h"
 #include "db/store.h"
@@ -26,6 +27,8 @@ struct Collection::Env {
   const simd::Kernels* kernels = nullptr;
   const Clock* clock = nullptr;
   uint64_t seed = 0;
+  std::shared_ptr<Journal> journal;  // nullptr: in memory alone.
+  uint64_t journal_id = 0;           // The collection's number in it.
 };
 
 // Scratch kept between operations; taken and put back without a lock.
@@ -88,6 +91,17 @@ struct IncomingRows {
   float scale(size_t row) const { return store->scale(slots[row]); }
 };
 
+// An id of a commit, whose text lies in commit.id_text.
+inline IdView view_of(const IdOut& id, const std::string& text) {
+  IdView v;
+  v.is_string = id.is_string;
+  if (id.is_string)
+    v.text = std::string_view(text).substr(id.value, id.length);
+  else
+    v.integer = id.value;
+  return v;
+}
+
 struct WriteBatch::Rep {
   std::shared_ptr<Collection> collection;  // Keeps the engine alive while rows are staged.
   std::shared_ptr<Store> store;  // The one of begin_write(); clear() may have replaced it.
@@ -140,7 +154,7 @@ struct Collection::Impl {
   Status apply_update(Commit* commit);
   Status apply_delete_ids(Commit* commit);
   Status apply_delete_filter(Commit* commit);
-  Status apply_clear();
+  Status apply_clear(Commit* commit);
   void apply_drop();
   Status apply_optimize(Commit* commit);
   void replace_slot(Store& s, uint32_t old_slot, uint32_t slot, uint64_t hash);
@@ -169,6 +183,26 @@ struct Collection::Impl {
   void bound_marked();
   Status consolidate(Store& s);
   Status repair(Store& s);
+
+  // The log (log_commits.cc). Each logs what the commit is about to do; an error refuses it.
+  bool is_replaying() const;
+  Status check_writable() const;
+  struct PutRows {
+    const RecordRows& rows;
+    const RowsShape& shape;
+    size_t count;
+    std::span<ParsedRecord> records;  // Reserved.
+  };
+  Status log_put(Store& s, const PutRows& put, uint64_t* sequence);
+  Status log_batch(Store& s, Commit* commit, std::span<ParsedRecord> records);
+  Status log_update(Store& s, Commit* commit, uint32_t slot, std::span<ParsedRecord> record);
+  Status log_delete_ids(const Store& s, Commit* commit);
+  Status log_delete_rows(const Store& s, Commit* commit, const RowSet& rows);
+  Status log_clear(Commit* commit);
+  bool must_wait(const Commit& commit) const;
+  void answer(Commit* commit);
+  void forget_dead_links(const Store& s);
+  void relieve_replay();
 
   // Reads (search.cc, rerank.cc, filter_rows.cc, plan.cc, scan.cc, settle.cc, read.cc); under a
   // pin.
@@ -255,6 +289,7 @@ struct Collection::Impl {
   uint64_t workers_serial_ = 0;      // Of the codes that the workers' scorers are bound to,
   uint32_t workers_generation_ = 0;  // and the store's generation.
   uint64_t next_serial_ = 1;
+  bool replay_is_over_ = false;
 
   ScratchCache<QueryScratch, 16> scratch_;
   RowCache row_cache_;

@@ -96,13 +96,16 @@ void Collection::run(Commit* commit) {
     if (Commit* first = impl_->take_all()) impl_->process(first);
     impl_->epochs.collect();
   }
+  if (impl_->must_wait(*commit)) {
+    commit->status = impl_->env.journal->wal()->wait_durable(commit->sequence);
+  }
   if (impl_->maintenance_due_.load()) impl_->schedule_drain(shared_from_this());
 }
 
 // Applies every commit of the group, links all their slots together, then answers.
 void Collection::Impl::process(Commit* first) {
   OMEN_TEST_POINT("commit");
-  to_link_.clear();
+  if (!is_replaying()) to_link_.clear();
   group_ = first;
   bool replaced = false;
   for (Commit* commit = first; commit != nullptr; commit = commit->next) {
@@ -111,17 +114,21 @@ void Collection::Impl::process(Commit* first) {
     commit->link_count = to_link_.size() - std::min(to_link_.size(), commit->first_link);
     replaced |= commit->kind == Commit::Kind::kUpsert || commit->kind == Commit::Kind::kUpdate;
   }
-  link_queued();
+  if (is_replaying()) {
+    relieve_replay();
+  } else {
+    link_queued();
+    if (replaced) bound_marked();
+    if (needs_maintenance()) maintenance_due_ = true;
+  }
   group_ = nullptr;
-  if (replaced) bound_marked();
-  if (needs_maintenance()) maintenance_due_ = true;
   while (first != nullptr) {
     Commit* commit = first;
     first = commit->next;  // on_done may free it.
     commit->done.store(commit->total.load());
     // Before the answer: who reads it may go on as if nothing had been staged.
     if (!commit->status.is_ok()) commit->batch.reset();
-    if (commit->on_done != nullptr) commit->on_done(commit, commit->context);
+    if (commit->on_done != nullptr) answer(commit);
   }
 }
 
@@ -131,6 +138,7 @@ Status Collection::Impl::apply(Commit* commit) {
     return Status::ok();
   }
   OMEN_TRY(check_alive());
+  if (commit->kind != Commit::Kind::kOptimize) OMEN_TRY(check_writable());
   OMEN_TRY(Status(commit->status));
   if (commit->cancel != nullptr) OMEN_TRY(commit->cancel->check(*env.clock));
   switch (commit->kind) {
@@ -144,7 +152,7 @@ Status Collection::Impl::apply(Commit* commit) {
     case Commit::Kind::kDeleteFilter:
       return apply_delete_filter(commit);
     case Commit::Kind::kClear:
-      return apply_clear();
+      return apply_clear(commit);
     case Commit::Kind::kOptimize:
       return apply_optimize(commit);
     case Commit::Kind::kDrop:
@@ -160,6 +168,11 @@ size_t Collection::Impl::links_at_once() const {
 // All memory that linking `count` more slots will need: after it, linking cannot fail.
 Status Collection::Impl::reserve_links(Store& s, const uint32_t* slots, size_t count) {
   const uint32_t high = std::max(s.high_water(), count > 0 ? slots[count - 1] + 1 : 0u);
+  if (is_replaying()) {  // The rest when all rows are there.
+    const size_t queued = to_link_.size() + count;
+    if (queued > to_link_.capacity()) OMEN_TRY(to_link_.reserve(queued + queued / 2));
+    return s.graph.reserve(high, {}, {});
+  }
   OMEN_TRY(s.graph.reserve(high, {slots, count}, {to_link_.data(), to_link_.size()}));
   if (CodeSet* codes = s.codes()) OMEN_TRY(codes->ensure(high));
   OMEN_TRY(to_link_.reserve(to_link_.size() + count));

@@ -1,27 +1,12 @@
 // Database: collections by name, and the registry of named in-memory engines.
 #include "db/database.h"
 
-#include <map>
-#include <mutex>
-
-#include "db/collection_impl.h"
+#include "db/database_impl.h"
 #include "exec/thread_pool.h"
 
 namespace omen {
 
 namespace {
-
-constexpr size_t kCollectionsMax = 65536;
-
-bool is_name(std::string_view name) {
-  if (name.empty() || name.size() > 64) return false;
-  for (const char c : name) {
-    const bool ok = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                    c == '_' || c == '-';
-    if (!ok) return false;
-  }
-  return true;
-}
 
 // Named databases of this process; never destroyed, since threads may outlive main().
 struct Registry {
@@ -33,18 +18,30 @@ Registry& registry() {
   return *instance;
 }
 
-const Clock& system_clock() {
-  static const SystemClock* clock = new SystemClock;
-  return *clock;
-}
-
 Status out_of_range(const char* option, uint32_t value, uint32_t low, uint32_t high) {
   return Status::error(ErrorCode::kArgument, std::string(option) + " is " + std::to_string(value) +
                                                  ", and must be from " + std::to_string(low) +
                                                  " to " + std::to_string(high));
 }
 
-Status check_ranges(const CollectionOptions& o) {
+}  // namespace
+
+const Clock& system_clock() {
+  static const SystemClock* clock = new SystemClock;
+  return *clock;
+}
+
+bool is_collection_name(std::string_view name) {
+  if (name.empty() || name.size() > 64) return false;
+  for (const char c : name) {
+    const bool ok = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                    c == '_' || c == '-';
+    if (!ok) return false;
+  }
+  return true;
+}
+
+Status check_collection_options(const CollectionOptions& o) {
   const bool has_dimensions = (o.given & CollectionOptions::kGivenDimensions) != 0;
   if (has_dimensions && (o.dimensions < 1 || o.dimensions > kDimensionsMax)) {
     return out_of_range("dimensions", o.dimensions, 1, kDimensionsMax);
@@ -61,8 +58,12 @@ Status check_ranges(const CollectionOptions& o) {
   return Status::ok();
 }
 
-// Of a collection to be made: one that exists has options that go together.
-Status check_layout(const CollectionOptions& o) {
+Status check_combination(const CollectionOptions& o, bool on_disk) {
+  if (on_disk && !o.keep_vectors) {
+    return Status::error(ErrorCode::kUnsupported,
+                         "a database on disk keeps its vectors; leave keepVectors out, or use a "
+                         "database in memory");
+  }
   if (o.layout == Layout::kCompact) return Status::ok();
   if (!o.keep_vectors) {
     return Status::error(ErrorCode::kOptions,
@@ -75,22 +76,10 @@ Status check_layout(const CollectionOptions& o) {
                        "or leave the layout out");
 }
 
-}  // namespace
-
-struct Database::Impl {
-  explicit Impl(const DatabaseOptions& o)
-      : options(o), budget(std::make_shared<MemoryBudget>(o.max_memory_bytes)) {}
-  const DatabaseOptions options;
-  const std::shared_ptr<MemoryBudget> budget;
-  Executor* executor = nullptr;
-  const simd::Kernels* kernels = nullptr;
-  mutable std::mutex mutex;
-  std::map<std::string, std::shared_ptr<Collection>, std::less<>> collections;
-};
-
 Database::Database(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 Database::~Database() {
+  if (impl_->journal != nullptr) close_on_disk();
   if (impl_->options.name.empty()) return;
   Registry& r = registry();
   const std::lock_guard<std::mutex> guard(r.mutex);
@@ -98,16 +87,18 @@ Database::~Database() {
   if (it != r.databases.end() && it->second.expired()) r.databases.erase(it);
 }
 
+Result<std::shared_ptr<Database>> Database::make(const DatabaseOptions& options) {
+  auto impl = std::make_unique<Impl>(options);
+  impl->executor = options.executor;
+  if (impl->executor == nullptr) {
+    OMEN_ASSIGN(impl->executor, process_executor());
+  }
+  OMEN_ASSIGN(impl->kernels, simd::choose_kernels());
+  return std::shared_ptr<Database>(new Database(std::move(impl)));
+}
+
 Result<std::shared_ptr<Database>> Database::open_memory(const DatabaseOptions& options) {
-  OMEN_ASSIGN(Executor * executor, process_executor());
-  OMEN_ASSIGN(const simd::Kernels* kernels, simd::choose_kernels());
-  const auto make = [&] {
-    auto impl = std::make_unique<Impl>(options);
-    impl->executor = executor;
-    impl->kernels = kernels;
-    return std::shared_ptr<Database>(new Database(std::move(impl)));
-  };
-  if (options.name.empty()) return make();
+  if (options.name.empty()) return make(options);
   Registry& r = registry();
   std::shared_ptr<Database> living;  // Outlives the lock: it may be the last one, which takes it.
   const std::lock_guard<std::mutex> guard(r.mutex);
@@ -127,26 +118,41 @@ Result<std::shared_ptr<Database>> Database::open_memory(const DatabaseOptions& o
     }
     return living;
   }
-  std::shared_ptr<Database> fresh = make();
+  OMEN_ASSIGN(std::shared_ptr<Database> fresh, make(options));
   entry = fresh;
   return fresh;
+}
+
+Result<std::shared_ptr<Collection>> Database::Impl::make(std::string_view name,
+                                                         const CollectionOptions& given,
+                                                         uint64_t journal_id) const {
+  Collection::Env env;
+  env.executor = executor;
+  env.budget = budget;
+  env.kernels = kernels;
+  env.clock = &system_clock();
+  env.seed = options.seed;
+  env.journal = journal;
+  env.journal_id = journal_id;
+  return Collection::create(std::string(name), given, env);
 }
 
 Result<std::shared_ptr<Collection>> Database::collection(std::string_view name,
                                                          const CollectionOptions& options,
                                                          OpenMode mode) {
-  if (!is_name(name)) {
+  if (!is_collection_name(name)) {
     return Status::error(ErrorCode::kArgument,
                          "a collection's name has 1 to 64 characters of A-Z a-z 0-9 _ -");
   }
-  const std::lock_guard<std::mutex> guard(impl_->mutex);
-  const auto it = impl_->collections.find(name);
-  if (it != impl_->collections.end()) {
+  Impl& d = *impl_;
+  const std::lock_guard<std::mutex> guard(d.mutex);
+  const auto it = d.collections.find(name);
+  if (it != d.collections.end()) {
     if (mode == OpenMode::kCreate) {
       return Status::error(ErrorCode::kExists,
                            "collection '" + std::string(name) + "' exists; open it instead");
     }
-    OMEN_TRY(check_ranges(options));
+    OMEN_TRY(check_collection_options(options));
     OMEN_TRY(it->second->agree_on(options));
     return it->second;
   }
@@ -154,20 +160,17 @@ Result<std::shared_ptr<Collection>> Database::collection(std::string_view name,
     return Status::error(ErrorCode::kNotFound,
                          "no collection is named '" + std::string(name) + "'; create it first");
   }
-  OMEN_TRY(check_ranges(options));
-  OMEN_TRY(check_layout(options));
-  if (impl_->collections.size() >= kCollectionsMax) {
+  OMEN_TRY(check_collection_options(options));
+  OMEN_TRY(check_combination(options, d.journal != nullptr));
+  if (d.collections.size() >= kCollectionsMax) {
     return Status::error(ErrorCode::kLimit, "a database holds at most 65 536 collections");
   }
-  Collection::Env env;
-  env.executor = impl_->executor;
-  env.budget = impl_->budget;
-  env.kernels = impl_->kernels;
-  env.clock = &system_clock();
-  env.seed = impl_->options.seed;
-  OMEN_ASSIGN(std::shared_ptr<Collection> made,
-              Collection::create(std::string(name), options, env));
-  impl_->collections.emplace(name, made);
+  OMEN_ASSIGN(std::shared_ptr<Collection> made, d.make(name, options, d.next_journal_id));
+  if (d.journal != nullptr) {
+    OMEN_TRY(d.journal->log_create(d.next_journal_id, made->name(), made->options()));
+    ++d.next_journal_id;
+  }
+  d.collections.emplace(name, made);
   return made;
 }
 
@@ -178,12 +181,15 @@ std::vector<std::string> Database::list_collections() const {
   return names;
 }
 
-bool Database::drop_collection(std::string_view name) {
+Result<bool> Database::drop_collection(std::string_view name) {
   std::shared_ptr<Collection> dropped;  // Freed outside of the lock.
   {
     const std::lock_guard<std::mutex> guard(impl_->mutex);
     const auto it = impl_->collections.find(name);
     if (it == impl_->collections.end()) return false;
+    if (impl_->journal != nullptr) {
+      OMEN_TRY(impl_->journal->log_drop(it->second->journal_id()));
+    }
     dropped = std::move(it->second);
     impl_->collections.erase(it);
   }
@@ -202,6 +208,8 @@ DatabaseStats Database::stats() const {
   stats.simd = impl_->kernels->name;
   stats.simd_features = impl_->kernels->features;
   stats.threads = impl_->executor->width();
+  stats.is_on_disk = impl_->journal != nullptr;
+  stats.recovery = impl_->recovery;
   return stats;
 }
 

@@ -3,8 +3,10 @@
 // Why: several handles, also of several worker threads, may share one in-memory engine by name; an
 // unnamed one belongs to its handle alone. A handle holds a shared_ptr; the last one to go frees
 // all.
+// A database on disk logs every change before it is applied (db/journal.h), and comes back by
+// replaying its log (db/recovery.h); handles of one directory share one engine.
 // Invariants:
-//   1. A registered name maps to at most one living engine.
+//   1. A registered name, and a directory, maps to at most one living engine.
 //   2. Collection names are unique and match [A-Za-z0-9_-]{1,64}.
 // Threads: every method from any thread. The registry's mutex is never held while an engine is
 // built up or torn down by another thread's work.
@@ -16,6 +18,8 @@
 #include <vector>
 
 #include "db/collection.h"
+#include "db/journal.h"
+#include "io/env.h"
 
 namespace omen {
 
@@ -25,6 +29,18 @@ struct DatabaseOptions {
   bool given_max_memory_bytes = false;
   uint64_t seed = 0;
   bool given_seed = false;
+
+  // On disk alone:
+  std::string path;  // UTF-8.
+  Durability durability = Durability::kSync;
+  bool given_durability = false;
+  bool read_only = false;
+  bool create_if_missing = true;
+  // For tests: nullptr is the system and the process's pool.
+  Env* env = nullptr;
+  Executor* executor = nullptr;
+  bool has_committer = true;
+  size_t record_bytes = Journal::kRecordBytes;
 };
 
 enum class OpenMode : uint8_t { kOpenOrCreate, kCreate, kOpen };
@@ -33,15 +49,28 @@ class Database : public std::enable_shared_from_this<Database> {
  public:
   // A named engine that lives already must agree with given options (ERR_OPTIONS).
   static Result<std::shared_ptr<Database>> open_memory(const DatabaseOptions& options);
+  // The database in the directory `path`, made if it is missing. Blocks, also while another thread
+  // opens or closes it. ERR_NOT_FOUND, ERR_LOCKED, ERR_FORMAT, ERR_CORRUPT, ERR_READ_ONLY,
+  // ERR_OPTIONS, ERR_MEMORY, ERR_IO, ERR_NO_SPACE, ERR_UNSUPPORTED; each names the path.
+  static Result<std::shared_ptr<Database>> open(const DatabaseOptions& options);
   ~Database();
+
+  bool is_on_disk() const;
+  // kPromised: all that was written is as durable as the option says; kDevice: it is on the device.
+  enum class Extent : uint8_t { kPromised, kDevice };
+  Status flush(Extent extent);
+  // The same without blocking: the waiter is answered on the pool.
+  void flush(Extent extent, DurableWaiter* waiter);
+  // Before the last handle goes: ERR_IO_POISONED, ERR_IO if something acknowledged is not durable.
+  Status prepare_close();
 
   // kCreate: ERR_EXISTS if there; kOpen: ERR_NOT_FOUND if not; ERR_ARGUMENT for a bad name;
   // ERR_UNSUPPORTED, ERR_ARGUMENT for bad options; ERR_OPTIONS where given options differ.
   Result<std::shared_ptr<Collection>> collection(std::string_view name,
                                                  const CollectionOptions& options, OpenMode mode);
   std::vector<std::string> list_collections() const;
-  // Returns whether it existed.
-  bool drop_collection(std::string_view name);
+  // Returns whether it existed. ERR_READ_ONLY, ERR_NO_SPACE, ERR_IO, ERR_IO_POISONED.
+  Result<bool> drop_collection(std::string_view name);
   DatabaseStats stats() const;
   std::vector<CheckReport> check();
 
@@ -49,6 +78,11 @@ class Database : public std::enable_shared_from_this<Database> {
 
  private:
   explicit Database(std::unique_ptr<Impl> impl);
+  static Result<std::shared_ptr<Database>> make(const DatabaseOptions& options);
+  static Result<std::shared_ptr<Database>> open_read_only(Env* env, const DatabaseOptions& options);
+  Status agree_on(const DatabaseOptions& given) const;
+  Status load(Env* env);
+  void close_on_disk();
   std::unique_ptr<Impl> impl_;
 };
 

@@ -135,6 +135,12 @@ struct CollectionStats {
   } bytes;
 };
 
+// What opening a database on disk did.
+struct RecoveryStats {
+  uint64_t records = 0;    // Of the log, replayed.
+  uint64_t cut_bytes = 0;  // Behind the last whole commit: torn by a crash, never acknowledged.
+};
+
 struct DatabaseStats {
   std::vector<CollectionStats> collections;
   uint64_t bytes = 0;        // Everything counted, all collections.
@@ -142,6 +148,8 @@ struct DatabaseStats {
   const char* simd = "";     // Name of the kernel table.
   const char* simd_features = "";
   uint32_t threads = 0;  // Width of the pool.
+  bool is_on_disk = false;
+  RecoveryStats recovery;
 };
 
 // What check() finds in one collection.

@@ -170,6 +170,7 @@ Status WriteBatch::Rep::take_floats() {
 Result<std::unique_ptr<WriteBatch>> Collection::begin_write(size_t rows, uint32_t dimensions) {
   Impl& c = *impl_;
   OMEN_TRY(c.check_alive());
+  OMEN_TRY(c.check_writable());
   if (rows > kBatchRowsMax) {
     return Status::error(ErrorCode::kLimit, "a batch has at most " + std::to_string(kBatchRowsMax) +
                                                 " rows; send several");

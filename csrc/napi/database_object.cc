@@ -3,6 +3,7 @@
 
 #include "napi/classes.h"
 #include "napi/collection_object.h"
+#include "napi/operation.h"
 #include "napi/output.h"
 #include "napi/request.h"
 
@@ -10,6 +11,7 @@ namespace omen::napi {
 namespace {
 
 constexpr size_t kNameBytesMax = 512;  // Of a database.
+constexpr size_t kPathBytesMax = 4096;
 constexpr size_t kCollectionNameBytesMax = 64;
 constexpr size_t kSchemaBytesMax = size_t{1} << 20;
 
@@ -147,12 +149,22 @@ Status read_database_options(const Call& call, napi_value object, DatabaseOption
 
 // --- Methods -------------------------------------------------------------------------------------
 
-Status make(const Call& call, napi_callback_info info) {
-  if (!is_construction(call, info)) return argument_error("Database is made with new");
+using Opened = std::shared_ptr<Database>;  // What a construction from native code is given.
+
+Result<Opened> open_memory(const Call& call) {
   DatabaseOptions options;
   OMEN_TRY(read_database_options(call, call.arguments[0], &options));
   OMEN_TRY(call.environment->executor().status());
-  OMEN_ASSIGN(std::shared_ptr<Database> database, Database::open_memory(options));
+  return Database::open_memory(options);
+}
+
+Status make(const Call& call, napi_callback_info info) {
+  if (!is_construction(call, info)) return argument_error("Database is made with new");
+  const std::unique_ptr<Opened> opened(static_cast<Opened*>(call.environment->take_seed()));
+  Opened database = opened == nullptr ? nullptr : std::move(*opened);
+  if (database == nullptr) {
+    OMEN_ASSIGN(database, open_memory(call));
+  }
   auto handle = std::make_shared<Handle>(std::move(database));
   auto subject = std::make_unique<Subject>(*call.environment, std::move(handle), nullptr);
   if (!wrap_self(call, subject.get(), Subject::finalize)) {
@@ -166,6 +178,101 @@ napi_value construct(napi_env env, napi_callback_info info) {
   const Call call(env, info);
   if (Status status = make(call, info); !status.is_ok()) call.environment->throw_status(status);
   return call.self;
+}
+
+Result<napi_value> make_database(Environment& environment, Opened database) {
+  napi_value made = environment.construct(Environment::kDatabase, new Opened(std::move(database)));
+  if (made != nullptr) return made;
+  delete static_cast<Opened*>(environment.take_seed());
+  return Status::error(ErrorCode::kMemory, "cannot make a Database object");
+}
+
+Status read_flag(const Call& call, napi_value object, const char* name, bool* out) {
+  napi_value value = nullptr;
+  OMEN_TRY(read_property(call, object, name, &value));
+  if (value == nullptr || napi_get_value_bool(call.env, value, out) == napi_ok) return Status::ok();
+  return argument_error(std::string(name) + " must be a boolean, not " + describe(call.env, value));
+}
+
+Status read_durability(const Call& call, napi_value object, DatabaseOptions* out) {
+  napi_value value = nullptr;
+  OMEN_TRY(read_property(call, object, "durability", &value));
+  if (value == nullptr) return Status::ok();
+  std::string text;
+  OMEN_TRY(read_text(call.env, value, {"durability", 64, ErrorCode::kArgument}, &text));
+  out->given_durability = true;
+  constexpr struct {
+    const char* name;
+    Durability durability;
+  } kNames[] = {
+      {"sync", Durability::kSync}, {"periodic", Durability::kPeriodic}, {"os", Durability::kOs}};
+  for (const auto& known : kNames) {
+    out->durability = known.durability;
+    if (text == known.name) return Status::ok();
+  }
+  return argument_error("durability must be 'sync', 'periodic' or 'os', not " +
+                        describe(call.env, value));
+}
+
+// The arguments of openDatabase(): path, options.
+Status read_open(const Call& call, DatabaseOptions* out) {
+  OMEN_TRY(read_text(call.env, call.arguments[0], {"path", kPathBytesMax, ErrorCode::kArgument},
+                     &out->path));
+  OMEN_TRY(read_database_options(call, call.arguments[1], out));
+  if (is_undefined(call.env, call.arguments[1])) return Status::ok();
+  OMEN_TRY(read_flag(call, call.arguments[1], "readOnly", &out->read_only));
+  OMEN_TRY(read_flag(call, call.arguments[1], "createIfMissing", &out->create_if_missing));
+  return read_durability(call, call.arguments[1], out);
+}
+
+class OpenOp final : public PoolOp {
+ public:
+  explicit OpenOp(DatabaseOptions options) : options_(std::move(options)) {}
+  Result<napi_value> answer(Environment& environment) override {
+    return make_database(environment, std::move(database_));
+  }
+
+ protected:
+  Status run() override {
+    OMEN_ASSIGN(database_, Database::open(options_));
+    return Status::ok();
+  }
+
+ private:
+  const DatabaseOptions options_;
+  Opened database_;
+};
+
+napi_value open_async(napi_env env, napi_callback_info info) {
+  const Call call(env, info);
+  DatabaseOptions options;
+  Status status = read_open(call, &options);
+  if (status.is_ok()) status = call.environment->executor().status();
+  if (!status.is_ok()) return call.environment->rejected(status);
+  auto operation = use_operation(env, call.arguments[2]);
+  if (!operation.is_ok()) return call.environment->rejected(operation.status());
+  auto op = std::make_unique<OpenOp>(std::move(options));
+  op->operation = operation.take();
+  return call.environment->start(std::move(op));
+}
+
+Result<napi_value> open_now(const Call& call) {
+  DatabaseOptions options;
+  OMEN_TRY(read_open(call, &options));
+  OMEN_TRY(call.environment->executor().status());
+  OMEN_ASSIGN(Opened database, Database::open(options));
+  return make_database(*call.environment, std::move(database));
+}
+
+napi_value open_sync(napi_env env, napi_callback_info info) {
+  const Call call(env, info);
+  const Result<napi_value> result = open_now(call);
+  if (result.is_ok()) {
+    call.environment->report_memory();
+    return result.value();
+  }
+  call.environment->throw_status(result.status());
+  return nullptr;
 }
 
 Result<Subject*> open_subject(const Call& call) {
@@ -212,8 +319,9 @@ Result<napi_value> drop(const Call& call) {
   const std::shared_ptr<Database>& database = subject->handle->database();
   // Held until the pool frees it: much memory may go with the last reference.
   auto collection = database->collection(name, CollectionOptions(), OpenMode::kOpen);
+  OMEN_ASSIGN(const bool is_dropped, database->drop_collection(name));
   napi_value existed = nullptr;
-  napi_get_boolean(call.env, database->drop_collection(name), &existed);
+  napi_get_boolean(call.env, is_dropped, &existed);
   if (collection.is_ok()) {
     auto disposal = std::make_unique<Disposal>();
     disposal->collections.push_back(collection.take());
@@ -270,10 +378,29 @@ class CheckRequest final : public Request {
   std::vector<CheckReport> reports_;
 };
 
+template <Database::Extent extent>
+class FlushRequest final : public Request {
+ public:
+  Status read(const Call&, const Subject&) override { return Status::ok(); }
+  Status run(const Target& target) override { return target.database->flush(extent); }
+  bool is_wait() const override { return true; }
+  void wait(const Target& target, DurableWaiter* waiter) override {
+    target.database->flush(extent, waiter);
+  }
+  Result<napi_value> answer(Environment& environment) override {
+    napi_value value = nullptr;
+    napi_get_undefined(environment.env(), &value);
+    return value;
+  }
+};
+using Flush = FlushRequest<Database::Extent::kDevice>;
+using Settle = FlushRequest<Database::Extent::kPromised>;
+
 napi_value close_sync(napi_env env, napi_callback_info info) {
   const Call call(env, info);
   if (const auto* subject = unwrap_self<Subject>(call); subject != nullptr) {
-    subject->handle->close_sync(*call.environment);
+    const Status status = subject->handle->close_sync(*call.environment);
+    if (!status.is_ok()) call.environment->throw_status(status);
   } else {
     call.environment->throw_status(not_ours());
   }
@@ -296,13 +423,22 @@ bool define_database(Environment& environment, napi_value exports) {
       {"dropCollection", method<drop>},
       {"statsSync", sync_method<StatsRequest>},
       {"stats", async_method<StatsRequest, 0>},
+      {"flushSync", sync_method<Flush>},
+      {"flush", async_method<Flush, 0>},
+      {"settleSync", sync_method<Settle>},
+      {"settle", async_method<Settle, 0>},
       {"checkSync", sync_method<CheckRequest>},
       {"check", async_method<CheckRequest, 0>},
       {"closeSync", close_sync},
       {"close", close_async},
   };
   napi_value made = define_class(environment, "Database", construct, kMembers);
-  return made != nullptr &&
+  if (made != nullptr) environment.set_class(Environment::kDatabase, made);
+  static constexpr Member kFunctions[] = {
+      {"openDatabase", open_async},
+      {"openDatabaseSync", open_sync},
+  };
+  return made != nullptr && define_functions(environment, exports, kFunctions) &&
          napi_set_named_property(environment.env(), exports, "Database", made) == napi_ok;
 }
 

@@ -70,7 +70,7 @@ class Environment : public std::enable_shared_from_this<Environment> {
   uint64_t slice_ns_max(bool reset);
 
   // Classes whose objects only native code makes.
-  enum Class : uint8_t { kCollection, kWriteBatch, kClassCount };
+  enum Class : uint8_t { kDatabase, kCollection, kWriteBatch, kClassCount };
   void set_class(Class which, napi_value constructor);
   // Calls the constructor, which takes `seed` over by take_seed(). nullptr: a JS exception is
   // pending; then the seed may be there still.

@@ -16,16 +16,18 @@ class DisposeOp final : public PoolOp {
 
   Result<napi_value> answer(Environment&) override { return napi_value{nullptr}; }
   void settled(Environment& environment) override {
-    if (reports) handle->disposed(environment);
+    if (reports) handle->disposed(environment, closed_);
   }
 
  protected:
   Status run() override {
+    if (reports) closed_ = disposal_->prepare_close();
     disposal_->drop();
     return Status::ok();
   }
 
  private:
+  Status closed_;  // Its own status goes to nobody.
   std::unique_ptr<Disposal> disposal_;
 };
 
@@ -110,7 +112,7 @@ napi_value Handle::close(Environment& environment) {
 
 void Handle::dispose_if_idle(Environment& environment) {
   if (closing_.empty() || unsettled > 0 || disposing_) return;
-  if (disposal_ == nullptr) return disposed(environment);
+  if (disposal_ == nullptr) return disposed(environment, Status::ok());
   disposing_ = true;
   auto op = std::make_unique<DisposeOp>(std::move(disposal_));
   op->handle = shared_from_this();
@@ -119,11 +121,16 @@ void Handle::dispose_if_idle(Environment& environment) {
   environment.start(std::move(op));
 }
 
-void Handle::close_sync(Environment& environment) {
+Status Handle::close_sync(Environment& environment) {
   refuse();
   wait_until_idle();
-  if (disposal_ != nullptr) std::exchange(disposal_, nullptr)->drop();
+  Status status;
+  if (disposal_ != nullptr) {
+    status = disposal_->prepare_close();
+    std::exchange(disposal_, nullptr)->drop();
+  }
   environment.report_memory();
+  return status;
 }
 
 void Handle::op_settled(Environment& environment) {
@@ -132,13 +139,17 @@ void Handle::op_settled(Environment& environment) {
   if (closed_) dispose_if_idle(environment);
 }
 
-void Handle::disposed(Environment& environment) {
+void Handle::disposed(Environment& environment, const Status& status) {
   disposing_ = false;
   environment.report_memory();
   napi_value undefined = nullptr;
   napi_get_undefined(environment.env(), &undefined);
   for (napi_deferred deferred : std::exchange(closing_, {})) {
-    napi_resolve_deferred(environment.env(), deferred, undefined);
+    if (status.is_ok()) {
+      napi_resolve_deferred(environment.env(), deferred, undefined);
+    } else {
+      napi_reject_deferred(environment.env(), deferred, environment.make_error(status));
+    }
   }
 }
 

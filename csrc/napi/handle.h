@@ -24,6 +24,10 @@ namespace omen::napi {
 
 // Engine references on their way out, dropped on the pool.
 struct Disposal {
+  // Before a handle's drop(): syncs what its database has acknowledged.
+  Status prepare_close() const {
+    return database == nullptr ? Status::ok() : database->prepare_close();
+  }
   std::vector<std::unique_ptr<WriteBatch>> batches;
   std::vector<std::shared_ptr<Collection>> collections;
   std::shared_ptr<Database> database;
@@ -69,11 +73,13 @@ class Handle : public std::enable_shared_from_this<Handle> {
   // Refuses all later work and gathers the engine references.
   void refuse();
   napi_value close(Environment& environment);
-  void close_sync(Environment& environment);
+  // As disposed() says.
+  Status close_sync(Environment& environment);
   // An operation of this handle has been settled.
   void op_settled(Environment& environment);
-  // The references gathered by refuse() are gone.
-  void disposed(Environment& environment);
+  // The references gathered by refuse() are gone. `status`: whether all that was acknowledged is
+  // stored as it should be; close() answers it.
+  void disposed(Environment& environment, const Status& status);
 
   size_t unsettled = 0;  // Operations whose promise waits.
 

@@ -281,14 +281,19 @@ napi_value make_stats(napi_env env, const DatabaseStats& stats) {
     napi_set_element(env, collections, static_cast<uint32_t>(i),
                      make_stats(env, stats.collections[i]));
   }
-  return ObjectOut(env)
-      .set("collections", collections)
+  ObjectOut out(env);
+  out.set("collections", collections)
       .count("bytes", stats.bytes)
       .count("bytesLimit", stats.bytes_limit)
       .text("simd", stats.simd)
       .text("simdFeatures", stats.simd_features)
-      .count("threads", stats.threads)
-      .value();
+      .count("threads", stats.threads);
+  if (stats.is_on_disk) {
+    ObjectOut recovery(env);
+    recovery.count("records", stats.recovery.records).count("cutBytes", stats.recovery.cut_bytes);
+    out.set("recovery", recovery.value());
+  }
+  return out.value();
 }
 
 napi_value make_report(napi_env env, const CheckReport& report) {

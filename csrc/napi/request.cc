@@ -16,6 +16,7 @@ class RequestOp final : public PoolOp {
 
   void launch(Executor& executor) override {
     target_.token = token();
+    if (request_->is_wait()) return launch_wait();
     Commit* commit = request_->commit();
     if (commit == nullptr) return PoolOp::launch(executor);
     operation->commit = commit;
@@ -57,9 +58,22 @@ class RequestOp final : public PoolOp {
   }
 
  private:
+  void launch_wait() {
+    waiter_.context = this;
+    waiter_.on_durable = [](DurableWaiter* waiter) {
+      auto* self = static_cast<RequestOp*>(waiter->context);
+      self->status = std::move(waiter->status);
+      self->target_.collection.reset();
+      self->target_.database.reset();
+      self->finished();
+    };
+    request_->wait(target_, &waiter_);
+  }
+
   // In this order: the request's batch must go before its collection does.
   Target target_;
   std::unique_ptr<Request> request_;
+  DurableWaiter waiter_;
 };
 
 Status target_of(const Subject& subject, Target* target) {

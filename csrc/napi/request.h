@@ -69,6 +69,9 @@ class Request {
   virtual Status run(const Target& target) = 0;
   // A write: what to queue instead of calling run().
   virtual Commit* commit() { return nullptr; }
+  // A wait for the log: this is started instead of run(), so that no thread waits with it.
+  virtual bool is_wait() const { return false; }
+  virtual void wait(const Target&, DurableWaiter*) {}
   // JS thread.
   virtual Result<napi_value> answer(Environment& environment) = 0;
 };

@@ -65,7 +65,7 @@ TEST(a_dropped_collection_frees_its_memory) {
   const auto vectors = clusters.draw_many(5000);
   CHECK_OK(write(*c, kAdd, vectors.data(), 5000, 64, {}));
   const uint64_t before = db->stats().bytes;
-  CHECK(db->drop_collection("c"));
+  CHECK(db->drop_collection("c").take());
   // The pool frees it, in its turn.
   for (int i = 0; i < 500 && db->stats().bytes > before / 20; ++i) {
     std::this_thread::sleep_for(std::chrono::milliseconds(10));

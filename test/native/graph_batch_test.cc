@@ -102,7 +102,8 @@ TEST(batches_are_as_good_as_single_inserts) {
       Fixture fixture(pool.get());
       const auto c = fixture.make(options_of(kDimensions, metric, Quantization::kSq8));
       add(*c, rows, batch);
-      check_graph(*c, 60);
+      // Under dot short vectors are nobody's neighbours until upkeep finds them.
+      check_graph(*c, metric == Metric::kDot ? 240 : 9);
       recalls.push_back(recall(*c, queries, kDimensions, 10, 24));
     }
     for (const double r : recalls) {

@@ -1,0 +1,137 @@
+#include "db/journal.h"
+
+namespace omen {
+
+namespace {
+
+// Rows in as many records as they need.
+class RowsSource final : public LogSource {
+ public:
+  struct Limits {
+    size_t count;
+    size_t record_bytes;
+  };
+  RowsSource(RecordType type, const RecordRows& rows, const RowsShape& shape, const Limits& limits)
+      : type_(type), rows_(rows), shape_(shape), limits_(limits) {}
+
+  RecordType type() const override { return type_; }
+  Status next(Array<std::byte>* record, bool* more) override {
+    const size_t first = at_;
+    const size_t end =
+        first + rows_that_fit(rows_, shape_, first, limits_.count, limits_.record_bytes);
+    at_ = end;
+    *more = end < limits_.count;
+    return type_ == RecordType::kPut ? encode_put(rows_, shape_, first, end, record)
+                                     : encode_delete(rows_, shape_, first, end, record);
+  }
+
+ private:
+  const RecordType type_;
+  const RecordRows& rows_;
+  const RowsShape& shape_;
+  const Limits limits_;
+  size_t at_ = 0;
+};
+
+// One record, written by a function.
+template <class Encode>
+class OneRecord final : public LogSource {
+ public:
+  OneRecord(RecordType type, const Encode& encode) : type_(type), encode_(encode) {}
+  RecordType type() const override { return type_; }
+  Status next(Array<std::byte>* record, bool*) override { return encode_(record); }
+
+ private:
+  const RecordType type_;
+  const Encode& encode_;
+};
+
+}  // namespace
+
+Status Journal::close() {
+  const State old = state_.exchange(State::kClosed);
+  return old == State::kWriting ? wal_->close() : Status::ok();
+}
+
+Status Journal::check_writable() const {
+  switch (state()) {
+    case State::kReplaying:
+      return Status::ok();
+    case State::kWriting:
+      return wal_->check_usable();
+    case State::kReadOnly:
+      return Status::error(ErrorCode::kReadOnly,
+                           "the database is open read-only; open it without readOnly to write");
+    case State::kClosed:
+      break;
+  }
+  return Status::error(ErrorCode::kClosed, "the database is closed; open it again to go on");
+}
+
+Status Journal::append(LogSource* source, uint64_t* sequence) {
+  *sequence = 0;
+  OMEN_TRY(check_writable());
+  if (is_replaying()) return Status::ok();
+  OMEN_ASSIGN(*sequence, wal_->append(source));
+  return Status::ok();
+}
+
+Status Journal::log_put(const RecordRows& rows, const RowsShape& shape, size_t count,
+                        uint64_t* sequence) {
+  RowsSource source(RecordType::kPut, rows, shape, {count, record_bytes_});
+  return append(&source, sequence);
+}
+
+Status Journal::log_delete(const RecordRows& rows, const RowsShape& shape, size_t count,
+                           uint64_t* sequence) {
+  RowsSource source(RecordType::kDelete, rows, shape, {count, record_bytes_});
+  return append(&source, sequence);
+}
+
+Status Journal::log_clear(uint64_t collection, uint64_t* sequence) {
+  const auto encode = [&](Array<std::byte>* out) { return encode_collection(collection, out); };
+  OneRecord source(RecordType::kClear, encode);
+  return append(&source, sequence);
+}
+
+Status Journal::log_create(uint64_t collection, const std::string& name,
+                           const CollectionOptions& options) {
+  const CreateRecord record{
+      .collection = collection,
+      .dimensions = options.dimensions,
+      .m = options.m,
+      .ef_construction = options.ef_construction,
+      .metric = static_cast<uint8_t>(options.metric),
+      .quantization = static_cast<uint8_t>(options.quantization),
+      .layout = static_cast<uint8_t>(options.layout),
+      .name = name,
+      .schema = options.schema_json,
+  };
+  const auto encode = [&](Array<std::byte>* out) { return encode_create(record, out); };
+  OneRecord source(RecordType::kCreate, encode);
+  uint64_t sequence = 0;
+  return append(&source, &sequence);
+}
+
+Status Journal::log_drop(uint64_t collection) {
+  const auto encode = [&](Array<std::byte>* out) { return encode_collection(collection, out); };
+  OneRecord source(RecordType::kDrop, encode);
+  uint64_t sequence = 0;
+  return append(&source, &sequence);
+}
+
+Status Journal::log_dimensions(uint64_t collection, uint32_t dimensions) {
+  const auto encode = [&](Array<std::byte>* out) {
+    return encode_dimensions(collection, dimensions, out);
+  };
+  OneRecord source(RecordType::kDimensions, encode);
+  uint64_t sequence = 0;
+  return append(&source, &sequence);
+}
+
+bool Journal::must_wait(uint64_t sequence) const {
+  return sequence != 0 && wal_ != nullptr && wal_->durability() == Durability::kSync &&
+         !wal_->is_durable(sequence);
+}
+
+}  // namespace omen

@@ -1,0 +1,68 @@
+// Journal: how the commits of a database come into its log, and back.
+//
+// Why: a collection says what it is about to do, and does it only when the log has it. What it says
+// is the outcome (the rows, the ids that a filter found, the merged metadata), so that replay needs
+// no filter, no merge and no chance.
+// States: replaying (nothing is written, since all comes from the log), then writing, or read-only;
+// closed in the end.
+// Threads: all methods from any thread; the changes of state by whoever opens and closes.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <span>
+
+#include "db/types.h"
+#include "storage/records.h"
+#include "storage/wal.h"
+
+namespace omen {
+
+class Journal {
+ public:
+  // A record is filled up to about so many bytes; a commit that has more takes several.
+  static constexpr size_t kRecordBytes = size_t{4} << 20;
+
+  explicit Journal(size_t record_bytes = kRecordBytes)
+      : account_(&budget_), record_bytes_(record_bytes) {}
+
+  MemoryAccount* account() { return &account_; }
+  bool is_replaying() const { return state() == State::kReplaying; }
+  void start_writing(std::unique_ptr<Wal> wal) {
+    wal_ = std::move(wal);
+    state_ = State::kWriting;
+  }
+  void start_reading() { state_ = State::kReadOnly; }
+  // Syncs and seals. No call may come that writes.
+  Status close();
+
+  // ERR_READ_ONLY, ERR_IO_POISONED, ERR_CLOSED.
+  Status check_writable() const;
+  // Each sets *sequence, to 0 while replaying. Errors as of Wal::append: nothing was logged.
+  Status log_put(const RecordRows& rows, const RowsShape& shape, size_t count, uint64_t* sequence);
+  Status log_delete(const RecordRows& rows, const RowsShape& shape, size_t count,
+                    uint64_t* sequence);
+  Status log_clear(uint64_t collection, uint64_t* sequence);
+  Status log_create(uint64_t collection, const std::string& name, const CollectionOptions& options);
+  Status log_drop(uint64_t collection);
+  Status log_dimensions(uint64_t collection, uint32_t dimensions);
+
+  // Whether what has this sequence is not yet as durable as promised. 0: it was not logged.
+  bool must_wait(uint64_t sequence) const;
+  // nullptr while replaying and when read-only.
+  Wal* wal() { return wal_.get(); }
+
+ private:
+  enum class State : uint8_t { kReplaying, kWriting, kReadOnly, kClosed };
+  State state() const { return state_.load(std::memory_order_acquire); }
+  Status append(LogSource* source, uint64_t* sequence);
+
+  // Without a limit: where maxMemoryBytes is reached, deleting must still be logged.
+  MemoryBudget budget_;
+  MemoryAccount account_;
+  const size_t record_bytes_;
+  std::unique_ptr<Wal> wal_;
+  std::atomic<State> state_{State::kReplaying};
+};
+
+}  // namespace omen

@@ -1,0 +1,199 @@
+// Collection and the log: what a commit writes before it is applied, who waits for it, and how a
+// collection comes back from it.
+//
+// While the log is replayed commits are applied as ever, but not linked: codes are trained and the
+// graph is built once, in bulk, when all rows are there (finish_replay()).
+#include <algorithm>
+
+#include "db/collection_impl.h"
+
+namespace omen {
+
+namespace {
+
+// Marked slots that replay leaves unfreed, beside as many as live ones.
+constexpr uint64_t kReplayMarkedMin = 4096;
+
+RecordId record_id(const IdView& id) { return {id.is_string, id.integer, id.text}; }
+
+// The rows of a batch, staged and parsed.
+class StagedRows final : public RecordRows {
+ public:
+  StagedRows(const Store& s, const uint32_t* slots, std::span<const ParsedRecord> records)
+      : s_(s), slots_(slots), records_(records) {}
+  // Ids that are generated: from `first` on.
+  StagedRows(const Store& s, const uint32_t* slots, std::span<const ParsedRecord> records,
+             uint64_t first)
+      : s_(s), slots_(slots), records_(records), generated_(true), first_(first) {}
+
+  RecordId id(size_t row) const override {
+    if (generated_) return {false, first_ + row, {}};
+    return record_id(s_.id_view(slots_[row]));
+  }
+  std::string_view metadata(size_t row) const override {
+    if (records_.empty()) return {};
+    const std::string_view json = records_[row].json();
+    return json == "{}" ? std::string_view() : json;
+  }
+  const float* vector(size_t row) const override { return s_.vector(slots_[row]); }
+
+ private:
+  const Store& s_;
+  const uint32_t* const slots_;
+  const std::span<const ParsedRecord> records_;
+  const bool generated_ = false;
+  const uint64_t first_ = 0;
+};
+
+// Ids whose records go, if they are there.
+class GivenIds final : public RecordRows {
+ public:
+  explicit GivenIds(const Commit& commit) : commit_(commit) {}
+  RecordId id(size_t row) const override {
+    return record_id(view_of(commit_.ids[row], commit_.id_text));
+  }
+
+ private:
+  const Commit& commit_;
+};
+
+// Slots whose records go.
+class DoomedRows final : public RecordRows {
+ public:
+  DoomedRows(const Store& s, const Array<uint32_t>& slots) : s_(s), slots_(slots) {}
+  RecordId id(size_t row) const override { return record_id(s_.id_view(slots_[row])); }
+
+ private:
+  const Store& s_;
+  const Array<uint32_t>& slots_;
+};
+
+}  // namespace
+
+bool Collection::Impl::is_replaying() const {
+  return !replay_is_over_ && env.journal != nullptr && env.journal->is_replaying();
+}
+
+Status Collection::Impl::check_writable() const {
+  return env.journal == nullptr ? Status::ok() : env.journal->check_writable();
+}
+
+// What was reserved for records that will not be applied goes back.
+Status Collection::Impl::log_put(Store& s, const PutRows& put, uint64_t* sequence) {
+  Status status = env.journal->log_put(put.rows, put.shape, put.count, sequence);
+  if (status.is_ok()) return status;
+  for (ParsedRecord& record : put.records) s.columns.cancel(&record);
+  return status;
+}
+
+Status Collection::Impl::log_batch(Store& s, Commit* commit, std::span<ParsedRecord> records) {
+  if (env.journal == nullptr) return Status::ok();
+  const WriteBatch::Rep& b = *commit->batch->rep_;
+  RowsShape shape;
+  shape.collection = env.journal_id;
+  shape.dimensions = s.dimensions();
+  shape.has_metadata = !records.empty();
+  shape.is_consecutive = b.ids_staged == 0;
+  const StagedRows given(s, b.slots, records);
+  const StagedRows generated(s, b.slots, records, next_id_.load(std::memory_order_relaxed));
+  return log_put(s, {shape.is_consecutive ? generated : given, shape, b.rows, records},
+                 &commit->sequence);
+}
+
+// `slot` holds the id, and the vector if it is a new one.
+Status Collection::Impl::log_update(Store& s, Commit* commit, uint32_t slot,
+                                    std::span<ParsedRecord> record) {
+  if (env.journal == nullptr) return Status::ok();
+  RowsShape shape;
+  shape.collection = env.journal_id;
+  shape.dimensions = commit->vector.empty() ? 0 : s.dimensions();
+  shape.has_metadata = true;
+  return log_put(s, {StagedRows(s, &slot, record), shape, 1, record}, &commit->sequence);
+}
+
+Status Collection::Impl::log_delete_ids(const Store& s, Commit* commit) {
+  if (env.journal == nullptr) return Status::ok();
+  const bool some = std::any_of(commit->ids.begin(), commit->ids.end(), [&](const IdOut& id) {
+    return s.find(view_of(id, commit->id_text)) != kNoSlot;
+  });
+  if (!some) return Status::ok();
+  RowsShape shape;
+  shape.collection = env.journal_id;
+  return env.journal->log_delete(GivenIds(*commit), shape, commit->ids.size(), &commit->sequence);
+}
+
+Status Collection::Impl::log_delete_rows(const Store& s, Commit* commit, const RowSet& rows) {
+  if (env.journal == nullptr) return Status::ok();
+  // The journal's account has no limit: where memory is out, deleting must work.
+  Array<uint32_t> slots(env.journal->account(), Use::kScratch);
+  OMEN_TRY(slots.reserve(rows.count()));
+  rows.for_each([&](uint32_t slot) {
+    if (s.is_live(slot)) slots.push_back_reserved(slot);
+  });
+  if (slots.empty()) return Status::ok();
+  RowsShape shape;
+  shape.collection = env.journal_id;
+  return env.journal->log_delete(DoomedRows(s, slots), shape, slots.size(), &commit->sequence);
+}
+
+Status Collection::Impl::log_clear(Commit* commit) {
+  if (env.journal == nullptr) return Status::ok();
+  return env.journal->log_clear(env.journal_id, &commit->sequence);
+}
+
+bool Collection::Impl::must_wait(const Commit& commit) const {
+  return commit.status.is_ok() && commit.sequence != 0 && env.journal->must_wait(commit.sequence);
+}
+
+// Calls on_done when the commit is as durable as promised: now, or when the log says so.
+void Collection::Impl::answer(Commit* commit) {
+  if (!must_wait(*commit)) return commit->on_done(commit, commit->context);
+  DurableWaiter& waiter = commit->durable;
+  waiter.sequence = commit->sequence;
+  waiter.context = commit;
+  waiter.on_durable = [](DurableWaiter* self) {
+    auto* done = static_cast<Commit*>(self->context);
+    done->status = std::move(self->status);
+    done->on_done(done, done->context);
+  };
+  env.journal->wal()->answer_when_durable(&waiter);
+}
+
+void Collection::Impl::forget_dead_links(const Store& s) {
+  const auto dead = [&](uint32_t slot) { return !s.is_live(slot); };
+  const auto* end = std::remove_if(to_link_.begin(), to_link_.end(), dead);
+  to_link_.truncate(static_cast<size_t>(end - to_link_.begin()));
+}
+
+// A log that replaces the same records again and again must not need memory for all of them.
+void Collection::Impl::relieve_replay() {
+  Store* s = store();
+  if (s == nullptr || s->marked() < std::max(kReplayMarkedMin, s->live())) return;
+  forget_dead_links(*s);
+  (void)consolidate(*s).is_ok();  // Without memory for it, the next commit tries again.
+  epochs.collect();
+}
+
+uint64_t Collection::journal_id() const { return impl_->env.journal_id; }
+
+Status Collection::finish_replay() {
+  Impl& c = *impl_;
+  const std::lock_guard<std::mutex> guard(c.commit_mutex_);
+  c.replay_is_over_ = true;
+  Store* s = c.store();
+  if (s == nullptr || s->high_water() == 0) return Status::ok();  // No row has memory.
+  c.forget_dead_links(*s);
+  s->needs_repair = false;  // Nothing is linked yet.
+  // Training links what is queued, for the old codes' sake: there are none.
+  Array<uint32_t> queued = std::exchange(c.to_link_, Array<uint32_t>(&c.account, Use::kScratch));
+  Status trained = c.train_if_due(*s, IncomingRows{.store = s}, 0);
+  c.to_link_ = std::move(queued);
+  if (!trained.is_ok() && trained.code() != ErrorCode::kMemory) return trained;
+  OMEN_TRY(c.reserve_links(*s, nullptr, 0));
+  c.link_queued();
+  c.maintain();
+  c.epochs.collect();
+  return Status::ok();
+}
+
+}  // namespace omen

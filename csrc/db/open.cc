@@ -1,0 +1,208 @@
+// Databases on disk: opening, sharing by directory, closing.
+//
+// Handles of one directory share one engine, also those of worker threads: the registry knows it by
+// device and inode, and while one thread opens or closes it the others wait for that to be over.
+#include <condition_variable>
+#include <new>
+
+#include "db/recovery.h"
+
+namespace omen {
+
+namespace {
+
+using FileId = std::pair<uint64_t, uint64_t>;
+
+// Databases that write, by directory. An entry without an engine that lives is one that is being
+// opened or closed. Never destroyed, since threads may outlive main().
+struct Registry {
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::map<FileId, std::weak_ptr<Database>> databases;
+};
+Registry& registry() {
+  static Registry* instance = new Registry;
+  return *instance;
+}
+
+// A reader may meet a log that a writer is just replacing, or cutting.
+constexpr int kReadAttempts = 5;
+
+Status open_with_another(const std::string& path, const char* option) {
+  return Status::error(ErrorCode::kOptions, "the database " + path + " is open with another " +
+                                                option + "; leave the option out")
+      .with_path(path);
+}
+
+Status check_path(const std::string& path) {
+  if (!path.empty() && path.find('\0') == std::string::npos) return Status::ok();
+  return Status::error(ErrorCode::kArgument, "the path of a database is a name, without NUL bytes");
+}
+
+}  // namespace
+
+Status Database::Impl::close_files() {
+  if (journal == nullptr) return Status::ok();
+  Wal* const wal = journal->wal();
+  Status status = journal->close();
+  // Without it, damage that cuts whole records off the log would go unseen, and no more.
+  if (wal != nullptr && status.is_ok()) (void)directory->note_durable(wal->synced()).is_ok();
+  directory.reset();
+  return status;
+}
+
+// Of what lives already: given options must be its own.
+Status Database::agree_on(const DatabaseOptions& given) const {
+  const DatabaseOptions& mine = impl_->options;
+  if (given.given_durability && given.durability != mine.durability) {
+    return open_with_another(mine.path, "durability");
+  }
+  if (given.given_max_memory_bytes && given.max_memory_bytes != mine.max_memory_bytes) {
+    return open_with_another(mine.path, "maxMemoryBytes");
+  }
+  if (given.given_seed && given.seed != mine.seed) return open_with_another(mine.path, "seed");
+  return Status::ok();
+}
+
+// Reads the directory's log; the database is complete, but for writing.
+Status Database::load(Env* env) {
+  Impl& d = *impl_;
+  const DatabaseOptions& o = d.options;
+  d.account = std::make_unique<MemoryAccount>(d.budget.get());
+  d.journal = std::make_shared<Journal>(o.record_bytes);
+  const Directory::Options how{o.read_only, o.create_if_missing, o.seed};
+  OMEN_ASSIGN(d.directory, Directory::open(env, o.path, how, d.account.get()));
+  const uint64_t seed = d.directory->manifest().seed;
+  if (o.given_seed && o.seed != seed) {
+    return Status::error(ErrorCode::kOptions, "the database " + o.path +
+                                                  " was made with another seed; leave the option "
+                                                  "out to take the stored one")
+        .with_path(o.path);
+  }
+  d.options.seed = seed;
+  OMEN_TRY(Replay(&d).run(d.directory.get()));
+  if (o.read_only) {
+    OMEN_ASSIGN(const bool has_changed, d.directory->has_changed());
+    if (has_changed) {
+      return Status::error(ErrorCode::kCorrupt, o.path + " changed while it was read; try again");
+    }
+  }
+  for (const auto& [name, collection] : d.collections) OMEN_TRY(collection->finish_replay());
+  if (o.read_only) {
+    d.directory.reset();
+    d.journal->start_reading();
+    return Status::ok();
+  }
+  OMEN_ASSIGN(Directory::Writer writer, d.directory->open_writer());
+  Wal::Options options;
+  options.durability = o.durability;
+  options.executor = d.executor;
+  options.has_committer = o.has_committer;
+  options.synced = writer.synced;
+  OMEN_ASSIGN(std::unique_ptr<Wal> wal,
+              Wal::start(std::move(writer.log), d.journal->account(), options));
+  d.journal->start_writing(std::move(wal));
+  return Status::ok();
+}
+
+Result<std::shared_ptr<Database>> Database::open_read_only(Env* env,
+                                                           const DatabaseOptions& options) {
+  for (int attempt = 1;; ++attempt) {
+    OMEN_ASSIGN(std::shared_ptr<Database> database, make(options));
+    const Status status = database->load(env);
+    if (status.is_ok()) return database;
+    const bool may_be_a_race =
+        status.code() == ErrorCode::kCorrupt || status.code() == ErrorCode::kNotFound;
+    if (!may_be_a_race || attempt == kReadAttempts) return status;
+  }
+}
+
+Result<std::shared_ptr<Database>> Database::open(const DatabaseOptions& given) {
+  DatabaseOptions options = given;
+  Env* env = options.env != nullptr ? options.env : system_env();
+  if (env == nullptr) {
+    return Status::error(ErrorCode::kUnsupported,
+                         "databases on disk do not exist on this system yet; use new DB()");
+  }
+  OMEN_TRY(check_path(given.path));
+  const int64_t resolved = env->absolute(given.path, &options.path);
+  if (resolved < 0) return io_error(resolved, "resolve the path", given.path);
+  const Directory::Options how{options.read_only, options.create_if_missing, options.seed};
+  OMEN_ASSIGN(const FileStat stat, Directory::prepare(env, options.path, how));
+  if (options.read_only) return open_read_only(env, options);
+
+  const FileId id(stat.device, stat.inode);
+  Registry& r = registry();
+  std::unique_lock<std::mutex> lock(r.mutex);
+  for (;;) {
+    const auto found = r.databases.find(id);
+    if (found == r.databases.end()) break;
+    if (std::shared_ptr<Database> living = found->second.lock()) {
+      lock.unlock();  // It may be the last one, which takes the lock.
+      OMEN_TRY(living->agree_on(options));
+      return living;
+    }
+    r.changed.wait(lock);
+  }
+  r.databases[id];  // Being opened.
+  lock.unlock();
+  Result<std::shared_ptr<Database>> made = make(options);
+  Status status = made.status();
+  if (made.is_ok()) status = made.value()->load(env);
+  if (!status.is_ok()) made = status;  // Its lock goes before others may try.
+  lock.lock();
+  if (status.is_ok()) {
+    made.value()->impl_->file_id = id;
+    made.value()->impl_->is_registered = true;
+    r.databases[id] = made.value();
+  } else {
+    r.databases.erase(id);
+  }
+  r.changed.notify_all();
+  lock.unlock();
+  if (!status.is_ok()) return status;
+  return made;
+}
+
+void Database::close_on_disk() {
+  (void)impl_->close_files().is_ok();  // Whoever wants to know has called prepare_close().
+  if (!impl_->is_registered) return;
+  Registry& r = registry();
+  const std::lock_guard<std::mutex> guard(r.mutex);
+  r.databases.erase(impl_->file_id);
+  r.changed.notify_all();
+}
+
+bool Database::is_on_disk() const { return impl_->journal != nullptr; }
+
+void Database::flush(Extent extent, DurableWaiter* waiter) {
+  Journal* const journal = impl_->journal.get();
+  Wal* const wal = journal == nullptr ? nullptr : journal->wal();
+  const bool is_nothing =
+      wal == nullptr || (extent == Extent::kPromised && wal->durability() != Durability::kSync);
+  waiter->sequence = is_nothing ? 0 : wal->last_commit();
+  if (!is_nothing) return wal->answer_when_durable(waiter);
+  waiter->task.run = [](Task* task) {
+    auto* self = reinterpret_cast<DurableWaiter*>(task);
+    self->on_durable(self);
+  };
+  impl_->executor->submit(&waiter->task);
+}
+
+Status Database::flush(Extent extent) {
+  Journal* const journal = impl_->journal.get();
+  Wal* const wal = journal == nullptr ? nullptr : journal->wal();
+  if (wal == nullptr) return Status::ok();
+  if (extent == Extent::kPromised && wal->durability() != Durability::kSync) return Status::ok();
+  return wal->wait_durable(wal->last_commit());
+}
+
+Status Database::prepare_close() {
+  Journal* const journal = impl_->journal.get();
+  Wal* const wal = journal == nullptr ? nullptr : journal->wal();
+  // Who waited for each sync knows already.
+  if (wal == nullptr || wal->durability() == Durability::kSync) return Status::ok();
+  return wal->wait_durable(wal->last_commit());
+}
+
+}  // namespace omen

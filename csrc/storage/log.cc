@@ -1,0 +1,222 @@
+#include "storage/log.h"
+
+#include <algorithm>
+#include <bit>
+
+#include "base/crc32c.h"
+
+namespace omen {
+
+static_assert(std::endian::native == std::endian::little, "vectors are written as they lie");
+
+namespace {
+
+// Read at once: most records are far smaller.
+constexpr size_t kReadBytes = size_t{1} << 20;
+
+uint32_t mark_of(uint64_t seed, uint64_t offset) {
+  std::byte place[16];
+  store_number(place, seed);
+  store_number(place + 8, offset);
+  return crc32c(0, place, sizeof(place));
+}
+
+void encode_header(const LogHeader& header, std::byte* out) {
+  std::memset(out, 0, kLogHeaderBytes);
+  std::memcpy(out, kLogMagic, kMagicBytes);
+  store_number<uint32_t>(out + 8, kFormatVersion);
+  store_number<uint32_t>(out + 12, kLogHeaderBytes);
+  store_number<uint64_t>(out + 16, 0);
+  store_number<uint64_t>(out + 24, 0);
+  store_number<uint64_t>(out + 32, header.database_id);
+  store_number<uint64_t>(out + 40, header.seed);
+  store_number<uint64_t>(out + 48, header.first_sequence);
+  store_number<uint32_t>(out + 60, crc32c(0, out, 60));
+}
+
+struct Place {
+  uint64_t seed;
+  uint64_t offset;
+};
+
+// False if the bytes are no record's header at that place.
+bool decode_record(const std::byte* in, const Place& at, RecordHeader* out) {
+  const auto type = std::to_integer<uint8_t>(in[28]);
+  if (type < 1 || type > kRecordTypeMax || in[30] != std::byte{0} || in[31] != std::byte{0}) {
+    return false;  // Most of what is no header, without a checksum.
+  }
+  const uint32_t mark = mark_of(at.seed, at.offset);
+  if (load_number<uint32_t>(in) != crc32c(mark, in + 4, kRecordHeaderBytes - 4)) return false;
+  out->sequence = load_number<uint64_t>(in + 8);
+  out->watermark = load_number<uint64_t>(in + 16);
+  out->length = load_number<uint32_t>(in + 24);
+  out->flags = std::to_integer<uint8_t>(in[29]);
+  out->type = static_cast<RecordType>(type);
+  return out->length <= kPayloadBytesMax && out->watermark < out->sequence;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<LogWriter>> LogWriter::create(Env* env, const std::string& path,
+                                                     const LogHeader& header) {
+  OMEN_ASSIGN(std::unique_ptr<File> file,
+              File::open(env, path, Env::kWrite | Env::kCreate | Env::kTruncate));
+  std::byte bytes[kLogHeaderBytes];
+  encode_header(header, bytes);
+  OMEN_TRY(file->write_at(0, bytes, sizeof(bytes)));
+  OMEN_TRY(file->sync());
+  const Place place{kLogHeaderBytes, header.first_sequence - 1};
+  return std::unique_ptr<LogWriter>(new LogWriter(std::move(file), header, place));
+}
+
+std::unique_ptr<LogWriter> LogWriter::resume(std::unique_ptr<File> file, const LogHeader& header,
+                                             const LogEnd& end) {
+  const Place place{end.offset, end.sequence};
+  return std::unique_ptr<LogWriter>(new LogWriter(std::move(file), header, place));
+}
+
+Status LogWriter::append(const Kind& kind, Array<std::byte>* record) {
+  OMEN_ASSERT(record->size() >= kRecordHeaderBytes);
+  const size_t length = record->size() - kRecordHeaderBytes;
+  OMEN_ASSERT(length <= kPayloadBytesMax && kind.watermark <= place_.sequence);
+  OMEN_TRY(record->resize(kRecordHeaderBytes + round_up_8(length)));
+  const uint32_t mark = mark_of(header_.seed, place_.offset);
+  std::byte* out = record->data();
+  std::byte* payload = out + kRecordHeaderBytes;
+  store_number<uint32_t>(out + 4, crc32c(mark, payload, round_up_8(length)));
+  store_number<uint64_t>(out + 8, place_.sequence + 1);
+  store_number<uint64_t>(out + 16, kind.watermark);
+  store_number<uint32_t>(out + 24, static_cast<uint32_t>(length));
+  out[28] = static_cast<std::byte>(kind.type);
+  out[29] = static_cast<std::byte>(kind.flags);
+  out[30] = out[31] = std::byte{0};
+  store_number<uint32_t>(out, crc32c(mark, out + 4, kRecordHeaderBytes - 4));
+  OMEN_TRY(file_->write_at(place_.offset, out, record->size()));
+  place_.offset += record->size();
+  ++place_.sequence;
+  return Status::ok();
+}
+
+// Synced, or a crash could bring back a record that was refused.
+Status LogWriter::rewind(const Place& place) {
+  OMEN_TRY(file_->truncate(place.offset));
+  OMEN_TRY(file_->sync());
+  place_ = place;
+  return Status::ok();
+}
+
+Status LogReader::corrupt(uint64_t offset, const std::string& what) const {
+  return Status::error(ErrorCode::kCorrupt, file_->path() + " is damaged at byte " +
+                                                std::to_string(offset) + ": " + what +
+                                                "; restore a backup of the database")
+      .with_path(file_->path());
+}
+
+Status LogReader::open(uint64_t database_id) {
+  OMEN_ASSIGN(const FileStat stat, file_->stat());
+  file_bytes_ = stat.size;
+  std::byte in[kLogHeaderBytes];
+  if (file_bytes_ < sizeof(in)) return corrupt(file_bytes_, "its header is cut off");
+  OMEN_TRY(file_->read_exactly(0, in, sizeof(in)));
+  if (std::memcmp(in, kLogMagic, kMagicBytes) != 0) return corrupt(0, "it is no log");
+  if (load_number<uint32_t>(in + 60) != crc32c(0, in, 60)) {
+    return corrupt(0, "the header's checksum differs");
+  }
+  const auto version = load_number<uint32_t>(in + 8);
+  const auto features = load_number<uint64_t>(in + 16);
+  if (version != kFormatVersion || (features & ~kKnownFeatures) != 0) {
+    return Status::error(ErrorCode::kFormat, file_->path() + " has format " +
+                                                 std::to_string(version) +
+                                                 ", which this version does not know; use a newer "
+                                                 "version of OmenDB")
+        .with_path(file_->path());
+  }
+  header_.database_id = load_number<uint64_t>(in + 32);
+  header_.seed = load_number<uint64_t>(in + 40);
+  header_.first_sequence = load_number<uint64_t>(in + 48);
+  if (header_.database_id != database_id) return corrupt(32, "it belongs to another database");
+  if (header_.first_sequence == 0) return corrupt(48, "sequences begin at 1");
+  start();
+  return Status::ok();
+}
+
+Result<const std::byte*> LogReader::bytes_at(uint64_t offset, size_t size) {
+  if (offset > file_bytes_ || size > file_bytes_ - offset) return nullptr;
+  const uint64_t end = buffer_offset_ + buffer_.size();
+  if (offset < buffer_offset_ || offset + size > end) {
+    const uint64_t wanted = std::min<uint64_t>(std::max(size, kReadBytes), file_bytes_ - offset);
+    buffer_.clear();
+    OMEN_TRY(buffer_.resize(static_cast<size_t>(wanted)));
+    buffer_offset_ = offset;
+    OMEN_ASSIGN(const size_t got, file_->read_at(offset, buffer_.data(), buffer_.size()));
+    if (got < size) return nullptr;  // It became shorter.
+    buffer_.truncate(got);
+  }
+  return buffer_.data() + (offset - buffer_offset_);
+}
+
+Result<bool> LogReader::read_record(uint64_t offset, LogRecord* record) {
+  OMEN_ASSIGN(const std::byte* header, bytes_at(offset, kRecordHeaderBytes));
+  if (header == nullptr || !decode_record(header, {header_.seed, offset}, &record->header)) {
+    return false;
+  }
+  const size_t length = round_up_8(record->header.length);
+  OMEN_ASSIGN(const std::byte* whole, bytes_at(offset, kRecordHeaderBytes + length));
+  if (whole == nullptr) return false;
+  record->payload = whole + kRecordHeaderBytes;
+  record->offset = offset;
+  return load_number<uint32_t>(whole + 4) ==
+         crc32c(mark_of(header_.seed, offset), record->payload, length);
+}
+
+Result<bool> LogReader::is_covered(uint64_t offset, uint64_t sequence) {
+  for (;; offset += 8) {
+    OMEN_ASSIGN(const std::byte* header, bytes_at(offset, kRecordHeaderBytes));
+    if (header == nullptr) return false;
+    RecordHeader found;
+    if (!decode_record(header, {header_.seed, offset}, &found)) continue;
+    if (found.sequence > sequence && found.watermark >= sequence) return true;
+  }
+}
+
+Result<LogEnd> LogReader::scan() {
+  LogEnd end;
+  end.sequence = header_.first_sequence - 1;
+  uint64_t offset = kLogHeaderBytes;
+  uint64_t sequence = end.sequence;
+  bool is_within = false;  // A commit that goes on.
+  for (;;) {
+    LogRecord record;
+    OMEN_ASSIGN(const bool is_whole, read_record(offset, &record));
+    if (!is_whole || record.header.sequence != sequence + 1) break;
+    offset += kRecordHeaderBytes + round_up_8(record.header.length);
+    ++sequence;
+    is_within = (record.header.flags & kMoreFollows) != 0;
+    if (is_within) continue;
+    end.offset = offset;
+    end.sequence = sequence;
+    end.is_sealed =
+        record.header.type == RecordType::kSeal && record.header.watermark + 1 == sequence;
+  }
+  OMEN_ASSIGN(const bool is_damage, is_covered(offset, sequence + 1));
+  if (is_damage) {
+    return corrupt(offset, "record " + std::to_string(sequence + 1) +
+                               ", which had been stored, cannot be read");
+  }
+  end.cut_bytes = file_bytes_ - end.offset;
+  if (end.cut_bytes > 0) end.is_sealed = false;
+  return end;
+}
+
+Result<bool> LogReader::next(const LogEnd& end, LogRecord* record) {
+  if (place_.offset >= end.offset) return false;
+  OMEN_ASSIGN(const bool is_whole, read_record(place_.offset, record));
+  if (!is_whole || record->header.sequence != place_.sequence + 1) {
+    return corrupt(place_.offset, "a record changed while it was read");
+  }
+  place_.offset += kRecordHeaderBytes + round_up_8(record->header.length);
+  ++place_.sequence;
+  return true;
+}
+
+}  // namespace omen

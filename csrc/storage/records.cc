@@ -1,0 +1,284 @@
+#include "storage/records.h"
+
+namespace omen {
+
+namespace {
+
+constexpr uint32_t kRowsMax = 1u << 28;
+constexpr uint32_t kIdBytesMaxStored = 512;
+
+// Appends numbers and texts to an array.
+class PayloadWriter {
+ public:
+  explicit PayloadWriter(Array<std::byte>* out) : out_(out), start_(out->size()) {}
+  template <class T>
+  Status number(T value) {
+    std::byte bytes[sizeof(T)];
+    store_number(bytes, value);
+    return out_->append(bytes, sizeof(T));
+  }
+  Status text(std::string_view text) { return bytes(text.data(), text.size()); }
+  Status bytes(const void* data, size_t size) {
+    return out_->append(static_cast<const std::byte*>(data), size);
+  }
+  Status pad() { return out_->resize(start_ + round_up_8(out_->size() - start_)); }
+
+ private:
+  Array<std::byte>* const out_;
+  const size_t start_;
+};
+
+Status encode_ids(const RecordRows& rows, const RowsShape& shape, size_t first, size_t end,
+                  PayloadWriter* out) {
+  if (shape.is_consecutive) {
+    OMEN_TRY(out->number<uint32_t>(kIdsConsecutive));
+    OMEN_TRY(out->number<uint32_t>(0));
+    return out->number<uint64_t>(rows.id(first).integer);
+  }
+  uint64_t text_bytes = 0;
+  bool has_strings = false;
+  for (size_t row = first; row < end; ++row) {
+    const RecordId id = rows.id(row);
+    has_strings |= id.is_string;
+    if (id.is_string) text_bytes += id.text.size();
+  }
+  OMEN_TRY(out->number<uint32_t>(has_strings ? kIdsStrings : 0));
+  OMEN_TRY(out->number<uint32_t>(static_cast<uint32_t>(text_bytes)));
+  for (size_t row = first; row < end; ++row) {
+    const RecordId id = rows.id(row);
+    OMEN_TRY(out->number<uint64_t>(id.is_string ? id.text.size() : id.integer));
+  }
+  if (!has_strings) return Status::ok();
+  for (size_t row = first; row < end; ++row) {
+    OMEN_TRY(out->number<uint8_t>(rows.id(row).is_string ? 1 : 0));
+  }
+  OMEN_TRY(out->pad());
+  for (size_t row = first; row < end; ++row) {
+    const RecordId id = rows.id(row);
+    if (id.is_string) OMEN_TRY(out->text(id.text));
+  }
+  return out->pad();
+}
+
+}  // namespace
+
+size_t rows_that_fit(const RecordRows& rows, const RowsShape& shape, size_t first, size_t end,
+                     size_t bytes) {
+  size_t used = 0;
+  for (size_t row = first; row < end; ++row) {
+    used += size_t{shape.dimensions} * sizeof(float);
+    if (shape.has_metadata) used += 4 + rows.metadata(row).size();
+    if (!shape.is_consecutive) {
+      const RecordId id = rows.id(row);
+      used += 9 + (id.is_string ? id.text.size() : 0);
+    }
+    if (used > bytes || row - first >= kRowsMax) return row > first ? row - first : 1;
+  }
+  return end - first;
+}
+
+Status encode_put(const RecordRows& rows, const RowsShape& shape, size_t first, size_t end,
+                  Array<std::byte>* array) {
+  PayloadWriter out(array);
+  uint64_t text_bytes = 0;
+  if (shape.has_metadata) {
+    for (size_t row = first; row < end; ++row) text_bytes += rows.metadata(row).size();
+  }
+  OMEN_TRY(out.number<uint64_t>(shape.collection));
+  OMEN_TRY(out.number<uint32_t>(static_cast<uint32_t>(end - first)));
+  OMEN_TRY(out.number<uint32_t>(shape.dimensions));
+  OMEN_TRY(out.number<uint32_t>(shape.has_metadata ? kPutMetadata : 0));
+  OMEN_TRY(out.number<uint32_t>(static_cast<uint32_t>(text_bytes)));
+  OMEN_TRY(encode_ids(rows, shape, first, end, &out));
+  if (shape.has_metadata) {
+    for (size_t row = first; row < end; ++row) {
+      OMEN_TRY(out.number<uint32_t>(static_cast<uint32_t>(rows.metadata(row).size())));
+    }
+    OMEN_TRY(out.pad());
+    for (size_t row = first; row < end; ++row) OMEN_TRY(out.text(rows.metadata(row)));
+    OMEN_TRY(out.pad());
+  }
+  const size_t vector_bytes = shape.dimensions * sizeof(float);
+  if (vector_bytes == 0) return Status::ok();
+  OMEN_TRY(array->reserve(array->size() + (end - first) * vector_bytes));
+  for (size_t row = first; row < end; ++row) OMEN_TRY(out.bytes(rows.vector(row), vector_bytes));
+  return Status::ok();
+}
+
+Status encode_delete(const RecordRows& rows, const RowsShape& shape, size_t first, size_t end,
+                     Array<std::byte>* array) {
+  PayloadWriter out(array);
+  OMEN_TRY(out.number<uint64_t>(shape.collection));
+  OMEN_TRY(out.number<uint32_t>(static_cast<uint32_t>(end - first)));
+  OMEN_TRY(out.number<uint32_t>(0));
+  return encode_ids(rows, shape, first, end, &out);
+}
+
+Status encode_create(const CreateRecord& record, Array<std::byte>* array) {
+  PayloadWriter out(array);
+  OMEN_TRY(out.number<uint64_t>(record.collection));
+  OMEN_TRY(out.number<uint32_t>(record.dimensions));
+  OMEN_TRY(out.number<uint32_t>(record.m));
+  OMEN_TRY(out.number<uint32_t>(record.ef_construction));
+  OMEN_TRY(out.number<uint8_t>(record.metric));
+  OMEN_TRY(out.number<uint8_t>(record.quantization));
+  OMEN_TRY(out.number<uint8_t>(record.layout));
+  OMEN_TRY(out.number<uint8_t>(0));
+  OMEN_TRY(out.number<uint32_t>(static_cast<uint32_t>(record.name.size())));
+  OMEN_TRY(out.number<uint32_t>(static_cast<uint32_t>(record.schema.size())));
+  OMEN_TRY(out.text(record.name));
+  return out.text(record.schema);
+}
+
+Status encode_collection(uint64_t collection, Array<std::byte>* array) {
+  return PayloadWriter(array).number(collection);
+}
+
+Status encode_dimensions(uint64_t collection, uint32_t dimensions, Array<std::byte>* array) {
+  PayloadWriter out(array);
+  OMEN_TRY(out.number(collection));
+  OMEN_TRY(out.number(dimensions));
+  return out.number<uint32_t>(0);
+}
+
+// Takes numbers and bytes as far as there are any.
+class PayloadReader {
+ public:
+  PayloadReader(const std::byte* payload, size_t length) : start_(payload), length_(length) {}
+
+  // nullptr past the end.
+  const std::byte* bytes(uint64_t size) {
+    if (size > length_ - at_) return nullptr;
+    const std::byte* found = start_ + at_;
+    at_ += static_cast<size_t>(size);
+    return found;
+  }
+  template <class T>
+  bool number(T* out) {
+    const std::byte* found = bytes(sizeof(T));
+    if (found == nullptr) return false;
+    *out = load_number<T>(found);
+    return true;
+  }
+  bool text(size_t size, std::string_view* out) {
+    const std::byte* found = bytes(size);
+    if (found == nullptr) return false;
+    *out = {reinterpret_cast<const char*>(found), size};
+    return true;
+  }
+  bool pad() { return bytes(round_up_8(at_) - at_) != nullptr; }
+  bool is_at_end() const { return at_ == length_; }
+  bool ids(uint32_t rows, IdReader* out);
+
+ private:
+  const std::byte* const start_;
+  const size_t length_;
+  size_t at_ = 0;
+};
+
+bool PayloadReader::ids(uint32_t rows, IdReader* out) {
+  uint32_t flags = 0;
+  uint32_t text_bytes = 0;
+  if (!number(&flags) || !number(&text_bytes)) return false;
+  if (flags == kIdsConsecutive) {
+    out->is_consecutive_ = true;
+    return text_bytes == 0 && number(&out->first_) && out->first_ <= UINT64_MAX - rows;
+  }
+  if ((flags & ~kIdsStrings) != 0) return false;
+  out->values_ = bytes(uint64_t{rows} * 8);
+  if (out->values_ == nullptr) return false;
+  if (flags == 0) return text_bytes == 0;
+  out->kinds_ = bytes(rows);
+  if (out->kinds_ == nullptr || !pad()) return false;
+  const std::byte* text = bytes(text_bytes);
+  if (text == nullptr || !pad()) return false;
+  out->text_ = reinterpret_cast<const char*>(text);
+  uint64_t total = 0;
+  for (uint32_t row = 0; row < rows; ++row) {
+    const auto kind = std::to_integer<uint8_t>(out->kinds_[row]);
+    if (kind > 1) return false;
+    if (kind == 0) continue;
+    const auto length = load_number<uint64_t>(out->values_ + size_t{row} * 8);
+    if (length == 0 || length > kIdBytesMaxStored) return false;
+    total += length;
+  }
+  return total == text_bytes;
+}
+
+RecordId IdReader::next() {
+  RecordId id;
+  if (is_consecutive_) {
+    id.integer = first_++;
+    return id;
+  }
+  id.integer = load_number<uint64_t>(values_);
+  values_ += 8;
+  id.is_string = kinds_ != nullptr && *kinds_++ != std::byte{0};
+  if (id.is_string) {
+    id.text = {text_, static_cast<size_t>(id.integer)};
+    text_ += id.text.size();
+    id.integer = 0;
+  }
+  return id;
+}
+
+bool decode_create(const std::byte* payload, size_t length, CreateRecord* out) {
+  PayloadReader in(payload, length);
+  uint8_t zero = 0;
+  uint32_t name = 0;
+  uint32_t schema = 0;
+  return in.number(&out->collection) && in.number(&out->dimensions) && in.number(&out->m) &&
+         in.number(&out->ef_construction) && in.number(&out->metric) &&
+         in.number(&out->quantization) && in.number(&out->layout) && in.number(&zero) &&
+         zero == 0 && in.number(&name) && in.number(&schema) && in.text(name, &out->name) &&
+         in.text(schema, &out->schema) && in.is_at_end();
+}
+
+bool decode_collection(const std::byte* payload, size_t length, uint64_t* collection) {
+  PayloadReader in(payload, length);
+  return in.number(collection) && in.is_at_end();
+}
+
+bool decode_dimensions(const std::byte* payload, size_t length, DimensionsRecord* out) {
+  PayloadReader in(payload, length);
+  uint32_t zero = 0;
+  return in.number(&out->collection) && in.number(&out->dimensions) && in.number(&zero) &&
+         in.is_at_end();
+}
+
+bool decode_put(const std::byte* payload, size_t length, PutRecord* out) {
+  PayloadReader in(payload, length);
+  uint32_t flags = 0;
+  uint32_t text_bytes = 0;
+  if (!in.number(&out->collection) || !in.number(&out->rows) || !in.number(&out->dimensions) ||
+      !in.number(&flags) || !in.number(&text_bytes)) {
+    return false;
+  }
+  if (out->rows == 0 || out->rows > kRowsMax || (flags & ~kPutMetadata) != 0) return false;
+  out->has_metadata = (flags & kPutMetadata) != 0;
+  if (out->dimensions == 0 && !out->has_metadata) return false;  // Rows without a byte.
+  if (!in.ids(out->rows, &out->ids)) return false;
+  if (out->has_metadata) {
+    out->lengths = in.bytes(uint64_t{out->rows} * 4);
+    if (out->lengths == nullptr || !in.pad()) return false;
+    uint64_t total = 0;
+    for (size_t row = 0; row < out->rows; ++row) {
+      total += load_number<uint32_t>(out->lengths + row * 4);
+    }
+    const std::byte* texts = in.bytes(text_bytes);
+    if (total != text_bytes || texts == nullptr || !in.pad()) return false;
+    out->texts = reinterpret_cast<const char*>(texts);
+  }
+  out->vectors = in.bytes(uint64_t{out->rows} * out->dimensions * sizeof(float));
+  return out->vectors != nullptr && in.is_at_end();
+}
+
+bool decode_delete(const std::byte* payload, size_t length, DeleteRecord* out) {
+  PayloadReader in(payload, length);
+  uint32_t zero = 0;
+  return in.number(&out->collection) && in.number(&out->rows) && in.number(&zero) && zero == 0 &&
+         out->rows > 0 && out->rows <= kRowsMax && in.ids(out->rows, &out->ids) &&
+         !out->ids.is_consecutive() && in.is_at_end();  // Each row has bytes of its own.
+}
+
+}  // namespace omen

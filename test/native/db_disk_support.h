@@ -1,0 +1,206 @@
+// What the tests of databases on disk share: workloads, and a database as text to compare.
+#pragma once
+
+#include <map>
+
+#include "db_support.h"
+#include "sim_env.h"
+
+namespace omen::test {
+
+inline constexpr char kPath[] = "/db";
+
+// A database whose every step is on this thread.
+struct DiskFixture {
+  InlineExecutor executor;
+  DatabaseOptions options(Env* env, Durability durability = Durability::kSync) {
+    DatabaseOptions o;
+    o.path = kPath;
+    o.durability = durability;
+    o.env = env;
+    o.executor = &executor;
+    o.has_committer = false;
+    o.record_bytes = 256;  // Commits of several records are common.
+    return o;
+  }
+};
+
+// Everything that a user can read, sorted.
+inline std::string dump(Database& database) {
+  std::string out;
+  for (const std::string& name : database.list_collections()) {
+    const auto c = database.collection(name, CollectionOptions(), OpenMode::kOpen).take();
+    const CollectionStats stats = c->stats();
+    out += name + " " + std::to_string(stats.options.dimensions) + " " +
+           std::to_string(static_cast<int>(stats.options.metric)) + " m" +
+           std::to_string(stats.options.m) + " " + stats.options.schema_json + " next " +
+           std::to_string(stats.next_id) + " count " + std::to_string(stats.count) + "\n";
+    std::map<std::string, std::string> records;
+    uint64_t cursor = 0;
+    do {
+      Rows rows;
+      CHECK_OK(c->scroll(&cursor, 100, nullptr, kIncludeMetadata | kIncludeVector, &rows));
+      for (size_t i = 0; i < rows.ids.size(); ++i) {
+        const IdOut& id = rows.ids[i];
+        const std::string key = id.is_string ? "'" + rows.text.substr(id.value, id.length) + "'"
+                                             : std::to_string(id.value);
+        Rows one;
+        IdView view{id.is_string, id.is_string ? 0 : id.value,
+                    id.is_string ? std::string_view(rows.text).substr(id.value, id.length)
+                                 : std::string_view()};
+        CHECK_OK(c->get(&view, 1, kIncludeMetadata, &one));
+        std::string& record = records[key];
+        CHECK(record.empty());
+        record = one.metadata;
+        const size_t dimensions = rows.vectors.size() / rows.ids.size();
+        for (size_t j = 0; j < dimensions; ++j) {
+          record += " " + std::to_string(rows.vectors[i * dimensions + j]);
+        }
+      }
+    } while (cursor != 0);
+    CHECK_EQ(records.size(), stats.count);
+    for (const auto& [key, record] : records) out += "  " + key + " " + record + "\n";
+  }
+  return out;
+}
+
+inline Status check_database(Database& database) {
+  for (const CheckReport& report : database.check()) {
+    if (!report.ok) return Status::error(ErrorCode::kCorrupt, report.problem);
+    if (report.unreachable > 0) return Status::error(ErrorCode::kCorrupt, "unreachable records");
+  }
+  return Status::ok();
+}
+
+// One change of a workload, drawn from a seed; the same on every database in the same state.
+class Operation {
+ public:
+  explicit Operation(uint64_t seed) : seed_(seed) {}
+
+  Status apply(Database& database) const {
+    OMEN_TRY(prepare(database));
+    return finish(database);
+  }
+  // The first part: there is the collection, by itself a change.
+  Status prepare(Database& database) const {
+    Random random(seed_);
+    const std::string name = random.below(3) == 0 ? "b" : "a";
+    const uint64_t kind = random.below(16);
+    if (kind == 0) return Status::ok();
+    CollectionOptions options;
+    options.metric = Metric::kL2;
+    options.given = CollectionOptions::kGivenMetric;
+    if (name == "b") options.schema_json = R"({"n":"number"})";
+    if (kind == 1) {
+      options.given |= CollectionOptions::kGivenDimensions;
+      options.dimensions = kDimensions;
+    }
+    return database.collection(name, options, OpenMode::kOpenOrCreate).status();
+  }
+  // The second: the change itself.
+  Status finish(Database& database) const {
+    Random random(seed_);
+    const std::string name = random.below(3) == 0 ? "b" : "a";
+    const uint64_t kind = random.below(16);
+    if (kind == 0) {
+      const auto dropped = database.drop_collection(name);
+      return dropped.is_ok() ? Status::ok() : dropped.status();
+    }
+    if (kind == 1) return Status::ok();
+    OMEN_ASSIGN(const std::shared_ptr<Collection> c,
+                database.collection(name, CollectionOptions(), OpenMode::kOpen));
+    Commit commit;
+    if (kind == 2) {
+      commit.kind = Commit::Kind::kClear;
+    } else if (kind < 5) {
+      commit.kind = Commit::Kind::kDeleteIds;
+      for (uint64_t n = random.below(6); n > 0; --n) add_id(random, &commit);
+    } else if (kind == 5) {
+      commit.kind = Commit::Kind::kDeleteFilter;
+      const std::string n = std::to_string(random.below(4));
+      OMEN_ASSIGN(commit.filter, Filter::parse("{\"n\":" + n + "}", c->schema()));
+    } else if (kind < 9) {
+      commit.kind = Commit::Kind::kUpdate;
+      add_id(random, &commit);
+      if (random.below(2) == 0) commit.vector = vector(random);
+      if (random.below(3) > 0) commit.metadata = metadata(random);
+      if (commit.metadata.empty() && random.below(2) == 0) commit.unset.push_back("n");
+    } else {
+      OMEN_TRY(fill_batch(*c, random, kind, &commit));
+    }
+    c->run(&commit);
+    // Not there, or there already: part of life.
+    const ErrorCode code = commit.status.code();
+    if (code == ErrorCode::kNotFound || code == ErrorCode::kExists) return Status::ok();
+    return commit.status;
+  }
+
+ private:
+  static constexpr uint32_t kDimensions = 3;
+  static constexpr uint64_t kIds = 24;
+
+  static std::vector<float> vector(Random& random) {
+    std::vector<float> v(kDimensions);
+    for (float& x : v) x = static_cast<float>(random.below(1000)) / 8 + 1;
+    return v;
+  }
+  static std::string metadata(Random& random) {
+    std::string text = "{\"n\":" + std::to_string(random.below(4));
+    if (random.below(2) == 0) text += ",\"t\":\"" + std::string(random.below(60), 'x') + "\"";
+    return text + "}";
+  }
+  static std::string text_id(uint64_t n) { return std::string(n % 5 + 1, 'i') + std::to_string(n); }
+  static void add_id(Random& random, Commit* commit) {
+    const uint64_t n = random.below(kIds);
+    if (random.below(2) == 0) {
+      commit->ids.push_back({false, 0, n});
+      return;
+    }
+    const std::string text = text_id(n);
+    commit->ids.push_back({true, static_cast<uint32_t>(text.size()), commit->id_text.size()});
+    commit->id_text += text;
+  }
+  static Status fill_batch(Collection& c, Random& random, uint64_t kind, Commit* commit) {
+    commit->kind = kind < 13 ? Commit::Kind::kUpsert : Commit::Kind::kAdd;
+    const size_t rows = 1 + random.below(12);
+    const bool generated = random.below(3) == 0;
+    const bool texts = random.below(2) == 0;
+    OMEN_ASSIGN(commit->batch, c.begin_write(rows, kDimensions));
+    const uint64_t first = random.below(kIds);
+    const bool has_metadata = random.below(3) > 0;
+    for (size_t row = 0; row < rows; ++row) {
+      OMEN_TRY(commit->batch->stage_vectors(row, 1, vector(random).data()));
+      const uint64_t n = (first + row) % kIds;
+      if (!generated && (texts ? row % 3 > 0 : false)) {
+        OMEN_TRY(commit->batch->stage_string_id(row, text_id(n)));
+      } else if (!generated) {
+        OMEN_TRY(commit->batch->stage_integer_id(row, n));
+      }
+      if (has_metadata && random.below(4) > 0) {
+        OMEN_TRY(commit->batch->stage_metadata(row, metadata(random)));
+      }
+    }
+    return Status::ok();
+  }
+
+  uint64_t seed_;
+};
+
+// A database in memory that is told the same: what the one on disk must be like.
+class Twin {
+ public:
+  explicit Twin(Executor* executor) {
+    DatabaseOptions o;
+    o.executor = executor;
+    database_ = Database::open_memory(o).take();
+  }
+  Status apply(const Operation& operation) { return operation.apply(*database_); }
+  Status prepare(const Operation& operation) { return operation.prepare(*database_); }
+  Status finish(const Operation& operation) { return operation.finish(*database_); }
+  std::string text() { return dump(*database_); }
+
+ private:
+  std::shared_ptr<Database> database_;
+};
+
+}  // namespace omen::test
