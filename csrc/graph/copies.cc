@@ -32,9 +32,8 @@ size_t Graph::count_copies(const Candidates& c) {
   return copies;
 }
 
-// If `c`, what a search for `slot` found, begins with copies, keeps one of them, and the others than
-// copies, and returns it; else kNoSlot. Different slots keep different ones: their walks down the
-// tree begin all over it.
+// If `c`, what a search for `slot` found, begins with copies, keeps but one of them and returns it;
+// else kNoSlot. Different slots keep different ones: their walks down the tree begin all over it.
 uint32_t Graph::keep_one_copy(uint32_t slot, Candidates& c) {
   const size_t copies = count_copies(c);
   if (copies == 0) return kNoSlot;

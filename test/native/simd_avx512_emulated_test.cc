@@ -2,6 +2,7 @@
 // machine. Where the processor has AVX-512, simd_kernels_test checks the real ones.
 #include "emulated_avx512.h"
 #include "simd_bit_checks.h"
+#include "simd_tile_checks.h"
 #include "simd_checks.h"
 
 // The engine's library holds the real tables under this name.

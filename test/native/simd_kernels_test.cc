@@ -1,6 +1,7 @@
 // Every kernel table that this processor runs, against plain sums and the scalar table.
 #include "simd/kernels.h"
 #include "simd_bit_checks.h"
+#include "simd_tile_checks.h"
 #include "simd_checks.h"
 
 namespace {
@@ -53,8 +54,10 @@ TEST(hadamard_is_equal_in_every_table) { for_each_table(omen::simd::checks::chec
 // No neighbour is scored twice or lost.
 TEST(gather_is_a_set) { for_each_table(omen::simd::checks::check_gather); }
 
-// The threshold excludes equal and NaN distances.
+// Distances of dot products are the same on every machine, and finite.
 TEST(affine_dots_are_finite_and_equal) { for_each_table(omen::simd::checks::check_affine); }
+
+// The threshold excludes equal and NaN distances.
 TEST(mask_is_strictly_below) { for_each_table(omen::simd::checks::check_mask); }
 
 // The search pool stays sorted, first come first among equals.
