@@ -1,4 +1,4 @@
-// Checks of one kernel table's tiles, of int16 and of bytes. As simd_checks.h, of which it is a part.
+// Checks of one kernel table's tiles, of int16 and of bytes, as simd_checks.h checks the others.
 #pragma once
 
 #include "simd_checks.h"
