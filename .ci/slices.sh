@@ -30,7 +30,7 @@ slice_budget() {
     nodes) echo 75 ;;
     instruction-sets) echo 90 ;;
     asan) echo 390 ;;
-    tsan) echo 285 ;;
+    tsan) echo 275 ;;
     arm64) echo 190 ;;
     old-x86) echo 110 ;;
     *) echo 60 ;;
