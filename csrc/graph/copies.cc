@@ -63,19 +63,22 @@ void Graph::hang_copy(uint32_t slot, uint32_t copy, BuildScratch& scratch) {
                   distances + i);
     }
     for (uint32_t i = 0; i < n; ++i) farthest = std::max(farthest, std::fabs(distances[i]));
-    uint32_t copies[kRowIdsMax];
+    uint32_t next[kRowIdsMax];  // What is marked goes soon, and would leave the copy behind.
+    size_t next_count = 0;
     size_t count = 0;
     for (uint32_t i = 0; i < n; ++i) {
-      if (std::fabs(distances[i]) <= kNothing * farthest) copies[count++] = row[i];
+      if (std::fabs(distances[i]) > kNothing * farthest) continue;
+      ++count;
+      if (!states_->has(row[i], SlotStates::kMarked)) next[next_count++] = row[i];
     }
     if (count < kCopiesMax && n < rows.capacity()) {
       row[n] = slot;
       rows.write(at, row, n + 1);
       return;
     }
-    if (count < kCopiesMax) break;  // Full of others, one of which gives way.
+    if (count < kCopiesMax || next_count == 0) break;  // Full of others, one of which gives way.
     seed = seed * 6364136223846793005u + 1442695040888963407u;
-    at = copies[(seed >> 33) % count];
+    at = next[(seed >> 33) % next_count];
   }
   force_edge(at, slot, nullptr);
 }
