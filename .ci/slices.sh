@@ -85,7 +85,7 @@ slice_instruction_sets() {
 }
 
 slice_asan() {
-  node .ci/native.mjs asan
+  node .ci/native.mjs asan -j "$(nproc)"
   node .ci/js-tests.mjs --compile-only
   # V8 keeps what it never frees, so leaks are looked for in the C++ tests alone.
   local library
@@ -99,7 +99,7 @@ slice_tsan() {
   shopt -s nullglob
   tests=$(cd test/native && printf '%s\n' *threads*_test.cc exec*_test.cc memory*_test.cc |
     sed 's/\.cc$//' | sort -u | paste -sd,)
-  node .ci/native.mjs tsan --target="$tests" -R 'threads|exec|^memory'
+  node .ci/native.mjs tsan --target="$tests" -j "$(nproc)" -R 'threads|exec|^memory'
 }
 
 slice_arm64() {
