@@ -131,11 +131,13 @@ TEST(periodic_writes_of_many_threads_come_back) { write_beside_everything(Durabi
 TEST(an_answer_may_hold_the_last_reference) {
   SimEnv env;
   auto pool = ThreadPool::create(1).take();
+  std::atomic<int> left{20};
   for (int i = 0; i < 20; ++i) {
     struct Last {
       Commit commit;
       std::shared_ptr<Database> database;
       std::shared_ptr<Collection> collection;
+      std::atomic<int>* left;
     };
     auto* last = new Last;
     last->database = Database::open(pool_options(&env, pool.get(), Durability::kSync)).take();
@@ -145,17 +147,23 @@ TEST(an_answer_may_hold_the_last_reference) {
                          OpenMode::kOpenOrCreate)
             .take();
     CHECK_OK(fill(*last->collection, &last->commit, static_cast<uint64_t>(i)));
+    last->left = &left;
     last->commit.context = last;
     last->commit.on_done = [](Commit* done, void* context) {
       CHECK_OK(done->status);
-      delete static_cast<Last*>(context);
+      auto* own = static_cast<Last*>(context);
+      std::atomic<int>* const count = own->left;
+      delete own;
+      count->fetch_sub(1);
     };
     last->collection->submit(&last->commit);
   }
-  const auto database = Database::open(pool_options(&env, pool.get(), Durability::kSync)).take();
-  const auto c = database->collection("a", CollectionOptions(), OpenMode::kOpen).take();
-  for (int i = 0; i < 5000 && c->count() < 20; ++i) {
+  // The pool outlives the databases. As long as a slow machine takes.
+  for (int i = 0; i < 120000 && left > 0; ++i) {
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
+  REQUIRE(left == 0);
+  const auto database = Database::open(pool_options(&env, pool.get(), Durability::kSync)).take();
+  const auto c = database->collection("a", CollectionOptions(), OpenMode::kOpen).take();
   CHECK_EQ(c->count(), 20);
 }
