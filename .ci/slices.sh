@@ -25,11 +25,11 @@ slice_title() {
 # Together no more than what .ci/run grants the whole.
 slice_budget() {
   case $1 in
-    readme) echo 400 ;;
-    lint | types) echo 45 ;;
-    nodes) echo 75 ;;
+    readme) echo 430 ;;
+    lint | types) echo 30 ;;
+    nodes) echo 60 ;;
     instruction-sets) echo 90 ;;
-    asan) echo 450 ;;
+    asan) echo 430 ;;
     tsan) echo 275 ;;
     arm64) echo 190 ;;
     old-x86) echo 110 ;;
