@@ -163,6 +163,7 @@ struct Collection::Impl {
   void link_queued();
   bool link_in_bulk(Store& s, uint64_t in_graph);
   bool are_equally_long(const Store& s) const;
+  void forget_dead_links(const Store& s);  // Queued slots that were deleted meanwhile.
   void link_in_batches(Store& s, uint64_t in_graph);
   size_t links_at_once() const;  // In one batch of the graph.
   Status reserve_links(Store& s, const uint32_t* slots, size_t count);
@@ -201,7 +202,6 @@ struct Collection::Impl {
   Status log_clear(Commit* commit);
   bool must_wait(const Commit& commit) const;
   void answer(Commit* commit);
-  void forget_dead_links(const Store& s);
   void relieve_replay();
 
   // Reads (search.cc, rerank.cc, filter_rows.cc, plan.cc, scan.cc, settle.cc, read.cc); under a

@@ -252,6 +252,12 @@ bool Collection::Impl::link_in_bulk(Store& s, uint64_t in_graph) {
   return s.graph.insert_many(bulk).is_ok();
 }
 
+void Collection::Impl::forget_dead_links(const Store& s) {
+  const auto dead = [&](uint32_t slot) { return !s.is_live(slot); };
+  const auto* end = std::remove_if(to_link_.begin(), to_link_.end(), dead);
+  to_link_.truncate(static_cast<size_t>(end - to_link_.begin()));
+}
+
 void Collection::Impl::link_in_batches(Store& s, uint64_t in_graph) {
   const std::span<const uint32_t> slots{to_link_.data(), to_link_.size()};
   const size_t count = slots.size();
@@ -282,9 +288,7 @@ void Collection::Impl::link_queued() {
   // New nodes link to live ones alone: when marked ones are in the majority they go first.
   if (s->marked() > old_live) (void)consolidate(*s).is_ok();
   const uint64_t in_graph = old_live + s->marked();
-  const auto* end = std::remove_if(to_link_.begin(), to_link_.end(),
-                                   [&](uint32_t slot) { return !s->is_live(slot); });
-  to_link_.truncate(static_cast<size_t>(end - to_link_.begin()));
+  forget_dead_links(*s);
   if (!link_in_bulk(*s, in_graph)) link_in_batches(*s, in_graph);
   s->inserted_since_repair += to_link_.size();
   if (s->graph.take_isolated()) s->needs_repair = true;

@@ -1,3 +1,4 @@
+// Journal: records of commits, in as many pieces as they need.
 #include "db/journal.h"
 
 namespace omen {

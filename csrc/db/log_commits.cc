@@ -159,12 +159,6 @@ void Collection::Impl::answer(Commit* commit) {
   env.journal->wal()->answer_when_durable(&waiter);
 }
 
-void Collection::Impl::forget_dead_links(const Store& s) {
-  const auto dead = [&](uint32_t slot) { return !s.is_live(slot); };
-  const auto* end = std::remove_if(to_link_.begin(), to_link_.end(), dead);
-  to_link_.truncate(static_cast<size_t>(end - to_link_.begin()));
-}
-
 // A log that replaces the same records again and again must not need memory for all of them.
 void Collection::Impl::relieve_replay() {
   Store* s = store();

@@ -1,3 +1,4 @@
+// Replay: records become the commits that they were written for.
 #include "db/recovery.h"
 
 namespace omen {

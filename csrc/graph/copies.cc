@@ -9,6 +9,7 @@
 #include <cmath>
 #include <limits>
 
+#include "base/random.h"
 #include "graph/graph.h"
 #include "graph/layer.h"
 
@@ -47,7 +48,7 @@ uint32_t Graph::keep_one_copy(uint32_t slot, Candidates& c) {
 // Makes the tree of copies that `copy` is of lead to `slot`, whose own row is written.
 void Graph::hang_copy(uint32_t slot, uint32_t copy, BuildScratch& scratch) {
   EdgeRows& rows = layers_[0]->rows;
-  uint64_t seed = slot;
+  Random random(slot);
   uint32_t at = copy;
   for (size_t step = 0; step < kStepsMax; ++step) {
     uint32_t row[kRowIdsMax];
@@ -77,8 +78,7 @@ void Graph::hang_copy(uint32_t slot, uint32_t copy, BuildScratch& scratch) {
       return;
     }
     if (count < kCopiesMax || next_count == 0) break;  // Full of others, one of which gives way.
-    seed = seed * 6364136223846793005u + 1442695040888963407u;
-    at = next[(seed >> 33) % next_count];
+    at = next[random.below(next_count)];
   }
   force_edge(at, slot, nullptr);
 }

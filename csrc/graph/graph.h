@@ -74,9 +74,8 @@ class Graph {
   void insert_batch(const Batch& batch);
   // Links many slots that reserve() covered at once, of graphs whose space is Euclidean or whose
   // rows are equally long; worth it from some thousands on, and when they are not few beside those
-  // that are linked already, which
-  // all take part. One writer at a time, without concurrent inserts; a scratch per worker of the
-  // executor. ERR_MEMORY: nothing was linked; insert() them one by one.
+  // that are linked already, which all take part. One writer at a time, without concurrent inserts;
+  // a scratch per worker of the executor. ERR_MEMORY: nothing was linked; insert them in batches.
   struct Bulk {
     std::span<const uint32_t> fresh;
     std::span<const std::unique_ptr<BuildScratch>> workers;

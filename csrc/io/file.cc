@@ -1,3 +1,4 @@
+// File: loops over short calls, and the words of their errors.
 #include "io/file.h"
 
 #include <cerrno>

@@ -1,3 +1,4 @@
+// Directory: making, locking, reading and switching what a database consists of.
 #include "storage/directory.h"
 
 #include <cerrno>

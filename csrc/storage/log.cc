@@ -1,3 +1,4 @@
+// LogWriter and LogReader: records with their marks, whole or not at all.
 #include "storage/log.h"
 
 #include <algorithm>

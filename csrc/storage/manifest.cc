@@ -1,3 +1,4 @@
+// The manifest: to bytes and back, with its checksum.
 #include "storage/manifest.h"
 
 #include "base/crc32c.h"

@@ -1,3 +1,4 @@
+// Records: writers and bounded readers of payloads.
 #include "storage/records.h"
 
 namespace omen {

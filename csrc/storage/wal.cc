@@ -1,3 +1,4 @@
+// Wal: appending, the committer, and who is answered when.
 #include "storage/wal.h"
 
 #include <algorithm>
