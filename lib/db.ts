@@ -27,16 +27,10 @@ import { collectionStats } from './collection/reads.js'
 import { Session } from './collection/session.js'
 import { plainWrite } from './collection/writes.js'
 import { NamedCollection, RecordMethods } from './collection.js'
-import { OmenError } from './errors.js'
 import { native } from './native.js'
 import { collectionName, databasePath, readCollection, readMemory, readOpen } from './options.js'
-import { describe } from './text.js'
 
 const DEFAULT = 'default'
-
-function unsupported(message: string): OmenError {
-  return new OmenError('ERR_UNSUPPORTED', message)
-}
 
 /** What a DB is made of that comes from `open`. */
 class Opened {
@@ -296,18 +290,25 @@ export class DB<M extends object = Metadata> extends RecordMethods<M> implements
     return this._session.database.checkSync()
   }
 
-  /** Copies the database. ERR_UNSUPPORTED in this version. */
-  async backup(path: string): Promise<void> {
-    this.backupSync(path)
+  /**
+   * Copies a database on disk while it is used: all that was written before the call, and perhaps
+   * some of what is written meanwhile, in its order. The copy is a database of its own, to be
+   * opened with `DB.open(path)`.
+   *
+   * @param path  A directory that is empty or does not exist yet (its parent must), or a `file:`
+   *   URL.
+   * @throws {OmenError} ERR_EXISTS: something is there; ERR_UNSUPPORTED: this database is in memory;
+   *   ERR_READ_ONLY; ERR_NO_SPACE; ERR_IO. Nothing is left of a copy that failed.
+   */
+  async backup(path: string | UrlLike): Promise<void> {
+    this._session.check()
+    await this._session.database.backup(databasePath(path))
   }
 
   /** As `backup`, throwing. */
-  backupSync(path: string): void {
+  backupSync(path: string | UrlLike): void {
     this._session.check()
-    throw unsupported(
-      `cannot back up to ${describe(path)}: this version has no backup; close the database and ` +
-        'copy its directory, or read it with records()',
-    )
+    this._session.database.backupSync(databasePath(path))
   }
 
   async close(): Promise<void> {

@@ -404,6 +404,8 @@ export function readOpen(options: unknown): {
     } else if (key === 'readOnly' || key === 'createIfMissing') database[key] = boolean(value, key)
     else if (key === 'maxMemoryBytes') {
       database.maxMemoryBytes = integer(value, key, 1, Number.MAX_SAFE_INTEGER)
+    } else if (key === 'checkpointBytes') {
+      database.checkpointBytes = integer(value, key, 1, Number.MAX_SAFE_INTEGER)
     } else if (key === 'seed') database.seed = integer(value, key, 0, Number.MAX_SAFE_INTEGER)
     else if (!readCollectionOption(key, value, collection)) throw unknownOption(key)
   }

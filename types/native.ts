@@ -45,6 +45,7 @@ export interface NativeDiskOptions {
   readOnly?: boolean | undefined
   createIfMissing?: boolean | undefined
   maxMemoryBytes?: number | undefined
+  checkpointBytes?: number | undefined
   seed?: number | undefined
 }
 
@@ -165,7 +166,13 @@ export interface NativeDatabaseStats {
   simdFeatures: string
   threads: number
   /** On disk: what opening did. Records replayed, bytes of a torn tail cut off. */
-  recovery?: { records: number; cutBytes: number }
+  recovery?: { records: number; cutBytes: number; snapshotRecords: number; rebuiltGraphs: number }
+  storage?: {
+    snapshotBytes: number
+    logBytes: number
+    checkpoints: number
+    checkpointError: string
+  }
 }
 
 export interface NativeCheckReport {
@@ -381,6 +388,8 @@ export interface NativeDatabase {
   statsSync(): NativeDatabaseStats
   stats(): Promise<NativeDatabaseStats>
   /** All that was written before is on the device. In memory nothing to do. */
+  backupSync(path: string): void
+  backup(path: string): Promise<void>
   flushSync(): void
   flush(): Promise<void>
   /** All that was written before is as durable as was promised: for collections made or dropped. */

@@ -71,11 +71,29 @@ export interface DatabaseStats {
   nativeSliceNsMax: number
   /** Of a database on disk: what opening it did. */
   recovery?: Recovery
+  /** Of a database on disk that may be written to: what lies there. */
+  storage?: Storage
+}
+
+/** What a database has on disk. */
+export interface Storage {
+  /** Bytes of the snapshot's files. */
+  snapshotBytes: number
+  /** Bytes of the log behind it. */
+  logBytes: number
+  /** Snapshots written since it was opened. */
+  checkpoints: number
+  /** Why the last one could not be written; empty if it could. The log grows meanwhile. */
+  checkpointError: string
 }
 
 /** What opening a database on disk did. */
 export interface Recovery {
-  /** Records of the log that were replayed. */
+  /** Records taken from the snapshot. */
+  snapshotRecords: number
+  /** Collections whose stored graph was missing or damaged, and was built anew. */
+  rebuiltGraphs: number
+  /** Entries of the log that were replayed. */
   records: number
   /**
    * Bytes at the end of the log that a crash had left torn, and that were cut off. They were never

@@ -133,6 +133,7 @@ Status Collection::Impl::reserve_batch(Store& s, WriteBatch::Rep& b,
   OMEN_TRY(
       s.index.reserve(static_cast<uint32_t>(b.rows), [&](uint32_t x) { return s.hash_of(x); }));
   OMEN_TRY(reserve_links(s, b.slots, b.rows));
+  if (s.is_saved) OMEN_TRY(s.unsaved.ensure(b.slots[b.rows - 1] + 1));
   if (records.empty()) return Status::ok();
   return s.columns.reserve({b.slots, b.rows}, records);
 }
@@ -217,6 +218,7 @@ void Collection::Impl::publish_batch(Store& s, Commit* commit, const uint32_t* o
     const uint32_t slot = b.slots[row];
     const uint32_t old_slot = old_slots[row];
     s.changes.note(slot);
+    if (s.is_saved) s.unsaved.note_slot(slot);
     if (generated) {
       s.ids.row_as<std::atomic<uint64_t>>(slot)->store(next_id++, std::memory_order_release);
     }
@@ -304,11 +306,13 @@ Status Collection::Impl::apply_update(Commit* commit) {
   }
   const std::span<const uint32_t> slots(&slot, 1);
   const std::span<ParsedRecord> records(&record, 1);
+  if (s->is_saved) OMEN_TRY(s->unsaved.ensure(slot + 1));
   OMEN_TRY(s->columns.reserve(slots, records));
   OMEN_TRY(log_update(*s, commit, slot, records));
   const Store::Publishing publishing(*s);
   s->changes.note(slot);
   if (slot != old_slot) {
+    if (s->is_saved) s->unsaved.note_slot(slot);
     store_vectors(*s, *batch->rep_);
     s->raise_high_water(slot + 1);
     s->orders.row_as<std::atomic<uint32_t>>(slot)->store(s->order_of(old_slot),
@@ -318,6 +322,7 @@ Status Collection::Impl::apply_update(Commit* commit) {
     queue_link(slot);
     batch->rep_->committed = true;
   } else {
+    if (s->is_saved) s->unsaved.note_metadata(slot);
     s->columns.apply(slot, std::move(record));
   }
   commit->count = 1;

@@ -39,6 +39,7 @@ Status Collection::Impl::make_store(uint32_t dimensions) {
   o.dimensions = dimensions;
   std::shared_ptr<Store> fresh = std::make_shared<Store>(&account, &epochs, o, *env.kernels,
                                                          env.seed, next_generation_++, schema);
+  if (env.journal != nullptr) fresh->keep_unsaved();
   store_.store(fresh.get(), std::memory_order_release);
   retire_store();
   owned_store_ = std::move(fresh);

@@ -31,6 +31,10 @@
 namespace omen {
 
 class Collection;
+class SegmentFiles;
+struct CollectionSnapshot;
+struct Cut;
+struct SaveTarget;
 
 // Rows on their way in. Made by Collection::begin_write, filled by one thread, handed to a Commit.
 // Destroying it uncommitted gives everything back.
@@ -162,6 +166,17 @@ class Collection : public std::enable_shared_from_this<Collection> {
                 uint32_t include, Rows* out);
   CollectionStats stats() const;
   CheckReport check();
+  // For checkpoints, one at a time (db/saved.h). cut() notes what is there now; until end_cut()
+  // upkeep waits, at most while save() copies. save() writes what changed, and whatever lies in
+  // segments that are to go, and completes the cut's snapshot. ERR_MEMORY, ERR_NO_SPACE, ERR_IO.
+  Status cut(const Wal& wal, Cut* out);
+  Status save(Cut* cut, const SaveTarget& target);
+  void end_cut(Cut* cut, bool is_saved);
+  // What is on disk of it.
+  const CollectionSnapshot* saved() const;
+  // Takes its records, and graph and codes if they are whole, from a snapshot. Before anybody else
+  // knows it. Returns whether graph and codes were taken. ERR_CORRUPT, ERR_MEMORY, ERR_IO.
+  Result<bool> load(CollectionSnapshot snapshot, const SegmentFiles& files);
   // Builds codes and graph of what the log brought. Before anybody else knows the collection.
   Status finish_replay();
   // The schema's view for Filter::parse; nullptr if there is no schema.

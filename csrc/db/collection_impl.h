@@ -14,6 +14,7 @@
 #include "db/collection.h"
 #include "db/journal.h"
 #include "db/row_cache.h"
+#include "db/saved.h"
 #include "db/staged_floats.h"
 #include "db/store.h"
 #include "exec/clock.h"
@@ -203,6 +204,20 @@ struct Collection::Impl {
   bool must_wait(const Commit& commit) const;
   void answer(Commit* commit);
   void relieve_replay();
+  Status link_replayed();
+
+  // Checkpoints (save.cc, load.cc).
+  bool wants_derived(const Store& s) const;
+  Status take_cut(Store& s, Cut* out);
+  Status write_cut(Cut* cut, const SaveTarget& target);
+  void stop_saving();
+  Status load_extents(Store& s, const SegmentFiles& files);
+  struct LoadedRows;
+  Status load_extent(Store& s, const SegmentFiles& files, LoadedRows* rows) const;
+  Status load_index(Store& s);
+  Status load_derived(Store& s, const SegmentFiles& files);
+  // Waits until no checkpoint is reading the store. Under the commit lock, unpinned.
+  void wait_saved() const;
 
   // Reads (search.cc, rerank.cc, filter_rows.cc, plan.cc, scan.cc, settle.cc, read.cc); under a
   // pin.
@@ -290,6 +305,10 @@ struct Collection::Impl {
   uint32_t workers_generation_ = 0;  // and the store's generation.
   uint64_t next_serial_ = 1;
   bool replay_is_over_ = false;
+  // A checkpoint is copying: no slot is freed meanwhile. Set under the
+  // commit lock.
+  std::atomic<bool> is_saving_{false};
+  Saved saved_;  // The checkpoint's.
 
   ScratchCache<QueryScratch, 16> scratch_;
   RowCache row_cache_;

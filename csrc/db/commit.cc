@@ -171,6 +171,7 @@ Status Collection::Impl::reserve_links(Store& s, const uint32_t* slots, size_t c
   if (is_replaying()) {  // The rest when all rows are there.
     const size_t queued = to_link_.size() + count;
     if (queued > to_link_.capacity()) OMEN_TRY(to_link_.reserve(queued + queued / 2));
+    if (CodeSet* codes = s.codes()) OMEN_TRY(codes->ensure(high));
     return s.graph.reserve(high, {}, {});
   }
   OMEN_TRY(s.graph.reserve(high, {slots, count}, {to_link_.data(), to_link_.size()}));
@@ -286,7 +287,10 @@ void Collection::Impl::link_queued() {
   if (s->has_floats()) s->vectors.collapse(std::min(s->high_water(), s->vectors.rows()));
   const uint64_t old_live = s->live() - std::min<uint64_t>(to_link_.size(), s->live());
   // New nodes link to live ones alone: when marked ones are in the majority they go first.
-  if (s->marked() > old_live) (void)consolidate(*s).is_ok();
+  if (s->marked() > old_live) {
+    wait_saved();
+    (void)consolidate(*s).is_ok();
+  }
   const uint64_t in_graph = old_live + s->marked();
   forget_dead_links(*s);
   if (!link_in_bulk(*s, in_graph)) link_in_batches(*s, in_graph);

@@ -1,7 +1,7 @@
 // Database: collections by name, and the registry of named in-memory engines.
 #include "db/database.h"
 
-#include "db/database_impl.h"
+#include "db/checkpoint.h"
 #include "exec/thread_pool.h"
 
 namespace omen {
@@ -75,6 +75,10 @@ Status check_combination(const CollectionOptions& o, bool on_disk) {
                        "layout 'fast' packs codes of one bit; give quantization: 'binary' with it, "
                        "or leave the layout out");
 }
+
+Database::Impl::Impl(const DatabaseOptions& o)
+    : options(o), budget(std::make_shared<MemoryBudget>(o.max_memory_bytes)) {}
+Database::Impl::~Impl() = default;
 
 Database::Database(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
@@ -210,6 +214,7 @@ DatabaseStats Database::stats() const {
   stats.threads = impl_->executor->width();
   stats.is_on_disk = impl_->journal != nullptr;
   stats.recovery = impl_->recovery;
+  if (impl_->checkpointer != nullptr) stats.storage = impl_->checkpointer->stats();
   return stats;
 }
 

@@ -36,6 +36,7 @@ struct DatabaseOptions {
   bool given_durability = false;
   bool read_only = false;
   bool create_if_missing = true;
+  uint64_t checkpoint_bytes = 0;  // Of the log, that make a checkpoint due; 0: by what is stored.
   // For tests: nullptr is the system and the process's pool.
   Env* env = nullptr;
   Executor* executor = nullptr;
@@ -61,6 +62,15 @@ class Database : public std::enable_shared_from_this<Database> {
   Status flush(Extent extent);
   // The same without blocking: the waiter is answered on the pool.
   void flush(Extent extent, DurableWaiter* waiter);
+  // Brings all that was written into a snapshot, so that opening need not replay it. On disk alone.
+  // ERR_READ_ONLY, ERR_NO_SPACE, ERR_IO, ERR_IO_POISONED, ERR_MEMORY: nothing changed.
+  Status checkpoint();
+  // A copy of the database in the directory `to`, which must not exist or be empty: of what was
+  // written before the call, and perhaps some of what is written meanwhile. ERR_EXISTS, ERR_NO_SPACE,
+  // ERR_IO, ERR_READ_ONLY, ERR_UNSUPPORTED in memory; nothing is left of a copy that failed.
+  Status backup(const std::string& to);
+  // The same without blocking.
+  void backup(const std::string& to, DurableWaiter* waiter);
   // Before the last handle goes: ERR_IO_POISONED, ERR_IO if something acknowledged is not durable.
   Status prepare_close();
 

@@ -21,9 +21,11 @@ Status check_collection_options(const CollectionOptions& options);
 Status check_combination(const CollectionOptions& options, bool on_disk);
 const Clock& system_clock();
 
+class Checkpointer;
+
 struct Database::Impl {
-  explicit Impl(const DatabaseOptions& o)
-      : options(o), budget(std::make_shared<MemoryBudget>(o.max_memory_bytes)) {}
+  explicit Impl(const DatabaseOptions& o);
+  ~Impl();
 
   // A collection, not yet among the others.
   Result<std::shared_ptr<Collection>> make(std::string_view name, const CollectionOptions& given,
@@ -41,11 +43,16 @@ struct Database::Impl {
   uint64_t next_journal_id = 1;
   std::unique_ptr<MemoryAccount> account;          // Of reading and writing the directory.
   std::unique_ptr<Directory> directory;
+  std::shared_ptr<Checkpointer> checkpointer;      // Of one that writes.
+  omen::Env* env = nullptr;
   std::pair<uint64_t, uint64_t> file_id;  // In the registry, if is_registered.
   bool is_registered = false;
   RecoveryStats recovery;
 
   Status close_files();
+  Status check_copyable() const;
+  // Calls on_durable, on the pool.
+  void answer(DurableWaiter* waiter) const;
 };
 
 }  // namespace omen

@@ -74,6 +74,7 @@ Status Journal::append(LogSource* source, uint64_t* sequence) {
   OMEN_TRY(check_writable());
   if (is_replaying()) return Status::ok();
   OMEN_ASSIGN(*sequence, wal_->append(source));
+  if (watcher_ != nullptr) watcher_->logged(wal_->log_bytes());
   return Status::ok();
 }
 

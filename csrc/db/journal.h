@@ -18,6 +18,14 @@
 
 namespace omen {
 
+// Is told how long the log has become. Lives as long as the journal: an append may be on its way
+// while the database closes.
+class LogWatcher {
+ public:
+  virtual ~LogWatcher() = default;
+  virtual void logged(uint64_t log_bytes) = 0;
+};
+
 class Journal {
  public:
   // A record is filled up to about so many bytes; a commit that has more takes several.
@@ -32,6 +40,8 @@ class Journal {
     wal_ = std::move(wal);
     state_ = State::kWriting;
   }
+  // Told after each append, until close(). Before anybody writes.
+  void watch(std::shared_ptr<LogWatcher> watcher) { watcher_ = std::move(watcher); }
   void start_reading() { state_ = State::kReadOnly; }
   // Syncs and seals. No call may come that writes.
   Status close();
@@ -62,6 +72,7 @@ class Journal {
   MemoryAccount account_;
   const size_t record_bytes_;
   std::unique_ptr<Wal> wal_;
+  std::shared_ptr<LogWatcher> watcher_;
   std::atomic<State> state_{State::kReplaying};
 };
 

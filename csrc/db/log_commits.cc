@@ -172,21 +172,35 @@ uint64_t Collection::journal_id() const { return impl_->env.journal_id; }
 
 Status Collection::finish_replay() {
   Impl& c = *impl_;
-  const std::lock_guard<std::mutex> guard(c.commit_mutex_);
-  c.replay_is_over_ = true;
-  Store* s = c.store();
+  OMEN_TRY(c.link_replayed());
+  // A graph that was built just now is brought in order before anybody searches it; a stored one
+  // was, but for a few edges.
+  if (c.needs_maintenance()) {
+    c.maintenance_due_ = true;
+    if (c.saved_.snapshot.blobs.empty()) {
+      c.drain();
+    } else {
+      c.schedule_drain(shared_from_this());
+    }
+  }
+  return Status::ok();
+}
+
+Status Collection::Impl::link_replayed() {
+  const std::lock_guard<std::mutex> guard(commit_mutex_);
+  replay_is_over_ = true;
+  Store* s = store();
   if (s == nullptr || s->high_water() == 0) return Status::ok();  // No row has memory.
-  c.forget_dead_links(*s);
-  s->needs_repair = false;  // Nothing is linked yet.
-  // Training links what is queued, for the old codes' sake: there are none.
-  Array<uint32_t> queued = std::exchange(c.to_link_, Array<uint32_t>(&c.account, Use::kScratch));
-  Status trained = c.train_if_due(*s, IncomingRows{.store = s}, 0);
-  c.to_link_ = std::move(queued);
+  forget_dead_links(*s);
+  if (s->graph.is_empty()) s->needs_repair = false;  // Nothing is linked yet.
+  // Training links what is queued, for the old codes' sake: these are not in the graph yet.
+  Array<uint32_t> queued = std::exchange(to_link_, Array<uint32_t>(&account, Use::kScratch));
+  Status trained = train_if_due(*s, IncomingRows{.store = s}, 0);
+  to_link_ = std::move(queued);
   if (!trained.is_ok() && trained.code() != ErrorCode::kMemory) return trained;
-  OMEN_TRY(c.reserve_links(*s, nullptr, 0));
-  c.link_queued();
-  c.maintain();
-  c.epochs.collect();
+  if (to_link_.empty()) return Status::ok();
+  OMEN_TRY(reserve_links(*s, nullptr, 0));
+  link_queued();
   return Status::ok();
 }
 

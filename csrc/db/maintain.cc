@@ -18,6 +18,8 @@ constexpr uint64_t kRepairShare = 20;
 // replaces faster than the upkeep follows would otherwise grow the collection instead.
 constexpr uint64_t kMarkedMaxMin = 256;
 constexpr uint64_t kMarkedMaxShare = 33;
+constexpr uint64_t kMarkedWaitMin = 4096;
+constexpr uint64_t kMarkedWaitShare = 4;
 
 bool is_due(uint64_t count, const Store& s, uint64_t min, uint64_t share) {
   return count >= std::max(min, s.live() / share);
@@ -111,7 +113,9 @@ Status Collection::Impl::train_if_due(Store& s, const IncomingRows& incoming, si
 }
 
 Status Collection::Impl::train(Store& s, const IncomingRows& incoming, uint64_t rows) {
-  CodeSet* const old = s.codes();
+  // Kept by whom it is retired to: a checkpoint may be copying it.
+  std::unique_ptr<std::shared_ptr<CodeSet>> old(new (std::nothrow) std::shared_ptr<CodeSet>);
+  if (old == nullptr) return Status::error(ErrorCode::kMemory, "no memory for codes");
   const uint32_t high = s.high_water();
   Sample sample(&account, env.seed);
   OMEN_TRY(draw_sample(s, incoming, rows, &sample));
@@ -134,17 +138,20 @@ Status Collection::Impl::train(Store& s, const IncomingRows& incoming, uint64_t 
     }
   });
   pack_all(s, *codes);
-  s.codes_.store(codes.release(), std::memory_order_release);
+  *old = std::move(s.owned_codes);
+  s.owned_codes = std::move(codes);
+  s.codes_.store(s.owned_codes.get(), std::memory_order_release);
   s.drift.reset();
-  if (old == nullptr && s.keep_vectors) return Status::ok();
+  if (*old == nullptr && s.keep_vectors) return Status::ok();
   // A search that took the old codes must never meet a slot that only the new ones cover, and the
   // next thing this commit does is to link such slots. Nor may one read floats that go.
   epochs.synchronize();
   if (!s.keep_vectors) s.vectors.release_all();
-  if (old == nullptr) return Status::ok();
+  if (*old == nullptr) return Status::ok();
+  const uint64_t bytes = (*old)->bytes();
   epochs.retire(
-      old, [](void* object, void*) { delete static_cast<CodeSet*>(object); }, nullptr,
-      old->bytes());
+      old.release(), [](void* object, void*) { delete static_cast<std::shared_ptr<CodeSet>*>(object); },
+      nullptr, bytes);
   return Status::ok();
 }
 
@@ -168,6 +175,7 @@ Status Collection::Impl::reserve_orders(Store& s, size_t count) {
   for (const Numbered& n : all) {
     s.orders.row_as<std::atomic<uint32_t>>(n.slot)->store(s.next_order++,
                                                           std::memory_order_relaxed);
+    if (s.is_saved) s.unsaved.note_metadata(n.slot);
   }
   return Status::ok();
 }
@@ -192,11 +200,15 @@ void Collection::Impl::maintain() {
 void Collection::Impl::bound_marked() {
   Store* s = store();
   if (s == nullptr || dropped_) return;
-  if (is_due(s->marked(), *s, kMarkedMaxMin, kMarkedMaxShare)) (void)consolidate(*s).is_ok();
+  if (!is_due(s->marked(), *s, kMarkedMaxMin, kMarkedMaxShare)) return;
+  // A checkpoint holds upkeep off. Who outruns it by much waits for it.
+  if (is_due(s->marked(), *s, kMarkedWaitMin, kMarkedWaitShare)) wait_saved();
+  (void)consolidate(*s).is_ok();
 }
 
 // Marked slots leave the graph, and when nobody can see them any more, they are free.
 Status Collection::Impl::consolidate(Store& s) {
+  if (is_saving_.load(std::memory_order_acquire)) return Status::ok();  // Later.
   const uint32_t high = s.high_water();
   RowSet doomed(&account);
   OMEN_TRY(doomed.resize(high));
@@ -240,6 +252,7 @@ Status Collection::Impl::apply_optimize(Commit* commit) {
   if (s == nullptr) return Status::ok();
   commit->total = s->live();
   link_queued();  // What earlier commits of this group brought.
+  wait_saved();
   OMEN_TRY(consolidate(*s));
   OMEN_TRY(repair(*s));
   // Rows that their codes clamped: they are few, or they had been trained on before.

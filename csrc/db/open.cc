@@ -5,6 +5,7 @@
 #include <condition_variable>
 #include <new>
 
+#include "db/checkpoint.h"
 #include "db/recovery.h"
 
 namespace omen {
@@ -44,7 +45,13 @@ Status check_path(const std::string& path) {
 Status Database::Impl::close_files() {
   if (journal == nullptr) return Status::ok();
   Wal* const wal = journal->wal();
+  if (checkpointer != nullptr) {
+    checkpointer->stop();
+    // Without it the next opening takes longer, and no more.
+    if (wal != nullptr) (void)checkpointer->run_at_close().is_ok();
+  }
   Status status = journal->close();
+  checkpointer.reset();
   // Without it, damage that cuts whole records off the log would go unseen, and no more.
   if (wal != nullptr && status.is_ok()) (void)directory->note_durable(wal->synced()).is_ok();
   directory.reset();
@@ -68,6 +75,7 @@ Status Database::agree_on(const DatabaseOptions& given) const {
 Status Database::load(Env* env) {
   Impl& d = *impl_;
   const DatabaseOptions& o = d.options;
+  d.env = env;
   d.account = std::make_unique<MemoryAccount>(d.budget.get());
   d.journal = std::make_shared<Journal>(o.record_bytes);
   const Directory::Options how{o.read_only, o.create_if_missing, o.seed};
@@ -80,7 +88,9 @@ Status Database::load(Env* env) {
         .with_path(o.path);
   }
   d.options.seed = seed;
-  OMEN_TRY(Replay(&d).run(d.directory.get()));
+  Replay replay(&d);
+  if (d.directory->has_snapshot()) OMEN_TRY(replay.load(*d.directory));
+  OMEN_TRY(replay.run(d.directory.get()));
   if (o.read_only) {
     OMEN_ASSIGN(const bool has_changed, d.directory->has_changed());
     if (has_changed) {
@@ -99,10 +109,13 @@ Status Database::load(Env* env) {
   options.executor = d.executor;
   options.has_committer = o.has_committer;
   options.synced = writer.synced;
+  options.log_bytes = writer.bytes;
   OMEN_ASSIGN(std::unique_ptr<Wal> wal,
               Wal::start(std::move(writer.log), d.journal->account(), options));
   d.journal->start_writing(std::move(wal));
-  return Status::ok();
+  d.checkpointer = std::make_shared<Checkpointer>(&d);
+  d.journal->watch(d.checkpointer);
+  return d.checkpointer->start();
 }
 
 Result<std::shared_ptr<Database>> Database::open_read_only(Env* env,
@@ -182,11 +195,7 @@ void Database::flush(Extent extent, DurableWaiter* waiter) {
       wal == nullptr || (extent == Extent::kPromised && wal->durability() != Durability::kSync);
   waiter->sequence = is_nothing ? 0 : wal->last_commit();
   if (!is_nothing) return wal->answer_when_durable(waiter);
-  waiter->task.run = [](Task* task) {
-    auto* self = reinterpret_cast<DurableWaiter*>(task);
-    self->on_durable(self);
-  };
-  impl_->executor->submit(&waiter->task);
+  impl_->answer(waiter);
 }
 
 Status Database::flush(Extent extent) {
@@ -195,6 +204,43 @@ Status Database::flush(Extent extent) {
   if (wal == nullptr) return Status::ok();
   if (extent == Extent::kPromised && wal->durability() != Durability::kSync) return Status::ok();
   return wal->wait_durable(wal->last_commit());
+}
+
+Status Database::checkpoint() {
+  if (impl_->journal == nullptr) return Status::ok();
+  OMEN_TRY(impl_->journal->check_writable());
+  return impl_->checkpointer->run();
+}
+
+Status Database::Impl::check_copyable() const {
+  if (journal == nullptr) {
+    return Status::error(ErrorCode::kUnsupported,
+                         "a database in memory has no files to copy; read it with records()");
+  }
+  return journal->check_writable();
+}
+
+Status Database::backup(const std::string& to) {
+  OMEN_TRY(impl_->check_copyable());
+  OMEN_TRY(check_path(to));
+  return impl_->checkpointer->backup(to);
+}
+
+void Database::backup(const std::string& to, DurableWaiter* waiter) {
+  Status status = impl_->check_copyable();
+  if (status.is_ok()) status = check_path(to);
+  if (status.is_ok()) return impl_->checkpointer->backup(to, waiter);
+  waiter->status = std::move(status);
+  impl_->answer(waiter);
+}
+
+// On the pool.
+void Database::Impl::answer(DurableWaiter* waiter) const {
+  waiter->task.run = [](Task* task) {
+    auto* self = reinterpret_cast<DurableWaiter*>(task);
+    self->on_durable(self);
+  };
+  executor->submit(&waiter->task);
 }
 
 Status Database::prepare_close() {

@@ -23,17 +23,57 @@ Status stage_id(WriteBatch& batch, size_t row, const RecordId& id) {
 
 }  // namespace
 
+Status Replay::load(const Directory& directory) {
+  OMEN_ASSIGN(Snapshot snapshot, directory.read_snapshot());
+  // Segments, open as long as they are read.
+  class Files final : public SegmentFiles {
+   public:
+    const SegmentReader* find(uint64_t number) const override {
+      const auto found = readers.find(number);
+      return found == readers.end() ? nullptr : found->second.get();
+    }
+    std::map<uint64_t, std::shared_ptr<const SegmentReader>> readers;
+  };
+  Files files;
+  for (const ManifestFile& file : directory.segments()) {
+    OMEN_ASSIGN(files.readers[file.number], directory.segment(file.number));
+  }
+  snapshot_collections_ = snapshot.next_collection;
+  for (CollectionSnapshot& in : snapshot.collections) {
+    const CreateRecord record{
+        .collection = in.collection,
+        .dimensions = in.dimensions,
+        .m = in.m,
+        .ef_construction = in.ef_construction,
+        .metric = in.metric,
+        .quantization = in.quantization,
+        .layout = in.layout,
+        .name = in.name,
+        .schema = in.schema,
+    };
+    const uint64_t sequence = in.sequence;
+    std::shared_ptr<Collection> made;
+    OMEN_TRY(make(record, &made));
+    by_id_[in.collection] = {made, sequence};
+    OMEN_ASSIGN(const bool is_whole, made->load(std::move(in), files));
+    db_->recovery.rebuilt_graphs += is_whole ? 0 : 1;
+    db_->recovery.snapshot_records += made->count();
+  }
+  db_->next_journal_id = snapshot.next_collection;
+  return Status::ok();
+}
+
 Status Replay::run(Directory* directory) {
-  LogReader& reader = directory->reader();
-  reader.start();
+  directory->start();
   for (LogRecord record;;) {
-    OMEN_ASSIGN(const bool is_one, reader.next(directory->log_end(), &record));
+    OMEN_ASSIGN(const bool is_one, directory->next(&record));
     if (!is_one) break;
+    sequence_ = record.header.sequence;
     Status status = apply(record);
     ++db_->recovery.records;
     if (status.is_ok()) continue;
     if (status.code() == ErrorCode::kMemory) return status;
-    const std::string path = log_path(db_->options.path, directory->manifest().log_number);
+    const std::string& path = directory->record_path();
     return Status::error(ErrorCode::kCorrupt, path + " is damaged at byte " +
                                                   std::to_string(record.offset) + ": " +
                                                   status.message())
@@ -83,6 +123,14 @@ Status Replay::create(const LogRecord& record) {
   if (!decode_create(record.payload, record.header.length, &in)) {
     return malformed("the record of a collection is malformed");
   }
+  if (in.collection < snapshot_collections_) return Status::ok();
+  std::shared_ptr<Collection> made;
+  OMEN_TRY(make(in, &made));
+  by_id_[in.collection] = {std::move(made), 0};
+  return Status::ok();
+}
+
+Status Replay::make(const CreateRecord& in, std::shared_ptr<Collection>* out) {
   if (in.metric > static_cast<uint8_t>(Metric::kDot) ||
       in.quantization > static_cast<uint8_t>(Quantization::kBinary) ||
       in.layout > static_cast<uint8_t>(Layout::kFast) || in.collection < db_->next_journal_id ||
@@ -100,21 +148,23 @@ Status Replay::create(const LogRecord& record) {
   options.schema_json = in.schema;
   OMEN_TRY(check_collection_options(options));
   OMEN_TRY(check_combination(options, true));
-  OMEN_ASSIGN(std::shared_ptr<Collection> made, db_->make(in.name, options, in.collection));
+  OMEN_ASSIGN(*out, db_->make(in.name, options, in.collection));
   db_->next_journal_id = in.collection + 1;
-  db_->collections.emplace(in.name, made);
-  by_id_.emplace(in.collection, std::move(made));
+  db_->collections.emplace(in.name, *out);
   return Status::ok();
 }
 
 Result<Collection*> Replay::find(uint64_t id) {
   const auto found = by_id_.find(id);
-  if (found != by_id_.end()) return found->second.get();
+  if (found != by_id_.end()) {
+    return sequence_ <= found->second.sequence ? nullptr : found->second.collection.get();
+  }
   if (id >= db_->next_journal_id) return malformed("it names a collection that was never made");
   return nullptr;
 }
 
 Status Replay::drop(uint64_t id) {
+  if (by_id_.count(id) == 0 && id < snapshot_collections_) return Status::ok();
   OMEN_ASSIGN(const Collection* collection, find(id));
   if (collection == nullptr) return malformed("a collection is dropped twice");
   db_->collections.erase(collection->name());

@@ -2,6 +2,8 @@
 //
 // Each record is applied as the commit that it was, by the same code; a commit of several records
 // is applied record by record, which is the same, since the log was cut where whole commits end.
+// Where there is a snapshot it is loaded first. What it has of a collection, the log may say again:
+// such records are passed over.
 // Threads: one; before anybody else knows the database.
 #pragma once
 
@@ -12,6 +14,8 @@ namespace omen {
 class Replay {
  public:
   explicit Replay(Database::Impl* database) : db_(database) {}
+  // The snapshot. ERR_CORRUPT with the file, ERR_MEMORY, ERR_IO.
+  Status load(const Directory& directory);
   // All records of the directory's log, then codes and graphs. ERR_CORRUPT with file and offset for
   // one that cannot be what was written; ERR_MEMORY if maxMemoryBytes is too small for the data.
   Status run(Directory* directory);
@@ -26,11 +30,19 @@ class Replay {
   Status put_metadata(Collection& collection, const PutRecord& record);
   Status remove(const DeleteRecord& record);
   Status clear(uint64_t id);
-  // nullptr: it was dropped. ERR_CORRUPT for one that never was.
+  Status make(const CreateRecord& in, std::shared_ptr<Collection>* out);
+  // nullptr: it was dropped, or what the record says is in the snapshot. ERR_CORRUPT for one that
+  // never was.
   Result<Collection*> find(uint64_t id);
 
   Database::Impl* const db_;
-  std::map<uint64_t, std::shared_ptr<Collection>> by_id_;
+  struct Known {
+    std::shared_ptr<Collection> collection;
+    uint64_t sequence = 0;  // Records up to it are in the snapshot.
+  };
+  std::map<uint64_t, Known> by_id_;
+  uint64_t snapshot_collections_ = 0;  // Numbers below this the snapshot knows, or knows to be gone.
+  uint64_t sequence_ = 0;              // Of the record that is being applied.
 };
 
 }  // namespace omen

@@ -1,6 +1,7 @@
 // Store: ids, scorers and memory of a collection's slots.
 #include "db/store.h"
 
+#include <bit>
 #include <cstring>
 #include <new>
 #include <type_traits>
@@ -12,6 +13,8 @@ namespace omen {
 
 namespace {
 
+constexpr size_t kExtentVectorBytes = size_t{64} << 10;
+constexpr uint32_t kExtentRowsMax = 1024;
 constexpr uint64_t kStringSeed = 0x73747269;
 
 GraphOptions graph_options(const CollectionOptions& o, uint64_t seed) {
@@ -70,13 +73,14 @@ Store::Store(MemoryAccount* account_in, EpochDomain* epochs_in, const Collection
       graph(account_in, &states, graph_options(options, seed), kernels_in),
       columns(account_in, epochs_in),
       floats(distance_of(options.metric), options.dimensions, kernels_in),
+      unsaved(account_in),
       dimensions_(options.dimensions),
       metric_(options.metric),
       generation_(generation) {
   columns.set_schema(std::move(schema));
 }
 
-Store::~Store() { delete codes_.load(std::memory_order_acquire); }
+Store::~Store() = default;
 
 Status Store::ensure_staged(uint32_t count) {
   OMEN_TRY(states.ensure(count));
@@ -84,6 +88,17 @@ Status Store::ensure_staged(uint32_t count) {
   if (has_norms) OMEN_TRY(norms.ensure(count));
   OMEN_TRY(ids.ensure(count));
   return orders.ensure(count);
+}
+
+uint32_t Store::extent_rows() const {
+  const size_t fitting = std::max<size_t>(kExtentVectorBytes / vectors.stride(), 1);
+  return static_cast<uint32_t>(std::min<size_t>(std::bit_floor(fitting), kExtentRowsMax));
+}
+
+void Store::keep_unsaved() {
+  is_saved = true;
+  unsaved.set_extent_rows(extent_rows());
+  slots.set_group(extent_rows());
 }
 
 void Store::trim_staged() {

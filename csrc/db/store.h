@@ -24,6 +24,7 @@
 #include "db/drift.h"
 #include "db/slot_log.h"
 #include "db/types.h"
+#include "db/unsaved.h"
 #include "graph/graph.h"
 #include "memory/block_pool.h"
 #include "memory/epoch.h"
@@ -73,6 +74,10 @@ class Store final : public RowIds {
 
   // Memory for the staged part of slots below `slots`; under stage_mutex.
   Status ensure_staged(uint32_t slots);
+  // Changes are noted from now on. Before the first slot.
+  void keep_unsaved();
+  // Rows of an extent of the snapshot: as many as fill its 64 KiB of vectors.
+  uint32_t extent_rows() const;
   // Gives back what batches staged beyond every slot in use. Never more than one extent at a time
   // under stage_mutex, for which a thread may wait that must not stall.
   void trim_staged();
@@ -124,6 +129,7 @@ class Store final : public RowIds {
   Graph graph;
   Columns columns;
   Float32Codec floats;
+  std::shared_ptr<CodeSet> owned_codes;  // What codes_ points to; under the commit lock.
   std::atomic<CodeSet*> codes_{nullptr};
   std::atomic<uint32_t> high_water_{0};
   std::atomic<uint64_t> live_{0};
@@ -138,6 +144,9 @@ class Store final : public RowIds {
   static constexpr uint32_t kOrdersMax = 0xFFFFFFFFu;
   uint32_t next_order = 0;
   Drift drift;
+  // On disk alone: what the next checkpoint has to write.
+  Unsaved unsaved;
+  bool is_saved = false;  // Somewhere: `unsaved` is kept.
   uint64_t inserted_since_repair = 0;
   bool needs_repair = false;
   std::atomic<uint64_t> consolidations{0};

@@ -139,6 +139,16 @@ struct CollectionStats {
 struct RecoveryStats {
   uint64_t records = 0;    // Of the log, replayed.
   uint64_t cut_bytes = 0;  // Behind the last whole commit: torn by a crash, never acknowledged.
+  uint64_t snapshot_records = 0;  // Taken from the snapshot.
+  uint64_t rebuilt_graphs = 0;    // Of collections whose stored graph was missing or damaged.
+};
+
+// What lies on disk.
+struct StorageStats {
+  uint64_t snapshot_bytes = 0;
+  uint64_t log_bytes = 0;     // Behind the snapshot.
+  uint64_t checkpoints = 0;   // Since it was opened.
+  std::string checkpoint_error;  // Of the last one, if it failed: the log grows meanwhile.
 };
 
 struct DatabaseStats {
@@ -150,6 +160,7 @@ struct DatabaseStats {
   uint32_t threads = 0;  // Width of the pool.
   bool is_on_disk = false;
   RecoveryStats recovery;
+  StorageStats storage;
 };
 
 // What check() finds in one collection.

@@ -164,6 +164,32 @@ class Graph {
 
   Status validate(uint32_t high_water) const;
 
+  // What a snapshot keeps of the graph (snapshot.cc). Copies may be taken beside searches and
+  // inserts, as long as nothing is forgotten meanwhile.
+  struct Image {
+    uint32_t high_water = 0;  // Slots; 0: there is no graph.
+    uint32_t row_capacity = 0;
+    uint32_t levels = 0;
+    uint32_t upper_capacity = 0;
+    uint32_t nodes[kLayersMax] = {};  // Of each layer above the bottom.
+  };
+  // Under the writer's lock.
+  Image image(uint32_t high_water) const;
+  // row_capacity ids a slot, kNoSlot after the last.
+  void copy_rows(uint32_t first, uint32_t count, uint32_t* out) const;
+  // Slot, number one layer down, upper_capacity ids.
+  void copy_upper(uint32_t level, uint32_t node, uint32_t* out) const;
+  // Back in, into an empty graph, in this order: room; each slot's row (any threads, each slot
+  // once); the upper layers, as copy_upper() gave them, layer after layer; the entry. `nodes`: the
+  // slots that are taken; whoever calls sets their states. Edges to others are left out:
+  // restore_row() tells how many. ERR_CORRUPT: it is no graph; make another one. ERR_MEMORY.
+  Status reserve_image(const Image& image);
+  uint32_t restore_row(uint32_t slot, const uint32_t* ids, const Accept& nodes);
+  Status restore_upper(const Image& image, std::span<const uint32_t> words, const Accept& nodes);
+  Status finish_restore(const Image& image, const Accept& nodes);
+  // Empty again after a restore that failed. No reader may know the graph.
+  void reset();
+
   const GraphOptions& options() const { return options_; }
 
  private:
@@ -257,6 +283,8 @@ class Graph {
   void attach(uint32_t slot, const Array<uint64_t>& reached, BuildScratch& scratch);
   Result<bool> repair_round(uint32_t high_water, BuildScratch& scratch, uint64_t* found);
   Status validate_row(uint32_t level, uint32_t node, uint32_t nodes) const;
+  template <class Exists>
+  uint32_t take_row(uint32_t level, uint32_t node, const uint32_t* ids, const Exists& exists);
 
   MemoryAccount* account_;
   SlotStates* states_;

@@ -14,6 +14,10 @@ Status broken(int invariant, const std::string& what) {
                        "slot allocator, invariant " + std::to_string(invariant) + ": " + what);
 }
 
+// With groups: so many of all slots may be free before they are given again. More would cost
+// memory, fewer lie too scattered to be worth it.
+constexpr uint32_t kFreeShare = 12;
+
 constexpr uint64_t bit(uint32_t i) { return uint64_t{1} << (i & 63); }
 
 }  // namespace
@@ -21,8 +25,28 @@ constexpr uint64_t bit(uint32_t i) { return uint64_t{1} << (i & 63); }
 SlotAllocator::SlotAllocator(MemoryAccount* account, Use use, uint32_t limit)
     : limit_(limit), level_{Array<uint64_t>(account, use), Array<uint64_t>(account, use),
                             Array<uint64_t>(account, use), Array<uint64_t>(account, use),
-                            Array<uint64_t>(account, use), Array<uint64_t>(account, use)} {
+                            Array<uint64_t>(account, use), Array<uint64_t>(account, use)},
+      group_free_(account, use) {
   OMEN_ASSERT(limit > 0 && limit <= kSlotLimit);
+}
+
+void SlotAllocator::set_group(uint32_t slots) {
+  OMEN_ASSERT(high_water_ == 0 && std::has_single_bit(slots) && slots <= UINT16_MAX);
+  group_shift_ = static_cast<uint32_t>(std::countr_zero(slots));
+  has_groups_ = true;
+}
+
+Status SlotAllocator::restore(uint32_t high_water, const uint64_t* used) {
+  const std::lock_guard lock(mutex_);
+  OMEN_ASSERT(high_water_ == 0);
+  OMEN_TRY(cover(high_water));
+  high_water_ = high_water;
+  for (uint32_t slot = 0; slot < high_water; ++slot) {
+    if ((used[slot / 64] & bit(slot)) != 0) continue;
+    set_free(slot);
+    ++free_count_;
+  }
+  return Status::ok();
 }
 
 // New words are zero: nothing free in them, nothing to tell the level above. From the top down, so
@@ -34,11 +58,13 @@ Status SlotAllocator::cover(uint32_t slots) {
   for (uint32_t l = kLevels; l-- > 0;) {
     if (words[l] > level_[l].size()) OMEN_TRY(level_[l].resize(words[l]));
   }
-  return Status::ok();
+  const size_t groups = has_groups_ ? (uint64_t{slots} >> group_shift_) + 1 : 0;
+  return groups > group_free_.size() ? group_free_.resize(groups) : Status::ok();
 }
 
 void SlotAllocator::set_free(uint32_t slot) {
   uint32_t i = slot;
+  if (has_groups_) ++group_free_[slot >> group_shift_];
   for (Array<uint64_t>& level : level_) {
     uint64_t& word = level[i / 64];
     const bool was_empty = word == 0;
@@ -57,8 +83,26 @@ uint32_t SlotAllocator::take_lowest() {
   return slot;
 }
 
+uint32_t SlotAllocator::take_from_emptiest() {
+  if (group_ >= group_free_.size() || group_free_[group_] == 0) {
+    const auto* emptiest = std::max_element(group_free_.begin(), group_free_.end());
+    group_ = static_cast<uint32_t>(emptiest - group_free_.begin());
+  }
+  const uint32_t first = group_ << group_shift_;
+  for (uint32_t word = first / 64;; ++word) {
+    // A group smaller than a word shares it with others.
+    const uint64_t mask = word == first / 64 ? ~uint64_t{0} << (first & 63) : ~uint64_t{0};
+    const uint64_t free = level_[0][word] & mask;
+    if (free == 0) continue;
+    const uint32_t slot = word * 64 + static_cast<uint32_t>(std::countr_zero(free));
+    set_used(slot);
+    return slot;
+  }
+}
+
 void SlotAllocator::set_used(uint32_t slot) {
   uint32_t i = slot;
+  if (has_groups_) --group_free_[slot >> group_shift_];
   for (Array<uint64_t>& level : level_) {
     uint64_t& word = level[i / 64];
     word &= ~bit(i);
@@ -76,7 +120,13 @@ Result<uint32_t> SlotAllocator::allocate() {
 
 Status SlotAllocator::allocate_many(uint32_t n, uint32_t* out) {
   const std::lock_guard lock(mutex_);
-  const uint32_t reused = std::min(n, free_count_);
+  uint32_t reused = std::min(n, free_count_);
+  if (has_groups_) {
+    const uint32_t kept = std::min(free_count_, high_water_ / kFreeShare);
+    reused = std::min(n, free_count_ - kept);
+    // Rather than none.
+    if (n - reused > limit_ - high_water_) reused = std::min(n, free_count_);
+  }
   const uint32_t fresh = n - reused;
   if (fresh > limit_ - high_water_) {
     return Status::error(ErrorCode::kLimit, "no slots for " + std::to_string(n) +
@@ -84,7 +134,8 @@ Status SlotAllocator::allocate_many(uint32_t n, uint32_t* out) {
                                                 std::to_string(limit_));
   }
   OMEN_TRY(cover(high_water_ + fresh));
-  for (uint32_t i = 0; i < reused; ++i) out[i] = take_lowest();
+  for (uint32_t i = 0; i < reused; ++i) out[i] = has_groups_ ? take_from_emptiest() : take_lowest();
+  if (has_groups_) std::sort(out, out + reused);
   for (uint32_t i = reused; i < n; ++i) out[i] = high_water_++;
   return Status::ok();
 }
@@ -109,6 +160,7 @@ uint32_t SlotAllocator::trim(uint32_t floor) {
 void SlotAllocator::clear() {
   const std::lock_guard lock(mutex_);
   for (Array<uint64_t>& level : level_) level.drop();
+  group_free_.drop();
   high_water_ = free_count_ = 0;
 }
 
@@ -150,6 +202,16 @@ Status SlotAllocator::validate() const {
         return broken(2,
                       "level " + std::to_string(l) + " is wrong about word " + std::to_string(w));
       }
+    }
+  }
+  for (size_t group = 0; group < group_free_.size(); ++group) {
+    uint32_t count = 0;
+    const uint64_t end = std::min<uint64_t>((group + 1) << group_shift_, high_water_);
+    for (uint64_t slot = group << group_shift_; slot < end; ++slot) {
+      count += (level_[0][slot / 64] >> (slot & 63) & 1) != 0 ? 1 : 0;
+    }
+    if (count != group_free_[group]) {
+      return broken(2, "the free slots of group " + std::to_string(group) + " are miscounted");
     }
   }
   if (level_[0].size() * 64 < high_water_) return broken(3, "the bitmap is too short");

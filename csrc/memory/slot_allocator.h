@@ -1,7 +1,9 @@
 // SlotAllocator: which slots of a collection are free.
 //
 // Why: the lowest free slot is given first, so that rows stay dense and what grew shrinks back
-// towards the front. The free set is a bitmap with summary levels of 64 (a bit says that the word
+// towards the front. Where slots are stored in groups (the extents of a snapshot), whose rewriting
+// costs as much for one slot as for all, new ones are given while few are free, and then those of
+// the emptiest group first: a small change stays in few groups. The free set is a bitmap with summary levels of 64 (a bit says that the word
 // below has a set bit), so finding the lowest takes one word a level: 1.02 bits a slot.
 // Invariants (validate() checks them):
 //   1. A slot is below high_water(), and either free (its bit is set) or in use, never both.
@@ -23,9 +25,15 @@ class SlotAllocator {
   // `limit` slots at most; smaller ones are for tests.
   explicit SlotAllocator(MemoryAccount* account, Use use = Use::kIds, uint32_t limit = kSlotLimit);
 
-  // The lowest free slot, or a new one. ERR_MEMORY; ERR_LIMIT when every slot is in use.
+  // From now on slots are stored in groups of so many, a power of two. Before the first slot.
+  void set_group(uint32_t slots);
+  // Slots below `high_water` are in use where their bit is set, else free. Instead of the first
+  // allocation. ERR_MEMORY.
+  Status restore(uint32_t high_water, const uint64_t* used);
+
+  // The lowest free slot (without groups), or a new one. ERR_MEMORY; ERR_LIMIT when every slot is in use.
   Result<uint32_t> allocate();
-  // `n` slots, lowest first, in rising order. All or nothing.
+  // `n` slots in rising order. All or nothing.
   Status allocate_many(uint32_t n, uint32_t* out);
   // The slot must be in use.
   void release(uint32_t slot);
@@ -47,12 +55,17 @@ class SlotAllocator {
   void set_free(uint32_t slot);
   uint32_t take_lowest();
   void set_used(uint32_t slot);
+  uint32_t take_from_emptiest();
 
   mutable std::mutex mutex_;
   const uint32_t limit_;
   uint32_t high_water_ = 0;
   uint32_t free_count_ = 0;
   Array<uint64_t> level_[kLevels];  // level_[0] has a bit a slot.
+  uint32_t group_shift_ = 0;        // Of groups, if there are some.
+  bool has_groups_ = false;
+  Array<uint16_t> group_free_;  // Free slots of each.
+  uint32_t group_ = 0;          // The one that slots are taken from.
 };
 
 }  // namespace omen

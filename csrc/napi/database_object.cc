@@ -222,6 +222,12 @@ Status read_open(const Call& call, DatabaseOptions* out) {
   if (is_undefined(call.env, call.arguments[1])) return Status::ok();
   OMEN_TRY(read_flag(call, call.arguments[1], "readOnly", &out->read_only));
   OMEN_TRY(read_flag(call, call.arguments[1], "createIfMissing", &out->create_if_missing));
+  napi_value value = nullptr;
+  OMEN_TRY(read_property(call, call.arguments[1], "checkpointBytes", &value));
+  if (value != nullptr) {
+    OMEN_TRY(read_integer(call.env, value, {"checkpointBytes", 1, kSafeIntegerMax},
+                          &out->checkpoint_bytes));
+  }
   return read_durability(call, call.arguments[1], out);
 }
 
@@ -396,6 +402,27 @@ class FlushRequest final : public Request {
 using Flush = FlushRequest<Database::Extent::kDevice>;
 using Settle = FlushRequest<Database::Extent::kPromised>;
 
+class BackupRequest final : public Request {
+ public:
+  Status read(const Call& call, const Subject&) override {
+    return read_text(call.env, call.arguments[0], {"path", kPathBytesMax, ErrorCode::kArgument},
+                     &path_);
+  }
+  Status run(const Target& target) override { return target.database->backup(path_); }
+  bool is_wait() const override { return true; }
+  void wait(const Target& target, DurableWaiter* waiter) override {
+    target.database->backup(path_, waiter);
+  }
+  Result<napi_value> answer(Environment& environment) override {
+    napi_value value = nullptr;
+    napi_get_undefined(environment.env(), &value);
+    return value;
+  }
+
+ private:
+  std::string path_;
+};
+
 napi_value close_sync(napi_env env, napi_callback_info info) {
   const Call call(env, info);
   if (const auto* subject = unwrap_self<Subject>(call); subject != nullptr) {
@@ -427,6 +454,8 @@ bool define_database(Environment& environment, napi_value exports) {
       {"flush", async_method<Flush, 0>},
       {"settleSync", sync_method<Settle>},
       {"settle", async_method<Settle, 0>},
+      {"backupSync", sync_method<BackupRequest>},
+      {"backup", async_method<BackupRequest, 1>},
       {"checkSync", sync_method<CheckRequest>},
       {"check", async_method<CheckRequest, 0>},
       {"closeSync", close_sync},

@@ -290,8 +290,17 @@ napi_value make_stats(napi_env env, const DatabaseStats& stats) {
       .count("threads", stats.threads);
   if (stats.is_on_disk) {
     ObjectOut recovery(env);
-    recovery.count("records", stats.recovery.records).count("cutBytes", stats.recovery.cut_bytes);
+    recovery.count("records", stats.recovery.records)
+        .count("cutBytes", stats.recovery.cut_bytes)
+        .count("snapshotRecords", stats.recovery.snapshot_records)
+        .count("rebuiltGraphs", stats.recovery.rebuilt_graphs);
     out.set("recovery", recovery.value());
+    ObjectOut storage(env);
+    storage.count("snapshotBytes", stats.storage.snapshot_bytes)
+        .count("logBytes", stats.storage.log_bytes)
+        .count("checkpoints", stats.storage.checkpoints)
+        .text("checkpointError", stats.storage.checkpoint_error);
+    out.set("storage", storage.value());
   }
   return out.value();
 }

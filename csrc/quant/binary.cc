@@ -94,6 +94,7 @@ auto dominants_of(Byte* code, size_t bits_bytes) {
 BinaryCodec::BinaryCodec(const Training& training, const simd::Kernels& kernels)
     : distance_(training.distance),
       dimensions_(training.dimensions),
+      seed_(training.seed),
       bits_(training.bits != 0                         ? training.bits
             : training.dimensions >= kOneBitDimensions ? 1
                                                        : 2),
@@ -112,14 +113,46 @@ Result<std::unique_ptr<BinaryCodec>> BinaryCodec::train(const Training& training
   OMEN_ASSERT(training.count > 0);
   std::unique_ptr<BinaryCodec> codec(new (std::nothrow) BinaryCodec(training, kernels));
   if (!codec) return Status::error(ErrorCode::kMemory, "cannot allocate a codec");
-  OMEN_ASSIGN(codec->rotation_, Rotation::make(training.dimensions, training.seed, kernels));
-  codec->centre_ =
-      static_cast<float*>(::operator new(codec->padded_ * sizeof(float), kAlign, std::nothrow));
-  if (codec->centre_ == nullptr) {
-    return Status::error(ErrorCode::kMemory,
-                         "cannot allocate the centre of binary codes; free memory and retry");
-  }
+  OMEN_TRY(codec->allocate());
   OMEN_TRY(codec->fit_centre(training));
+  return codec;
+}
+
+Status BinaryCodec::allocate() {
+  OMEN_ASSIGN(rotation_, Rotation::make(dimensions_, seed_, kernels_));
+  centre_ = static_cast<float*>(::operator new(padded_ * sizeof(float), kAlign, std::nothrow));
+  if (centre_ != nullptr) return Status::ok();
+  return Status::error(ErrorCode::kMemory,
+                       "cannot allocate the centre of binary codes; free memory and retry");
+}
+
+Result<std::unique_ptr<BinaryCodec>> BinaryCodec::restore(Distance distance, size_t dimensions,
+                                                          const simd::Kernels& kernels,
+                                                          const Trained& trained) {
+  const auto impossible = [] {
+    return Status::error(ErrorCode::kCorrupt, "binary codes with values that no training gives");
+  };
+  if (trained.bits < 1 || trained.bits > 2) return impossible();
+  if (trained.dominant_count > PreparedQuery::kDominantMax) return impossible();
+  Training training{};
+  training.distance = distance;
+  training.dimensions = dimensions;
+  training.seed = trained.seed;
+  training.bits = trained.bits;
+  std::unique_ptr<BinaryCodec> codec(new (std::nothrow) BinaryCodec(training, kernels));
+  if (!codec) return Status::error(ErrorCode::kMemory, "cannot allocate a codec");
+  OMEN_TRY(codec->allocate());
+  std::fill_n(codec->centre_, codec->padded_, 0.0f);
+  for (size_t i = 0; i < dimensions; ++i) {
+    if (!std::isfinite(trained.centre[i])) return impossible();
+    codec->centre_[i] = trained.centre[i];
+  }
+  for (size_t j = 0; j < trained.dominant_count; ++j) {
+    const uint32_t dimension = trained.dominants[j];
+    if (dimension >= dimensions || codec->centre_[dimension] != 0) return impossible();
+    codec->dominant_[codec->dominants_++] = dimension;
+  }
+  codec->centre_squared_ = finite(dot_of(codec->centre_, codec->centre_, dimensions));
   return codec;
 }
 

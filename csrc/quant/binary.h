@@ -61,6 +61,18 @@ class BinaryCodec final : public Codec {
   // The centre is the mean of the sample. ERR_MEMORY.
   static Result<std::unique_ptr<BinaryCodec>> train(const Training& training,
                                                     const simd::Kernels& kernels);
+  // One that was trained before, from its seed, bits, dominant dimensions and centre. ERR_CORRUPT
+  // if they cannot be those of a codec.
+  struct Trained {
+    uint64_t seed;
+    size_t bits;
+    const uint32_t* dominants;
+    size_t dominant_count;
+    const float* centre;  // A float a dimension.
+  };
+  static Result<std::unique_ptr<BinaryCodec>> restore(Distance distance, size_t dimensions,
+                                                      const simd::Kernels& kernels,
+                                                      const Trained& trained);
   ~BinaryCodec() override;
 
   const char* name() const override { return "binary"; }
@@ -88,12 +100,14 @@ class BinaryCodec final : public Codec {
   uint32_t dominant(size_t j) const { return dominant_[j]; }
   const float* centre() const { return centre_; }
   const Rotation& rotation() const { return *rotation_; }
+  uint64_t seed() const { return seed_; }
   Distance distance() const { return distance_; }
   size_t dimensions() const { return dimensions_; }
   size_t bytes() const;
 
  private:
   BinaryCodec(const Training& training, const simd::Kernels& kernels);
+  Status allocate();
   Status fit_centre(const Training& training);
   // Finds what dominates, given each dimension's variance, which is used up.
   void choose_dominants(double* variances);
@@ -105,6 +119,7 @@ class BinaryCodec final : public Codec {
 
   Distance distance_;
   size_t dimensions_;
+  uint64_t seed_;
   size_t bits_;
   size_t padded_;
   size_t bits_bytes_;

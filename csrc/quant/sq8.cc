@@ -84,23 +84,51 @@ void Sq8Codec::fit(const float* lowest, const float* highest, bool all_integers)
     common = 0;
   else if (integer_ && bottom >= -128 && top <= 127)
     common = -128;
+  for (size_t i = 0; i < dimensions_; ++i) {
+    const float low = integer_ ? common : lowest[i];
+    const float step = integer_ ? 1.0f : (highest[i] - lowest[i]) / 255.0f;
+    low_[i] = low;
+    step_[i] = std::isfinite(1.0f / step) ? step : 0.0f;
+  }
+  derive();
+}
+
+Result<std::unique_ptr<Sq8Codec>> Sq8Codec::restore(Distance distance, size_t dimensions,
+                                                    const simd::Kernels& kernels,
+                                                    const Trained& trained) {
+  std::unique_ptr<Sq8Codec> codec(new (std::nothrow) Sq8Codec(distance, dimensions, kernels));
+  if (!codec) return Status::error(ErrorCode::kMemory, "cannot allocate a codec");
+  OMEN_TRY(codec->allocate());
+  for (size_t i = 0; i < dimensions; ++i) {
+    const float low = trained.low[i];
+    const float step = trained.step[i];
+    const bool is_possible = std::isfinite(low) && std::isfinite(step) && step >= 0 &&
+                             (step == 0 || std::isfinite(1.0f / step));
+    const bool is_whole = !trained.is_integer || (step == 1.0f && low == std::floor(low));
+    if (!is_possible || !is_whole) {
+      return Status::error(ErrorCode::kCorrupt, "codes with steps that no training gives");
+    }
+    codec->low_[i] = low;
+    codec->step_[i] = step;
+  }
+  codec->integer_ = trained.is_integer;
+  codec->derive();
+  return codec;
+}
+
+void Sq8Codec::derive() {
   double step_max = 0;
   double squared_sum = 0;
   double t_max = 0;
   double t_sum = 0;
   for (size_t i = 0; i < dimensions_; ++i) {
-    const float low = integer_ ? common : lowest[i];
-    const float step = integer_ ? 1.0f : (highest[i] - lowest[i]) / 255.0f;
-    low_[i] = low;
-    step_[i] = step;
-    inverse_step_[i] = step > 0 ? 1.0f / step : 0.0f;
-    if (!std::isfinite(inverse_step_[i])) step_[i] = inverse_step_[i] = 0.0f;
+    inverse_step_[i] = step_[i] > 0 ? 1.0f / step_[i] : 0.0f;
     squared_step_[i] = step_[i] * step_[i];
     step_max = std::max<double>(step_max, step_[i]);
     squared_sum += squared_step_[i];
     t_max = std::max<double>(t_max, 255.0 * squared_step_[i]);
     t_sum += 255.0 * squared_step_[i];
-    low_squared_ += low * low;
+    low_squared_ += low_[i] * low_[i];
     half_step_squared_ += 0.25f * squared_step_[i];
   }
   const double row_factor = weight_factor(t_max, t_sum, dimensions_);

@@ -33,6 +33,16 @@ class Sq8Codec final : public Codec {
                                                  const simd::Kernels& kernels,
                                                  const float* const* sample, const float* scales,
                                                  size_t count);
+  // One that was trained before, from its low(i), step(i) and is_integer(). ERR_CORRUPT if they
+  // cannot be those of a codec.
+  struct Trained {
+    const float* low;
+    const float* step;
+    bool is_integer;
+  };
+  static Result<std::unique_ptr<Sq8Codec>> restore(Distance distance, size_t dimensions,
+                                                   const simd::Kernels& kernels,
+                                                   const Trained& trained);
   ~Sq8Codec() override;
 
   const char* name() const override { return "sq8"; }
@@ -61,6 +71,8 @@ class Sq8Codec final : public Codec {
       : distance_(distance), dimensions_(dimensions), kernels_(kernels) {}
   Status allocate();
   void fit(const float* lowest, const float* highest, bool all_integers);
+  // All else from low_, step_ and integer_.
+  void derive();
   void score_in_float(const PreparedQuery& query, const uint8_t* const* rows, size_t count,
                       float* distances) const;
 

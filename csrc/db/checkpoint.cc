@@ -1,0 +1,274 @@
+// Checkpointer: when, and the steps.
+#include "db/checkpoint.h"
+
+#include <algorithm>
+
+#include "base/test_points.h"
+#include "db/saved.h"
+#include "storage/backup.h"
+
+namespace omen {
+
+namespace {
+
+// A checkpoint is due when the log holds so much, and half of what the segments do.
+constexpr uint64_t kLogBytesMin = uint64_t{16} << 20;
+constexpr uint64_t kLogShare = 2;
+// At a close: a smaller log is read as fast as a snapshot.
+constexpr uint64_t kLogBytesClosing = uint64_t{256} << 10;
+// Dead bytes of segments, before those with the most are emptied: a half of the live ones.
+constexpr uint64_t kDeadShare = 2;
+constexpr uint64_t kDeadMin = uint64_t{1} << 20;
+constexpr size_t kSegmentsMax = 64;
+
+}  // namespace
+
+// A collection in a checkpoint.
+struct Checkpointer::Part {
+  Part(std::shared_ptr<Collection> of, MemoryAccount* account)
+      : collection(std::move(of)), cut(account) {}
+  std::shared_ptr<Collection> collection;
+  Cut cut;
+};
+
+// Segments by number, open as long as this lives.
+class Checkpointer::Files final : public SegmentFiles {
+ public:
+  explicit Files(const Directory& directory) {
+    for (const ManifestFile& file : directory.segments()) {
+      Result<std::shared_ptr<const SegmentReader>> opened = directory.segment(file.number);
+      if (opened.is_ok()) readers_.emplace(file.number, opened.take());
+    }
+  }
+  const SegmentReader* find(uint64_t number) const override {
+    const auto found = readers_.find(number);
+    return found == readers_.end() ? nullptr : found->second.get();
+  }
+
+ private:
+  std::map<uint64_t, std::shared_ptr<const SegmentReader>> readers_;
+};
+
+Checkpointer::~Checkpointer() { stop(); }
+
+uint64_t Checkpointer::threshold() const {
+  if (db_->options.checkpoint_bytes != 0) return db_->options.checkpoint_bytes;
+  uint64_t stored = 0;
+  for (const ManifestFile& file : db_->directory->segments()) stored += file.size;
+  return std::max(kLogBytesMin, stored / kLogShare);
+}
+
+Status Checkpointer::start() {
+  due_at_ = threshold();
+  if (db_->options.has_committer) {
+    OMEN_ASSIGN(thread_, Thread::start("omendb-snapshot", run_thread, this));
+    logged(db_->journal->wal()->log_bytes());
+  }
+  return Status::ok();
+}
+
+void Checkpointer::stop() {
+  {
+    const std::lock_guard<std::mutex> guard(mutex_);
+    is_stopping_ = true;
+    wake_.notify_one();
+  }
+  if (thread_.is_running()) thread_.join();
+}
+
+void Checkpointer::logged(uint64_t log_bytes) {
+  if (log_bytes < due_at_.load(std::memory_order_relaxed)) return;
+  const std::lock_guard<std::mutex> guard(mutex_);
+  is_due_ = true;
+  wake_.notify_one();
+}
+
+void Checkpointer::run_thread(void* self) { static_cast<Checkpointer*>(self)->run_when_due(); }
+
+void Checkpointer::run_when_due() {
+  std::unique_lock<std::mutex> lock(mutex_);
+  for (;;) {
+    wake_.wait(lock, [this] { return is_due_ || is_stopping_ || !backups_.empty(); });
+    const std::vector<Order> orders = std::exchange(backups_, {});
+    const bool is_due = std::exchange(is_due_, false) && !is_stopping_;
+    const bool is_over = is_stopping_;
+    lock.unlock();
+    for (const Order& order : orders) answer(order.waiter, backup(order.to));
+    if (is_due) (void)run().is_ok();  // stats() tells.
+    lock.lock();
+    if (is_over && backups_.empty()) return;
+  }
+}
+
+void Checkpointer::backup(const std::string& to, DurableWaiter* waiter) {
+  if (!thread_.is_running()) return answer(waiter, backup(to));
+  const std::lock_guard<std::mutex> guard(mutex_);
+  backups_.push_back({to, waiter});
+  wake_.notify_one();
+}
+
+void Checkpointer::answer(DurableWaiter* waiter, Status status) const {
+  waiter->status = std::move(status);
+  db_->answer(waiter);  // On the pool: it may free the last handle, and so this.
+}
+
+Status Checkpointer::backup(const std::string& to) {
+  const std::lock_guard<std::mutex> guard(run_mutex_);
+  OMEN_TRY(run_counted());
+  return back_up(db_->env, *db_->directory, to, db_->journal->account());
+}
+
+Status Checkpointer::run() {
+  const std::lock_guard<std::mutex> guard(run_mutex_);
+  return run_counted();
+}
+
+Status Checkpointer::run_counted() {
+  const Status status = run_locked();
+  const uint64_t log_bytes = db_->journal->wal()->log_bytes();
+  due_at_ = status.is_ok() ? threshold() : log_bytes + threshold();
+  const std::lock_guard<std::mutex> state(mutex_);
+  count_ += status.is_ok() ? 1 : 0;
+  last_ = status;
+  return status;
+}
+
+Status Checkpointer::run_at_close() {
+  if (db_->journal->wal()->log_bytes() < std::min(kLogBytesClosing, threshold())) {
+    return Status::ok();
+  }
+  return run();
+}
+
+StorageStats Checkpointer::stats() const {
+  StorageStats out;
+  for (const ManifestFile& file : db_->directory->segments()) out.snapshot_bytes += file.size;
+  out.log_bytes = db_->journal->wal()->log_bytes();
+  const std::lock_guard<std::mutex> guard(mutex_);
+  out.checkpoints = count_;
+  if (!last_.is_ok()) out.checkpoint_error = last_.message();
+  return out;
+}
+
+// The segments of which little is left, if the dead bytes of all are many.
+std::set<uint64_t> Checkpointer::choose_leaving(const std::vector<Part>& parts) const {
+  struct Segment {
+    uint64_t number;
+    uint64_t bytes;
+    uint64_t live;
+  };
+  std::vector<Segment> segments;
+  std::map<uint64_t, size_t> places;
+  for (const ManifestFile& file : db_->directory->segments()) {
+    places[file.number] = segments.size();
+    segments.push_back({file.number, file.size, 0});
+  }
+  const auto count = [&](uint64_t number, uint64_t bytes) {
+    const auto found = places.find(number);
+    if (found != places.end()) segments[found->second].live += bytes;
+  };
+  for (const Part& part : parts) {
+    const Cut& cut = part.cut;
+    const CollectionSnapshot* saved = part.collection->saved();
+    if (cut.store == nullptr) continue;
+    const size_t extents = std::min(saved->extents.size(),
+                                    size_t{cut.snapshot.high_water} / cut.snapshot.extent_rows + 1);
+    for (size_t i = 0; i < extents; ++i) {
+      const ExtentPlace& place = saved->extents[i];
+      if (cut.extents.has(static_cast<uint32_t>(i))) continue;
+      count(place.segment, uint64_t{place.head_bytes} + place.vector_bytes);
+    }
+    for (const SnapshotBlob& blob : saved->blobs) {
+      if (!cut.writes_derived) count(blob.place.segment, blob.place.bytes);
+    }
+  }
+  uint64_t live = 0;
+  uint64_t dead = 0;
+  for (const Segment& s : segments) {
+    live += s.live;
+    if (s.live > 0) dead += s.bytes - std::min(s.bytes, s.live);  // The others go by themselves.
+  }
+  std::set<uint64_t> leaving;
+  const bool is_full = dead > std::max(live / kDeadShare, kDeadMin);
+  if (!is_full && segments.size() < kSegmentsMax) return leaving;
+  std::sort(segments.begin(), segments.end(), [](const Segment& a, const Segment& b) {
+    return static_cast<double>(a.live) / static_cast<double>(a.bytes) <
+           static_cast<double>(b.live) / static_cast<double>(b.bytes);
+  });
+  size_t left = segments.size();
+  for (const Segment& s : segments) {
+    const bool is_enough = dead <= live / (2 * kDeadShare) && left <= kSegmentsMax / 2;
+    if (is_enough) break;
+    leaving.insert(s.number);
+    dead -= std::min(dead, s.bytes - std::min(s.bytes, s.live));
+    --left;
+  }
+  return leaving;
+}
+
+Status Checkpointer::run_locked() {
+  Database::Impl& d = *db_;
+  Wal& wal = *d.journal->wal();
+  OMEN_TRY(wal.check_usable());
+  SnapshotFiles files;
+  OMEN_ASSIGN(std::unique_ptr<LogWriter> log, d.directory->begin_log(&files.log_number));
+  OMEN_ASSIGN(files.sequence, wal.rotate(std::move(log)));
+  OMEN_TEST_POINT("checkpoint");
+  std::vector<Part> parts;
+  Snapshot snapshot;
+  snapshot.sequence = files.sequence;
+  {  // Together: a collection that is not among these is one that the log makes.
+    const std::lock_guard<std::mutex> guard(d.mutex);
+    snapshot.next_collection = d.next_journal_id;
+    for (const auto& [name, collection] : d.collections) {
+      parts.emplace_back(collection, d.journal->account());
+    }
+  }
+  std::sort(parts.begin(), parts.end(), [](const Part& a, const Part& b) {
+    return a.collection->journal_id() < b.collection->journal_id();
+  });
+  Status status;
+  for (Part& part : parts) {
+    if (status.is_ok()) status = part.collection->cut(wal, &part.cut);
+  }
+  const Files readers(*d.directory);
+  if (status.is_ok()) status = write(parts, readers, &snapshot, &files);
+  // What a cut saw, the log must have: metadata are read as they are, not as they were.
+  if (status.is_ok()) status = wal.wait_durable(wal.last_commit());
+  OMEN_TEST_POINT("checkpoint-install");
+  if (status.is_ok()) status = d.directory->install(files);
+  for (Part& part : parts) part.collection->end_cut(&part.cut, status.is_ok());
+  return status;
+}
+
+Status Checkpointer::write(std::vector<Part>& parts, const Files& files, Snapshot* snapshot,
+                           SnapshotFiles* out) {
+  Database::Impl& d = *db_;
+  MemoryAccount* const account = d.journal->account();
+  const Manifest manifest = d.directory->manifest();
+  const std::set<uint64_t> leaving = choose_leaving(parts);
+  OMEN_ASSIGN(std::unique_ptr<SegmentWriter> writer,
+              SegmentWriter::create(d.env, d.directory->path(), d.directory->take_number(),
+                                    manifest.database_id, account));
+  std::set<uint64_t> used{writer->number()};
+  for (Part& part : parts) {
+    OMEN_TRY(part.collection->save(&part.cut, {writer.get(), leaving, files}));
+    const CollectionSnapshot& saved = part.cut.snapshot;
+    for (const ExtentPlace& place : saved.extents) used.insert(place.segment);
+    for (const SnapshotBlob& blob : saved.blobs) used.insert(blob.place.segment);
+    snapshot->collections.push_back(saved);
+  }
+  Array<std::byte> table(account, Use::kScratch);
+  OMEN_TRY(encode_snapshot(*snapshot, &table));
+  OMEN_TRY(writer->begin_blob());
+  OMEN_TRY(writer->append(table.data(), table.size()));
+  OMEN_ASSIGN(out->table, writer->end_blob());
+  OMEN_TRY(writer->finish());
+  for (const ManifestFile& file : d.directory->segments()) {
+    if (used.count(file.number) > 0) out->segments.push_back(file);
+  }
+  out->segments.push_back(writer->manifest_file());
+  return Status::ok();
+}
+
+}  // namespace omen

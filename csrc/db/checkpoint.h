@@ -1,0 +1,76 @@
+// Checkpointer: brings what the log says into a snapshot, so that the log can begin anew.
+//
+// How: a new log is begun; each collection is cut (db/saved.h) and what changed of it written to a
+// new segment, beside its writers; then the manifest names the segment, those older ones that still
+// hold something, and the log from where it was begun. What the snapshot has and the log behind
+// names again is replayed again, to the same end. All that a cut saw is on the device before the
+// manifest is switched, so a snapshot never runs ahead of the log.
+// When: the log has grown past a share of what is stored, or the database closes. Disk use stays
+// bounded: segments of which little is left are emptied by writing that little again.
+// A checkpoint that fails changes nothing, and is tried again when the log has grown as much again.
+// Threads: run() and backup() from any thread, one at a time; due() from who appends. The
+// checkpointer's own thread runs those that are due.
+#pragma once
+
+#include <condition_variable>
+#include <mutex>
+#include <set>
+
+#include "db/database_impl.h"
+#include "exec/thread.h"
+
+namespace omen {
+
+class Checkpointer final : public LogWatcher {
+ public:
+  explicit Checkpointer(Database::Impl* database) : db_(database) {}
+  ~Checkpointer() override;
+
+  // The thread, if the database has threads. ERR_MEMORY.
+  Status start();
+  // Waits for a checkpoint that is running; none begins after it.
+  void stop();
+  // One now. ERR_NO_SPACE, ERR_IO, ERR_MEMORY, ERR_IO_POISONED: nothing changed.
+  Status run();
+  // run(), unless opening would gain nothing by it.
+  Status run_at_close();
+  void logged(uint64_t log_bytes) override;
+
+  // A copy of the database (storage/backup.h), of what a checkpoint made for it has and of the log
+  // behind.
+  Status backup(const std::string& to);
+  // On the checkpointer's thread; the waiter is answered on the executor.
+  void backup(const std::string& to, DurableWaiter* waiter);
+  StorageStats stats() const;
+
+ private:
+  struct Part;
+  class Files;
+  Status run_counted();
+  Status run_locked();
+  Status write(std::vector<Part>& parts, const Files& files, Snapshot* snapshot,
+               SnapshotFiles* out);
+  std::set<uint64_t> choose_leaving(const std::vector<Part>& parts) const;
+  uint64_t threshold() const;
+  static void run_thread(void* self);
+  void run_when_due();
+  void answer(DurableWaiter* waiter, Status status) const;
+
+  Database::Impl* const db_;
+  std::mutex run_mutex_;  // Of whoever runs one; taken first.
+  mutable std::mutex mutex_;
+  std::condition_variable wake_;
+  Thread thread_;
+  struct Order {
+    std::string to;
+    DurableWaiter* waiter;
+  };
+  std::vector<Order> backups_;  // Wanted.
+  bool is_due_ = false;
+  bool is_stopping_ = false;
+  std::atomic<uint64_t> due_at_{0};  // Bytes of the log.
+  uint64_t count_ = 0;
+  Status last_;  // Of the last one.
+};
+
+}  // namespace omen

@@ -1,0 +1,393 @@
+// Graph and codes of a collection as blobs of a segment, and back.
+//
+// The header's blob: version 4 (1), slots 4, ids of a bottom row 4, layers above 4, ids of an upper
+// row 4, kind of codes 4 (0 none, 1 sq8, 2 binary), bytes of a code's row 4, flags 4 (1: sq8 of
+// integers), rows trained on 8, seed 8, bits 4, dominant dimensions 4, nodes of each layer above 4
+// each; then of sq8 the lows and the steps, of binary the dominant dimensions 4 each and the
+// centre, float32 each. docs/file-format.md says the same.
+// Trust: checksums are the segment's; what they cannot know (a graph that is none, codes that no
+// training gives) is ERR_CORRUPT here, and the caller makes both anew.
+#include <bit>
+#include <cstring>
+#include <mutex>
+
+#include "db/saved.h"
+#include "exec/parallel_for.h"
+#include "storage/format.h"
+#include "storage/segment.h"
+
+namespace omen {
+
+namespace {
+
+constexpr uint32_t kVersion = 1;
+constexpr size_t kHeaderBytes = 56;
+constexpr size_t kPieceBytes = size_t{1} << 20;  // A multiple of a blob's blocks.
+static_assert(kPieceBytes % kBlobBlockBytes == 0);
+
+enum : uint32_t { kNoCodes = 0, kSq8Codes = 1, kBinaryCodes = 2 };
+constexpr uint32_t kIntegerFlag = 1;
+
+bool is_in(const std::vector<uint64_t>& bits, uint32_t slot) {
+  return slot >> 6 < bits.size() && (bits[slot >> 6] >> (slot & 63) & 1) != 0;
+}
+
+Status append_floats(const float* values, size_t n, Array<std::byte>* out) {
+  const size_t at = out->size();
+  OMEN_TRY(out->resize(at + n * sizeof(float)));
+  for (size_t i = 0; i < n; ++i) {
+    store_number(out->data() + at + i * sizeof(float), std::bit_cast<uint32_t>(values[i]));
+  }
+  return Status::ok();
+}
+
+Status append_codec(const CodeSet& codes, uint32_t dimensions, Array<std::byte>* out) {
+  if (const Sq8Codec* sq8 = codes.sq8()) {
+    std::vector<float> values(2 * size_t{dimensions});
+    for (uint32_t i = 0; i < dimensions; ++i) {
+      values[i] = sq8->low(i);
+      values[dimensions + i] = sq8->step(i);
+    }
+    return append_floats(values.data(), values.size(), out);
+  }
+  const BinaryCodec& binary = *codes.binary();
+  for (size_t j = 0; j < binary.dominants(); ++j) {
+    std::byte number[4];
+    store_number(number, binary.dominant(j));
+    OMEN_TRY(out->append(number, sizeof(number)));
+  }
+  return append_floats(binary.centre(), dimensions, out);
+}
+
+Status encode_header(const Cut& cut, Array<std::byte>* out) {
+  OMEN_TRY(out->resize(kHeaderBytes));
+  std::byte* h = out->data();
+  const CodeSet* codes = cut.codes.get();
+  store_number<uint32_t>(h, kVersion);
+  store_number<uint32_t>(h + 4, cut.image.high_water);
+  store_number<uint32_t>(h + 8, cut.image.row_capacity);
+  store_number<uint32_t>(h + 12, cut.image.levels);
+  store_number<uint32_t>(h + 16, cut.image.upper_capacity);
+  if (codes != nullptr) {
+    const Sq8Codec* sq8 = codes->sq8();
+    store_number<uint32_t>(h + 20, sq8 != nullptr ? kSq8Codes : kBinaryCodes);
+    store_number<uint32_t>(h + 24, static_cast<uint32_t>(codes->views().rows.stride));
+    store_number<uint32_t>(h + 28, sq8 != nullptr && sq8->is_integer() ? kIntegerFlag : 0);
+    store_number<uint64_t>(h + 32, codes->trained_rows);
+    if (const BinaryCodec* binary = codes->binary()) {
+      store_number<uint64_t>(h + 40, binary->seed());
+      store_number<uint32_t>(h + 48, static_cast<uint32_t>(binary->bits()));
+      store_number<uint32_t>(h + 52, static_cast<uint32_t>(binary->dominants()));
+    }
+  }
+  for (uint32_t level = 1; level <= cut.image.levels; ++level) {
+    std::byte number[4];
+    store_number(number, cut.image.nodes[level]);
+    OMEN_TRY(out->append(number, sizeof(number)));
+  }
+  return codes == nullptr ? Status::ok() : append_codec(*codes, cut.store->dimensions(), out);
+}
+
+// Writes one blob by pieces: fill(slot, to) gives `stride` bytes a slot.
+template <class Fill>
+Status write_rows(SegmentWriter* writer, uint32_t rows, size_t stride, const Fill& fill) {
+  const auto per_piece = static_cast<uint32_t>(std::max<size_t>(kPieceBytes / stride, 1));
+  std::vector<std::byte> piece(per_piece * stride);
+  for (uint32_t first = 0; first < rows; first += per_piece) {
+    const uint32_t n = std::min(per_piece, rows - first);
+    for (uint32_t i = 0; i < n; ++i) fill(first + i, piece.data() + i * stride);
+    OMEN_TRY(writer->append(piece.data(), n * stride));
+  }
+  return Status::ok();
+}
+
+template <class Write>
+Status write_blob(DerivedBlob kind, SegmentWriter* writer, std::vector<SnapshotBlob>* blobs,
+                  const Write& write) {
+  OMEN_TRY(writer->begin_blob());
+  OMEN_TRY(write());
+  OMEN_ASSIGN(const BlobPlace place, writer->end_blob());
+  blobs->push_back({static_cast<uint32_t>(kind), place});
+  return Status::ok();
+}
+
+// Only of slots that are live at the cut: others may be written to at this moment.
+Status write_codes(const Cut& cut, SegmentWriter* writer, std::vector<SnapshotBlob>* blobs) {
+  const RowViews views = cut.codes->views();
+  const size_t stride = views.rows.stride;
+  OMEN_TRY(write_blob(DerivedBlob::kCodes, writer, blobs, [&] {
+    return write_rows(writer, cut.image.high_water, stride, [&](uint32_t slot, std::byte* to) {
+      if (is_in(cut.snapshot.live, slot)) {
+        std::memcpy(to, views.row(slot), stride);
+      } else {
+        std::memset(to, 0, stride);
+      }
+    });
+  }));
+  if (!views.has_factors) return Status::ok();
+  return write_blob(DerivedBlob::kFactors, writer, blobs, [&] {
+    return write_rows(writer, cut.image.high_water, 4, [&](uint32_t slot, std::byte* to) {
+      const float factor = is_in(cut.snapshot.live, slot) ? views.factor(slot) : 0.0f;
+      store_number(to, std::bit_cast<uint32_t>(factor));
+    });
+  });
+}
+
+}  // namespace
+
+Status write_derived(const Cut& cut, SegmentWriter* writer, std::vector<SnapshotBlob>* blobs) {
+  const Graph& graph = cut.store->graph;
+  blobs->clear();
+  Array<std::byte> header(cut.store->account, Use::kScratch);
+  OMEN_TRY(encode_header(cut, &header));
+  OMEN_TRY(write_blob(DerivedBlob::kHeader, writer, blobs,
+                      [&] { return writer->append(header.data(), header.size()); }));
+  const size_t stride = size_t{cut.image.row_capacity} * sizeof(uint32_t);
+  OMEN_TRY(write_blob(DerivedBlob::kEdges, writer, blobs, [&] {
+    return write_rows(writer, cut.image.high_water, stride, [&](uint32_t slot, std::byte* to) {
+      uint32_t ids[kRowIdsMax];
+      if (is_in(cut.snapshot.live, slot)) {
+        graph.copy_rows(slot, 1, ids);
+      } else {
+        std::fill_n(ids, cut.image.row_capacity, kNoSlot);
+      }
+      for (uint32_t i = 0; i < cut.image.row_capacity; ++i) store_number(to + 4 * i, ids[i]);
+    });
+  }));
+  const size_t upper = (2 + size_t{cut.image.upper_capacity}) * sizeof(uint32_t);
+  OMEN_TRY(write_blob(DerivedBlob::kUpper, writer, blobs, [&] {
+    for (uint32_t level = 1; level <= cut.image.levels; ++level) {
+      OMEN_TRY(write_rows(writer, cut.image.nodes[level], upper, [&](uint32_t n, std::byte* to) {
+        uint32_t ids[2 + kRowIdsMax];
+        graph.copy_upper(level, n, ids);
+        for (size_t i = 0; i < upper / 4; ++i) store_number(to + 4 * i, ids[i]);
+      }));
+    }
+    return Status::ok();
+  }));
+  return cut.codes == nullptr ? Status::ok() : write_codes(cut, writer, blobs);
+}
+
+namespace {
+
+class Reading {
+ public:
+  Reading(const DerivedSource& source, const Graph::Accept& nodes, Store& s)
+      : source_(source), nodes_(nodes), s_(s), header_(s.account, Use::kScratch) {}
+
+  Result<Derived> run() {
+    OMEN_TRY(read_header());
+    for (uint32_t slot = image_.high_water; slot < nodes_.size; ++slot) {
+      if (nodes_.contains(slot)) return damaged("it lacks slots");
+    }
+    Derived out;
+    OMEN_TRY(s_.graph.reserve_image(image_));
+    if (code_kind_ != kNoCodes) {
+      OMEN_ASSIGN(out.codes, make_codes());
+      OMEN_TRY(read_codes(out.codes.get()));
+    }
+    OMEN_TRY(read_edges(&out.lost_edges));
+    OMEN_TRY(read_upper());
+    OMEN_TRY(s_.graph.finish_restore(image_, nodes_));
+    return out;
+  }
+
+ private:
+  struct Place {
+    const SegmentReader* file = nullptr;
+    BlobPlace blob;
+  };
+
+  static Status damaged(const char* what) {
+    return Status::error(ErrorCode::kCorrupt, std::string("the stored graph is damaged: ") + what);
+  }
+
+  Result<Place> find(DerivedBlob kind) const {
+    for (const SnapshotBlob& blob : source_.snapshot.blobs) {
+      if (blob.kind != static_cast<uint32_t>(kind)) continue;
+      const SegmentReader* file = source_.files.find(blob.place.segment);
+      if (file == nullptr) return damaged("its file is not there");
+      return Place{file, blob.place};
+    }
+    return damaged("a part is missing");
+  }
+
+  uint32_t number(size_t at) const { return load_number<uint32_t>(header_.data() + at); }
+
+  Status read_header() {
+    OMEN_ASSIGN(const Place place, find(DerivedBlob::kHeader));
+    const size_t most = kHeaderBytes + 4 * Graph::kLayersMax + 4 * PreparedQuery::kDominantMax +
+                        8 * size_t{s_.dimensions()};
+    if (place.blob.bytes < kHeaderBytes || place.blob.bytes > most) return damaged("its header");
+    OMEN_TRY(header_.resize(static_cast<size_t>(place.blob.bytes)));
+    OMEN_TRY(place.file->read_blob(place.blob, 0, header_.data(), header_.size()));
+    image_.high_water = number(4);
+    image_.row_capacity = number(8);
+    image_.levels = number(12);
+    image_.upper_capacity = number(16);
+    code_kind_ = number(20);
+    if (number(0) != kVersion || image_.high_water > source_.snapshot.high_water ||
+        image_.levels >= Graph::kLayersMax || code_kind_ > kBinaryCodes) {
+      return damaged("its header says what cannot be");
+    }
+    size_t at = kHeaderBytes;
+    if (header_.size() < at + 4 * size_t{image_.levels}) return damaged("its header is short");
+    for (uint32_t level = 1; level <= image_.levels; ++level, at += 4) {
+      image_.nodes[level] = number(at);
+    }
+    codec_at_ = at;
+    const size_t n = s_.dimensions();
+    const size_t codec_bytes = code_kind_ == kSq8Codes      ? 8 * n
+                               : code_kind_ == kBinaryCodes ? 4 * (n + size_t{number(52)})
+                                                            : 0;
+    if (code_kind_ == kBinaryCodes && number(52) > PreparedQuery::kDominantMax) {
+      return damaged("its codes");
+    }
+    return header_.size() == at + codec_bytes ? Status::ok() : damaged("its header's size");
+  }
+
+  std::vector<float> floats(size_t at, size_t n) const {
+    std::vector<float> out(n);
+    for (size_t i = 0; i < n; ++i) out[i] = std::bit_cast<float>(number(at + 4 * i));
+    return out;
+  }
+
+  Result<std::unique_ptr<CodeSet>> make_codes() {
+    const size_t n = s_.dimensions();
+    const Distance distance = distance_of(s_.metric());
+    const CodeSet::Marks marks{load_number<uint64_t>(header_.data() + 32), source_.serial};
+    std::unique_ptr<CodeSet> codes;
+    if (code_kind_ == kSq8Codes) {
+      const std::vector<float> values = floats(codec_at_, 2 * n);
+      const bool is_integer = (number(28) & kIntegerFlag) != 0;
+      OMEN_ASSIGN(std::unique_ptr<Sq8Codec> codec,
+                  Sq8Codec::restore(distance, n, s_.kernels,
+                                    {values.data(), values.data() + n, is_integer}));
+      codes = std::make_unique<CodeSet>(s_.account, std::move(codec), marks);
+    } else {
+      const uint32_t dominant_count = number(52);
+      std::vector<uint32_t> dominants;
+      for (uint32_t j = 0; j < dominant_count; ++j) dominants.push_back(number(codec_at_ + 4 * j));
+      const std::vector<float> centre = floats(codec_at_ + 4 * size_t{dominant_count}, n);
+      OMEN_ASSIGN(std::unique_ptr<BinaryCodec> codec,
+                  BinaryCodec::restore(distance, n, s_.kernels,
+                                       {load_number<uint64_t>(header_.data() + 40), number(48),
+                                        dominants.data(), dominant_count, centre.data()}));
+      codes = std::make_unique<CodeSet>(s_.account, std::move(codec), marks);
+    }
+    return codes;
+  }
+
+  // Calls use(first, count, bytes) for pieces of a blob of `rows` rows of `stride` bytes, in
+  // parallel. A piece begins where a block does, so a row may lie in two: each piece is
+  // read with the rows that begin in it.
+  template <class Use_>
+  Status read_rows(DerivedBlob kind, size_t stride, const Use_& use) {
+    OMEN_ASSIGN(const Place place, find(kind));
+    const uint64_t bytes = uint64_t{image_.high_water} * stride;
+    if (place.blob.bytes != bytes) return damaged("a part's size");
+    const size_t pieces = static_cast<size_t>((bytes + kPieceBytes - 1) / kPieceBytes);
+    std::mutex mutex;
+    Status fault;
+    parallel_for(source_.executor, pieces, 1, [&](size_t begin, size_t end, unsigned) {
+      for (size_t piece = begin; piece < end; ++piece) {
+        Status status = read_piece(place, piece, stride, use);
+        if (status.is_ok()) continue;
+        const std::lock_guard<std::mutex> guard(mutex);
+        if (fault.is_ok()) fault = std::move(status);
+        return;
+      }
+    });
+    return fault;
+  }
+
+  template <class Use_>
+  Status read_piece(const Place& place, size_t piece, size_t stride, const Use_& use) {
+    const uint64_t from = uint64_t{piece} * kPieceBytes;
+    const uint64_t to = std::min<uint64_t>(from + kPieceBytes, place.blob.bytes);
+    const auto first = static_cast<uint32_t>((from + stride - 1) / stride);
+    const auto end = static_cast<uint32_t>((to + stride - 1) / stride);  // Rows that begin in it.
+    const uint64_t read_to =
+        std::min<uint64_t>(round_up(uint64_t{end} * stride, kBlobBlockBytes), place.blob.bytes);
+    Array<std::byte> bytes(s_.account, Use::kScratch);
+    OMEN_TRY(bytes.reserve(static_cast<size_t>(read_to - from)));
+    bytes.grow_reserved(static_cast<size_t>(read_to - from));
+    OMEN_TRY(place.file->read_blob(place.blob, from, bytes.data(), bytes.size()));
+    use(first, end - first, bytes.data() + (uint64_t{first} * stride - from));
+    return Status::ok();
+  }
+
+  Status read_codes(CodeSet* codes) {
+    OMEN_TRY(codes->ensure(std::max(source_.snapshot.high_water, 1u)));
+    const RowViews views = codes->views();
+    const size_t stride = views.rows.stride;
+    if (stride != number(24)) return damaged("the size of its codes");
+    OMEN_TRY(read_rows(DerivedBlob::kCodes, stride,
+                       [&](uint32_t first, uint32_t count, const std::byte* from) {
+                         for (uint32_t i = 0; i < count; ++i, from += stride) {
+                           std::memcpy(views.rows.row(first + i), from, stride);
+                         }
+                       }));
+    if (!views.has_factors) return Status::ok();
+    return read_rows(DerivedBlob::kFactors, 4,
+                     [&](uint32_t first, uint32_t count, const std::byte* from) {
+                       for (uint32_t i = 0; i < count; ++i, from += 4) {
+                         *views.factors.row_as<float>(first + i) =
+                             std::bit_cast<float>(load_number<uint32_t>(from));
+                       }
+                     });
+  }
+
+  Status read_edges(uint64_t* lost) {
+    std::atomic<uint64_t> all_lost{0};
+    const size_t stride = size_t{image_.row_capacity} * 4;
+    OMEN_TRY(read_rows(DerivedBlob::kEdges, stride,
+                       [&](uint32_t first, uint32_t count, const std::byte* from) {
+                         uint64_t some = 0;
+                         for (uint32_t i = 0; i < count; ++i, from += stride) {
+                           if (!nodes_.contains(first + i)) continue;
+                           uint32_t ids[kRowIdsMax];
+                           for (uint32_t j = 0; j < image_.row_capacity; ++j) {
+                             ids[j] = load_number<uint32_t>(from + 4 * j);
+                           }
+                           some += s_.graph.restore_row(first + i, ids, nodes_);
+                         }
+                         all_lost += some;
+                       }));
+    *lost = all_lost;
+    return Status::ok();
+  }
+
+  Status read_upper() {
+    OMEN_ASSIGN(const Place place, find(DerivedBlob::kUpper));
+    uint64_t nodes = 0;
+    for (uint32_t level = 1; level <= image_.levels; ++level) nodes += image_.nodes[level];
+    const size_t stride = (2 + size_t{image_.upper_capacity}) * 4;
+    if (place.blob.bytes != nodes * stride) return damaged("the size of its upper layers");
+    Array<std::byte> bytes(s_.account, Use::kScratch);
+    OMEN_TRY(bytes.resize(static_cast<size_t>(place.blob.bytes)));
+    OMEN_TRY(place.file->read_blob(place.blob, 0, bytes.data(), bytes.size()));
+    Array<uint32_t> words(s_.account, Use::kScratch);
+    OMEN_TRY(words.resize(bytes.size() / 4));
+    for (size_t i = 0; i < words.size(); ++i) words[i] = load_number<uint32_t>(&bytes[4 * i]);
+    return s_.graph.restore_upper(image_, {words.data(), words.size()}, nodes_);
+  }
+
+  const DerivedSource& source_;
+  const Graph::Accept nodes_;
+  Store& s_;
+  Array<std::byte> header_;
+  Graph::Image image_;
+  uint32_t code_kind_ = kNoCodes;
+  size_t codec_at_ = 0;
+};
+
+}  // namespace
+
+Result<Derived> read_derived(const DerivedSource& source, const Graph::Accept& nodes, Store& s) {
+  Result<Derived> read = Reading(source, nodes, s).run();
+  if (!read.is_ok()) s.graph.reset();
+  return read;
+}
+
+}  // namespace omen

@@ -1,0 +1,193 @@
+// Collection: back from a snapshot.
+//
+// How: rows first, extent by extent and in parallel, then the id index, then codes and graph. Those
+// two are derived: where they are damaged, or were never written, they are left out, and made when
+// the log has been replayed (finish_replay()).
+// Threads: one; before anybody else knows the collection.
+#include <algorithm>
+#include <bit>
+#include <mutex>
+
+#include "db/collection_impl.h"
+#include "storage/segment.h"
+
+namespace omen {
+
+namespace {
+
+// Extents whose metadata are parsed before they are put into columns, which one thread does.
+constexpr uint32_t kExtentsAtOnce = 256;
+
+bool has_bit(const std::vector<uint64_t>& bits, uint32_t i) {
+  return i >> 6 < bits.size() && (bits[i >> 6] >> (i & 63) & 1) != 0;
+}
+
+Status impossible(const SegmentReader& file, const std::string& what) {
+  return Status::error(ErrorCode::kCorrupt, file.path() + " is damaged: " + what +
+                                                "; restore a backup of the database")
+      .with_path(file.path());
+}
+
+}  // namespace
+
+// The rows of an extent, between reading and the columns.
+struct Collection::Impl::LoadedRows {
+  uint32_t extent = 0;
+  std::vector<uint32_t> slots;  // That have metadata.
+  std::vector<ParsedRecord> records;
+};
+
+Status Collection::Impl::load_extent(Store& s, const SegmentFiles& files, LoadedRows* rows) const {
+  const CollectionSnapshot& in = saved_.snapshot;
+  const uint32_t first = rows->extent * in.extent_rows;
+  const uint32_t end = std::min(first + in.extent_rows, in.high_water);
+  const ExtentPlace& place = in.extents[rows->extent];
+  if (place.segment == 0) return Status::ok();
+  const SegmentReader* file = files.find(place.segment);
+  if (file == nullptr) {
+    return Status::error(ErrorCode::kCorrupt, "the snapshot names a file that is not there; "
+                                              "restore a backup of the database");
+  }
+  const ExtentShape expected{in.collection,  rows->extent, in.extent_rows,
+                             in.dimensions, in.stride,    s.has_norms};
+  Array<std::byte> buffer(s.account, Use::kScratch);
+  ExtentHead head;
+  OMEN_TRY(file->read_extent_head(place, expected, &buffer, &head));
+  OMEN_TRY(file->read_extent_vectors(place, head, s.vector(first)));
+  for (uint32_t slot = first; slot < end; ++slot) {
+    if (!has_bit(in.live, slot)) continue;
+    const size_t row = slot - first;
+    if (!head.is_live(row)) return impossible(*file, "a record is missing");
+    const RecordId id = head.id(row);
+    OMEN_TRY(s.stage_id(slot, {id.is_string, id.integer, id.text}));
+    s.orders.row_as<std::atomic<uint32_t>>(slot)->store(head.order(row),
+                                                        std::memory_order_relaxed);
+    if (s.has_norms) *s.norms.row_as<float>(slot) = head.norm(row);
+    const std::string_view json = head.metadata(row);
+    if (json.empty()) continue;
+    OMEN_ASSIGN(ParsedRecord record, s.columns.parse(json));
+    rows->slots.push_back(slot);
+    rows->records.push_back(std::move(record));
+  }
+  return Status::ok();
+}
+
+Status Collection::Impl::load_extents(Store& s, const SegmentFiles& files) {
+  const auto extents = static_cast<uint32_t>(saved_.snapshot.extents.size());
+  for (uint32_t begin = 0; begin < extents; begin += kExtentsAtOnce) {
+    const uint32_t count = std::min(kExtentsAtOnce, extents - begin);
+    std::vector<LoadedRows> loaded(count);
+    std::mutex mutex;
+    Status fault;
+    parallel_for(*env.executor, count, 4, [&](size_t from, size_t to, unsigned) {
+      for (size_t i = from; i < to; ++i) {
+        loaded[i].extent = begin + static_cast<uint32_t>(i);
+        Status status = load_extent(s, files, &loaded[i]);
+        if (status.is_ok()) continue;
+        const std::lock_guard<std::mutex> guard(mutex);
+        if (fault.is_ok()) fault = std::move(status);
+        return;
+      }
+    });
+    OMEN_TRY(std::move(fault));
+    for (LoadedRows& rows : loaded) {
+      OMEN_TRY(s.columns.reserve(rows.slots, rows.records));
+      for (size_t i = 0; i < rows.slots.size(); ++i) {
+        s.columns.apply(rows.slots[i], std::move(rows.records[i]));
+      }
+    }
+  }
+  return Status::ok();
+}
+
+Status Collection::Impl::load_index(Store& s) {
+  const CollectionSnapshot& in = saved_.snapshot;
+  uint64_t live = 0;
+  for (const uint64_t word : in.live) live += static_cast<uint64_t>(std::popcount(word));
+  OMEN_TRY(s.index.reserve(static_cast<uint32_t>(live), [&](uint32_t x) { return s.hash_of(x); }));
+  for (uint32_t slot = 0; slot < in.high_water; ++slot) {
+    if (!has_bit(in.live, slot)) continue;
+    s.states.set(slot, SlotStates::kLive);
+    s.index.insert(s.hash_of(slot), slot);
+  }
+  s.live_ = live;
+  return Status::ok();
+}
+
+// What the stored graph lacks is queued, to be linked when the log has been replayed.
+Status Collection::Impl::load_derived(Store& s, const SegmentFiles& files) {
+  const CollectionSnapshot& in = saved_.snapshot;
+  std::vector<uint64_t> nodes = in.live;
+  for (size_t i = 0; i < std::min(nodes.size(), in.fresh.size()); ++i) nodes[i] &= ~in.fresh[i];
+  const Graph::Accept accept{nodes.data(), in.high_water};
+  const DerivedSource source{in, files, *env.executor, next_serial_};
+  Result<Derived> derived = Status::error(ErrorCode::kCorrupt, "it was never written");
+  if (!in.blobs.empty()) derived = read_derived(source, accept, s);
+  if (derived.status().code() == ErrorCode::kMemory) return derived.status();
+  const bool is_whole = derived.is_ok();
+  OMEN_TRY(to_link_.reserve(s.live()));
+  for (uint32_t slot = 0; slot < in.high_water; ++slot) {
+    if (!s.is_live(slot)) continue;
+    const bool is_node = is_whole && accept.contains(slot);
+    if (is_node) {
+      s.states.set(slot, SlotStates::kLinked);
+    } else {
+      to_link_.push_back_reserved(slot);
+    }
+  }
+  if (!is_whole) {
+    saved_.snapshot.blobs.clear();
+    return Status::ok();
+  }
+  Derived& d = derived.value();
+  if (d.lost_edges > 0) s.needs_repair = true;
+  for (const uint64_t word : nodes) saved_.nodes += static_cast<uint64_t>(std::popcount(word));
+  if (d.codes == nullptr) return Status::ok();
+  ++next_serial_;
+  if (options.layout == Layout::kFast) {
+    OMEN_TRY(d.codes->add_packed(s.graph.row_capacity(), s.kernels));
+    OMEN_TRY(d.codes->ensure(in.high_water));
+  }
+  parallel_for(*env.executor, to_link_.size(), 512, [&](size_t begin, size_t end, unsigned) {
+    for (size_t i = begin; i < end; ++i) {
+      d.codes->encode(to_link_[i], s.vector(to_link_[i]), s.scale(to_link_[i]));
+    }
+  });
+  saved_.codes_serial = d.codes->serial;
+  pack_all(s, *d.codes);
+  s.owned_codes = std::move(d.codes);
+  s.codes_.store(s.owned_codes.get(), std::memory_order_release);
+  return Status::ok();
+}
+
+Result<bool> Collection::load(CollectionSnapshot snapshot, const SegmentFiles& files) {
+  Impl& c = *impl_;
+  const std::lock_guard<std::mutex> guard(c.commit_mutex_);
+  const std::lock_guard<std::mutex> store_guard(c.store_mutex_);
+  c.saved_.snapshot = std::move(snapshot);
+  const CollectionSnapshot& in = c.saved_.snapshot;
+  c.next_id_ = in.next_id;
+  if (in.high_water == 0) return true;
+  OMEN_TRY(c.make_store(in.dimensions));
+  Store& s = *c.store();
+  if (in.extent_rows != s.extent_rows() || in.stride != s.vectors.stride()) {
+    return Status::error(ErrorCode::kCorrupt, "collection '" + c.name + "' has rows of a size that "
+                                              "they cannot have; restore a backup of the database");
+  }
+  OMEN_TRY(s.ensure_staged(in.high_water));
+  OMEN_TRY(s.unsaved.ensure(in.high_water));
+  OMEN_TRY(s.slots.restore(in.high_water, in.live.data()));
+  OMEN_TRY(s.graph.reserve(in.high_water, {}, {}));
+  OMEN_TRY(c.load_extents(s, files));
+  s.raise_high_water(in.high_water);
+  s.next_order = in.next_order;
+  OMEN_TRY(c.load_index(s));
+  c.saved_.generation = s.generation();
+  OMEN_TRY(c.load_derived(s, files));
+  for (uint32_t slot = 0; slot < in.high_water; ++slot) {
+    if (has_bit(in.fresh, slot)) s.unsaved.slots.set(slot);
+  }
+  return !in.blobs.empty() || s.live() == 0;
+}
+
+}  // namespace omen
