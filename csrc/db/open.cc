@@ -99,6 +99,7 @@ Status Database::load(Env* env) {
   options.executor = d.executor;
   options.has_committer = o.has_committer;
   options.synced = writer.synced;
+  options.log_bytes = writer.bytes;
   OMEN_ASSIGN(std::unique_ptr<Wal> wal,
               Wal::start(std::move(writer.log), d.journal->account(), options));
   d.journal->start_writing(std::move(wal));

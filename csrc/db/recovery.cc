@@ -24,16 +24,15 @@ Status stage_id(WriteBatch& batch, size_t row, const RecordId& id) {
 }  // namespace
 
 Status Replay::run(Directory* directory) {
-  LogReader& reader = directory->reader();
-  reader.start();
+  directory->start();
   for (LogRecord record;;) {
-    OMEN_ASSIGN(const bool is_one, reader.next(directory->log_end(), &record));
+    OMEN_ASSIGN(const bool is_one, directory->next(&record));
     if (!is_one) break;
     Status status = apply(record);
     ++db_->recovery.records;
     if (status.is_ok()) continue;
     if (status.code() == ErrorCode::kMemory) return status;
-    const std::string path = log_path(db_->options.path, directory->manifest().log_number);
+    const std::string path = directory->record_path();
     return Status::error(ErrorCode::kCorrupt, path + " is damaged at byte " +
                                                   std::to_string(record.offset) + ": " +
                                                   status.message())

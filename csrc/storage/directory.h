@@ -88,8 +88,9 @@ class Directory {
   // of install().
   Result<std::unique_ptr<LogWriter>> begin_log(uint64_t* number);
   // Finished segments become the snapshot, and logs before files.log_number are dropped. What is
-  // named no more is removed, if it can be. After an error the old snapshot is valid as far as is
-  // known, and the new files must stay: they are removed here when that is certain.
+  // named no more is removed, if it can be. After an error the database goes on with the old
+  // snapshot, but the device may have the new one: its new segments stay until a later switch
+  // works, are removed then, and must not be given to another install().
   Status install(const SnapshotFiles& files);
 
   // Read-only: whether another process has put other files in place meanwhile.
@@ -110,7 +111,7 @@ class Directory {
   // With mutex_ held.
   uint64_t next_number() { return ++last_number_; }
   Status switch_to(Manifest next);
-  void remove_unnamed(const Manifest& old);
+  void remove_doubtful();
   Result<std::shared_ptr<const SegmentReader>> open_segment(uint64_t number) const;
   Status check_places(const Snapshot& snapshot, const std::string& table_path) const;
 
@@ -125,7 +126,8 @@ class Directory {
   Manifest manifest_;
   uint64_t last_number_ = 0;  // At least the manifest's.
   Status failed_;             // A sync of the directory, which is not to be repeated.
-  std::vector<std::string> doubtful_;  // Files of a switch that failed: to be removed when one works.
+  // Files of switches that failed, or are about to: removed after the next that works, unless named.
+  std::vector<std::string> doubtful_;
   mutable std::map<uint64_t, std::shared_ptr<const SegmentReader>> segments_;
 };
 

@@ -8,6 +8,7 @@
 // Threads: one at a time.
 #pragma once
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -38,6 +39,9 @@ struct Manifest {
   std::vector<ManifestFile> files;
   // Those of a kind.
   std::vector<ManifestFile> files_of(ManifestKind kind) const;
+  void drop_files(ManifestKind kind);
+  // Of all logs and segments that it names.
+  std::set<std::string> paths(const std::string& directory) const;
 };
 
 inline constexpr char kManifestName[] = "MANIFEST";
