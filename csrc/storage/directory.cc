@@ -1,6 +1,7 @@
-// Directory: making, locking, reading and switching what a database consists of.
+// Directory: making, locking, opening and recovering what a database consists of.
 #include "storage/directory.h"
 
+#include <algorithm>
 #include <cerrno>
 
 namespace omen {
@@ -47,7 +48,7 @@ Status Directory::check_foreign() const {
   OMEN_ASSIGN(const std::vector<std::string> names, list_directory(env_, path_));
   for (const std::string& name : names) {
     if (name == kLockName || name == kManifestTemporaryName) continue;
-    if (!is_log_name(name)) {
+    if (!is_log_name(name) && !is_segment_name(name)) {
       return Status::error(ErrorCode::kFormat, path_ + " is no OmenDB database: it holds " + name +
                                                    " and no MANIFEST; give another path")
           .with_path(path_);
@@ -107,81 +108,75 @@ Status Directory::load(const Options& options, MemoryAccount* account) {
     if (!manifest.is_ok()) return manifest.status();
   }
   manifest_ = manifest.take();
-  return open_log(options.read_only, account);
+  account_ = account;
+  return open_files(options.read_only);
 }
 
-Status Directory::open_log(bool read_only, MemoryAccount* account) {
-  account_ = account;
-  const std::string path = log_path(path_, manifest_.log_number);
-  Result<std::unique_ptr<File>> file =
-      File::open(env_, path, read_only ? Env::kRead : Env::kRead | Env::kWrite);
-  if (file.status().code() == ErrorCode::kNotFound) {
-    return Status::error(ErrorCode::kCorrupt, path +
-                                                  " is missing, and the manifest names it; restore "
-                                                  "a backup of the database")
-        .with_path(path);
+Status Directory::open_files(bool read_only) {
+  last_number_ = manifest_.last_number;
+  if (!read_only) OMEN_TRY(count_leftovers());
+  // At once: a reader must hold them before a writer removes them.
+  for (const ManifestFile& file : manifest_.files_of(ManifestKind::kSegment)) {
+    OMEN_ASSIGN(segments_[file.number], open_segment(file.number));
   }
-  if (!file.is_ok()) return file.status();
-  log_ = file.take();
-  reader_ = std::make_unique<LogReader>(log_.get(), account);
-  OMEN_TRY(reader_->open(manifest_.database_id));
-  OMEN_ASSIGN(end_, reader_->scan());
-  const bool is_its_own = reader_->header().first_sequence == manifest_.log_first_sequence;
-  if (is_its_own && end_.sequence >= manifest_.durable_sequence) {
-    reader_->start();
-    return Status::ok();
+  chain_ = std::make_unique<LogChain>(env_, path_, account_);
+  OMEN_TRY(chain_->open(manifest_, read_only));
+  end_ = chain_->end();
+  return Status::ok();
+}
+
+// Their numbers are used, although no manifest says so.
+Status Directory::count_leftovers() {
+  OMEN_ASSIGN(const std::vector<std::string> names, list_directory(env_, path_));
+  for (const std::string& name : names) {
+    if (!is_log_name(name) && !is_segment_name(name)) continue;
+    last_number_ = std::max(last_number_, number_of_name(name));
   }
-  return Status::error(
-             ErrorCode::kCorrupt,
-             path + " is damaged at byte " + std::to_string(end_.offset) + ": it ends at record " +
-                 std::to_string(end_.sequence) + ", and had been stored up to record " +
-                 std::to_string(manifest_.durable_sequence) + "; restore a backup of the database")
-      .with_path(path);
+  return Status::ok();
 }
 
 Result<bool> Directory::has_changed() const {
   OMEN_ASSIGN(const Manifest now, read_manifest(env_, path_));
-  return now.log_number != manifest_.log_number;
+  const std::lock_guard<std::mutex> guard(mutex_);
+  return now.log_number != manifest_.log_number || now.files != manifest_.files;
 }
 
 Result<Directory::Writer> Directory::open_writer() {
+  const std::lock_guard<std::mutex> guard(mutex_);
   Writer writer;
-  const bool is_empty = end_.offset == kLogHeaderBytes && end_.cut_bytes == 0;
-  if (end_.is_sealed || is_empty) {
-    const LogHeader header = reader_->header();
-    reader_.reset();
-    writer.log = LogWriter::resume(std::move(log_), header, end_);
-    writer.synced = is_empty ? end_.sequence : end_.sequence - 1;
+  writer.bytes = chain_->bytes();
+  if (chain_->can_resume()) {
+    OMEN_ASSIGN(LogChain::Resumed resumed, chain_->resume());
+    writer.log = std::move(resumed.log);
+    writer.synced = resumed.synced;
   } else {
     Manifest next = manifest_;
-    next.log_number = ++next.last_number;
-    ++next.generation;
+    next.log_number = next_number();
     next.durable_sequence = end_.sequence;
-    Result<std::unique_ptr<LogWriter>> copy = copy_log(next);
+    next.drop_files(ManifestKind::kLog);
+    Result<std::unique_ptr<LogWriter>> copy = copy_chain(next);
     if (!copy.is_ok()) {
       // On a full disk its room is wanted. It is no part of the database yet; sweep() tries again.
       (void)remove_file(env_, log_path(path_, next.log_number)).is_ok();
       return copy.status();
     }
-    OMEN_TRY(write_manifest(env_, path_, next));
-    manifest_ = next;
+    OMEN_TRY(switch_to(std::move(next)));
     writer.log = copy.take();
     writer.synced = end_.sequence;
-    reader_.reset();
-    log_.reset();
   }
+  chain_.reset();
   OMEN_TRY(sweep());
   return writer;
 }
 
-Result<std::unique_ptr<LogWriter>> Directory::copy_log(const Manifest& next) {
+Result<std::unique_ptr<LogWriter>> Directory::copy_chain(const Manifest& next) {
   const LogHeader header{next.database_id, env_->random(), next.log_first_sequence};
   OMEN_ASSIGN(std::unique_ptr<LogWriter> writer,
               LogWriter::create(env_, log_path(path_, next.log_number), header));
   Array<std::byte> bytes(account_, Use::kScratch);
-  reader_->start();
+  chain_->start();
   for (LogRecord record;;) {
-    OMEN_ASSIGN(const bool is_one, reader_->next(end_, &record));
+    OMEN_ASSIGN(const bool is_one, chain_->next(&record));
     if (!is_one) break;
     bytes.clear();
     OMEN_TRY(bytes.resize(kRecordHeaderBytes));
@@ -194,26 +189,36 @@ Result<std::unique_ptr<LogWriter>> Directory::copy_log(const Manifest& next) {
   return writer;
 }
 
-// What the manifest does not name is left over from a crash.
+// What the manifest does not name is left over from a crash, or from a switch that failed.
 Status Directory::sweep() const {
   OMEN_ASSIGN(const std::vector<std::string> names, list_directory(env_, path_));
-  const std::string current = log_path(path_, manifest_.log_number);
+  const std::set<std::string> named = manifest_.paths(path_);
   for (const std::string& name : names) {
     const std::string path = path_ + "/" + name;
-    const bool is_old_log = is_log_name(name) && path != current;
-    if (is_old_log || name == kManifestTemporaryName) OMEN_TRY(remove_file(env_, path));
+    const bool is_left = (is_log_name(name) || is_segment_name(name)) && named.count(path) == 0;
+    if (is_left || name == kManifestTemporaryName) OMEN_TRY(remove_file(env_, path));
   }
   return Status::ok();
 }
 
+// A sync of the directory that failed is not repeated: the system may say yes the next time.
+Status Directory::switch_to(Manifest next) {
+  OMEN_TRY(Status(failed_));
+  next.last_number = last_number_;
+  ++next.generation;
+  OMEN_TRY(rename_manifest(env_, path_, next));
+  failed_ = sync_directory(env_, path_);
+  OMEN_TRY(Status(failed_));
+  manifest_ = std::move(next);
+  return Status::ok();
+}
+
 Status Directory::note_durable(uint64_t sequence) {
+  const std::lock_guard<std::mutex> guard(mutex_);
   if (sequence <= manifest_.durable_sequence) return Status::ok();
   Manifest next = manifest_;
   next.durable_sequence = sequence;
-  ++next.generation;
-  OMEN_TRY(write_manifest(env_, path_, next));
-  manifest_ = next;
-  return Status::ok();
+  return switch_to(std::move(next));
 }
 
 }  // namespace omen

@@ -5,7 +5,8 @@
 // A database is a directory:
 //   MANIFEST        which files are valid, and what holds for all of them
 //   LOCK            empty; locked by the process that writes
-//   <number>.wal    the write-ahead log; decimal number, at least six digits
+//   <number>.wal    a write-ahead log; decimal number, at least six digits
+//   <number>.seg    a segment: what a checkpoint wrote; numbers are those of logs, none given twice
 //   MANIFEST.tmp    a manifest on its way; of no meaning after a crash
 // Files that the manifest does not name are left over from a crash, and removed.
 //
@@ -18,13 +19,19 @@
 //   32  8  id of the database, drawn when it was made
 //   40  8  seed of its random choices
 //   48  8  generation: one more with each manifest
-//   56  8  number of the log
-//   64  8  sequence of the log's first record
+//   56  8  number of the first log
+//   64  8  sequence of its first record: what is before is in the snapshot
 //   72  8  largest number of a file so far
-//   80  8  the log's records up to this sequence were on the device when the manifest was written
-//   88  4  files that follow (snapshot sections: 0 in this version)
+//   80  8  the logs' records up to this sequence were on the device when the manifest was written
+//   88  4  files that follow
 //   92  4  checksum of all other bytes, those of the files included
-// A file:  number 8, size 8, sequence 8, kind 4, checksum 4, zero 8.
+// A file:  number 8, size 8, sequence 8, kind 4, checksum 4, zero 8. In this order of kinds:
+//   1  a segment, by rising number: size and checksum are those of the file and of its header's 64
+//      bytes; sequence 0
+//   2  a log that goes on after the one before, by rising number: size, sequence and checksum 0
+//   3  the snapshot table, one if there are segments, else none: number of its segment, sequence is
+//      the offset of the blob, size its bytes; checksum 0
+// An unknown kind is refused.
 //
 // Log header, 64 bytes:
 //   0   8  magic "OMENWAL\n"
@@ -34,7 +41,8 @@
 //   24  8  compatible features
 //   32  8  id of the database
 //   40  8  seed of the file, random
-//   48  8  sequence of its first record
+//   48  8  sequence of its first record; 0: one more than the last of the log before, or what the
+//          manifest says, if it is the first
 //   56  4  zero
 //   60  4  checksum of bytes 0 to 59
 // Records follow, each at a multiple of 8. A record is 32 bytes, then the payload, then zeros up to
@@ -69,6 +77,48 @@
 // kClear       collection 8
 // kSeal        nothing: it is there for its watermark
 // Numbers of collections are never given twice; a record of one that was dropped says nothing.
+//
+// Segment header, 64 bytes: that of a log, with the magic "OMENSEG\n", and 12 zeros from byte 48 on.
+// Extents and blobs follow, each at a multiple of 64, with zeros before it.
+// Extent, 64 bytes and the rest of its head, then the vectors. Checksums start with the marks of
+// the places where what they cover begins:
+//   0   4  magic "EXT\n"
+//   4   4  index: its rows are [index * rows, (index + 1) * rows) of the collection
+//   8   8  collection
+//   16  4  rows: a power of two, at most kExtentRowsMax
+//   20  4  dimensions
+//   24  4  stride: bytes of a row of vectors
+//   28  4  flags (1: some ids are strings, 2: metadata, 4: norms)
+//   32  4  bytes of the texts of ids
+//   36  4  bytes of the texts of metadata
+//   40  4  bytes of vectors: rows * stride
+//   44  4  checksum of the vectors
+//   48  4  checksum of the rest of the head
+//   52  8  zero
+//   60  4  checksum of bytes 0 to 59
+//   64     a bit for each row: it lives; zeros to a multiple of 8 bytes
+//          for each row: 8, its id or the length of the string
+//          with flag 1 for each row: 1 (1: a string)
+//          for each row: 4, its order
+//          with flag 4 for each row: 4, its norm, float32
+//          with flag 2 for each row: 4, the length of its metadata (0: {})
+//          texts of the strings, texts of metadata (JSON), zeros to a multiple of 64
+//          for each row `stride` bytes: its vector, float32, and zeros
+// Rows that do not live hold zeros.
+// Blob: its bytes; for each kBlobBlockBytes of them a checksum, 4, started with the mark of the
+// block's place; 16 bytes: bytes of the blob 8, checksum of those checksums 4, checksum of these 12
+// bytes 4, started with the marks of their places.
+// Snapshot table, a blob, its numbers one after the other:
+//   version 4 (kSnapshotVersion), collections 4, sequence 8 (that of the log's first record, less
+//   one), next number of a collection 8; for each collection, by rising number:
+//   collection 8, sequence 8 (records up to it are in the snapshot), next id 8, dimensions 4, m 4,
+//   efConstruction 4, metric 1, quantization 1, layout 1, flags 1 (1: fresh), high water 4 (slots
+//   ever used), next order 4, rows of an extent 4, stride 4, blobs 4, length of the name 4, of the
+//   schema 4, zero 4; name, schema, zeros to a multiple of 8; a bit for each slot: it lives; with
+//   flag 1 a bit for each slot: written since the blobs were; both with zeros to a multiple of 8;
+//   extents, high water / rows of an extent, rounded up: segment 8 (0: none of its rows lives; all
+//   zero), offset 8, bytes of header and head 4, of vectors 4; blobs: kind 4, zero 4, segment 8,
+//   offset 8, bytes 8
 #pragma once
 
 #include <cstddef>
@@ -107,7 +157,29 @@ inline constexpr uint32_t kIdsConsecutive = 1;  // Flags of `ids`.
 inline constexpr uint32_t kIdsStrings = 2;
 inline constexpr uint32_t kPutMetadata = 1;  // A flag of kPut.
 
+enum class ManifestKind : uint32_t { kSegment = 1, kLog = 2, kTable = 3 };
+inline constexpr uint64_t kFileNumberMax = uint64_t{1} << 53;
+
+inline constexpr char kSegmentMagic[9] = "OMENSEG\n";
+inline constexpr size_t kSegmentHeaderBytes = 64;
+inline constexpr size_t kSegmentAlignment = 64;  // Of extents and blobs.
+inline constexpr char kExtentMagic[5] = "EXT\n";
+inline constexpr size_t kExtentHeaderBytes = 64;
+inline constexpr uint32_t kExtentStrings = 1;  // Flags.
+inline constexpr uint32_t kExtentMetadata = 2;
+inline constexpr uint32_t kExtentNorms = 4;
+inline constexpr uint32_t kExtentRowsMax = 1024;
+inline constexpr uint32_t kExtentDimensionsMax = 16384;
+inline constexpr uint32_t kExtentStrideMax = (64u << 10) + 64;
+inline constexpr uint32_t kStoredIdBytesMax = 512;
+inline constexpr uint32_t kStoredMetadataBytesMax = 1u << 20;
+inline constexpr size_t kBlobBlockBytes = size_t{64} << 10;
+inline constexpr size_t kBlobTrailerBytes = 16;
+inline constexpr uint32_t kSnapshotVersion = 1;
+inline constexpr uint32_t kSnapshotFresh = 1;  // A flag of a collection.
+
 inline constexpr size_t round_up_8(size_t bytes) { return (bytes + 7) & ~size_t{7}; }
+inline constexpr uint64_t round_up_64(uint64_t bytes) { return (bytes + 63) & ~uint64_t{63}; }
 
 // Little-endian numbers at any address.
 template <class T>

@@ -5,6 +5,7 @@
 #include <bit>
 
 #include "base/crc32c.h"
+#include "storage/checks.h"
 
 namespace omen {
 
@@ -14,13 +15,6 @@ namespace {
 
 // Read at once: most records are far smaller.
 constexpr size_t kReadBytes = size_t{1} << 20;
-
-uint32_t mark_of(uint64_t seed, uint64_t offset) {
-  std::byte place[16];
-  store_number(place, seed);
-  store_number(place + 8, offset);
-  return crc32c(0, place, sizeof(place));
-}
 
 void encode_header(const LogHeader& header, std::byte* out) {
   std::memset(out, 0, kLogHeaderBytes);
@@ -107,10 +101,7 @@ Status LogWriter::rewind(const Place& place) {
 }
 
 Status LogReader::corrupt(uint64_t offset, const std::string& what) const {
-  return Status::error(ErrorCode::kCorrupt, file_->path() + " is damaged at byte " +
-                                                std::to_string(offset) + ": " + what +
-                                                "; restore a backup of the database")
-      .with_path(file_->path());
+  return damaged(file_->path(), offset, what);
 }
 
 Status LogReader::open(uint64_t database_id) {
@@ -126,19 +117,20 @@ Status LogReader::open(uint64_t database_id) {
   const auto version = load_number<uint32_t>(in + 8);
   const auto features = load_number<uint64_t>(in + 16);
   if (version != kFormatVersion || (features & ~kKnownFeatures) != 0) {
-    return Status::error(ErrorCode::kFormat, file_->path() + " has format " +
-                                                 std::to_string(version) +
-                                                 ", which this version does not know; use a newer "
-                                                 "version of OmenDB")
-        .with_path(file_->path());
+    return unknown_format(file_->path(), version);
   }
   header_.database_id = load_number<uint64_t>(in + 32);
   header_.seed = load_number<uint64_t>(in + 40);
   header_.first_sequence = load_number<uint64_t>(in + 48);
   if (header_.database_id != database_id) return corrupt(32, "it belongs to another database");
-  if (header_.first_sequence == 0) return corrupt(48, "sequences begin at 1");
   start();
   return Status::ok();
+}
+
+bool LogReader::continue_after(uint64_t sequence) {
+  if (header_.first_sequence == 0) header_.first_sequence = sequence + 1;
+  start();
+  return header_.first_sequence == sequence + 1;
 }
 
 Result<const std::byte*> LogReader::bytes_at(uint64_t offset, size_t size) {
@@ -180,7 +172,18 @@ Result<bool> LogReader::is_covered(uint64_t offset, uint64_t sequence) {
   }
 }
 
+Result<bool> LogReader::find_record(LogRecord* record) {
+  for (uint64_t offset = kLogHeaderBytes;; offset += 8) {
+    OMEN_ASSIGN(const std::byte* header, bytes_at(offset, kRecordHeaderBytes));
+    if (header == nullptr) return false;
+    if (!decode_record(header, {header_.seed, offset}, &record->header)) continue;
+    record->offset = offset;
+    return true;
+  }
+}
+
 Result<LogEnd> LogReader::scan() {
+  OMEN_ASSERT(header_.first_sequence > 0);  // continue_after() told it.
   LogEnd end;
   end.sequence = header_.first_sequence - 1;
   uint64_t offset = kLogHeaderBytes;

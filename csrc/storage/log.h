@@ -23,7 +23,7 @@ namespace omen {
 struct LogHeader {
   uint64_t database_id = 0;
   uint64_t seed = 0;  // Of the file's checksums.
-  uint64_t first_sequence = 1;
+  uint64_t first_sequence = 1;  // 0: one more than the last of the log before.
 };
 
 struct RecordHeader {
@@ -68,6 +68,11 @@ class LogWriter {
     bool operator==(const Place&) const = default;
   };
   Place place() const { return place_; }
+  // Of an empty log: what its records come after.
+  void continue_after(uint64_t sequence) {
+    OMEN_ASSERT(place_.offset == kLogHeaderBytes);
+    place_.sequence = sequence;
+  }
   // Makes all that was written after `place` unwritten, on the device too.
   Status rewind(const Place& place);
   const std::string& path() const { return file_->path(); }
@@ -95,11 +100,17 @@ class LogReader {
   // ERR_FORMAT of another version, ERR_CORRUPT if the header is damaged or of another database.
   Status open(uint64_t database_id);
   const LogHeader& header() const { return header_; }
+  // What its first record comes after. False: its header says otherwise.
+  bool continue_after(uint64_t sequence);
   // Reads all records once and tells where whole commits end. ERR_CORRUPT with the offset.
   Result<LogEnd> scan();
   // The next record before `end`, from the first one on after start(). False at the end.
   void start() { place_ = {kLogHeaderBytes, header_.first_sequence - 1}; }
   Result<bool> next(const LogEnd& end, LogRecord* record);
+  // The first record from the log's beginning on whose header is valid, whatever lies before it.
+  Result<bool> find_record(LogRecord* record);
+  // Until it reads again it needs none.
+  void drop_buffer() { buffer_.drop(); }
 
  private:
   // The record at `offset`; false if what lies there is none, or not whole.

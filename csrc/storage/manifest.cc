@@ -10,7 +10,9 @@ namespace {
 
 constexpr size_t kChecksumAt = 92;
 constexpr char kLogSuffix[] = ".wal";
-constexpr size_t kLogDigits = 6;
+constexpr char kSegmentSuffix[] = ".seg";
+constexpr size_t kSuffixBytes = 4;
+constexpr size_t kDigits = 6;
 
 Status fault(ErrorCode code, const std::string& path, const std::string& what) {
   return Status::error(code, path + " " + what).with_path(path);
@@ -46,6 +48,35 @@ std::vector<std::byte> encode(const Manifest& m) {
   return bytes;
 }
 
+// What is wrong with the list of files, its order included; nullptr: nothing.
+const char* check_files(const Manifest& m) {
+  ManifestFile before;
+  before.kind = static_cast<uint32_t>(ManifestKind::kSegment);
+  const ManifestFile* table = nullptr;
+  for (const ManifestFile& file : m.files) {
+    if (file.number == 0 || file.number > m.last_number) return "a file's number is impossible";
+    const bool is_table = file.kind == static_cast<uint32_t>(ManifestKind::kTable);
+    if (file.kind < before.kind || table != nullptr) return "its files are in disorder";
+    if (file.kind == before.kind && file.number <= before.number) return "it names a file twice";
+    if (file.kind == static_cast<uint32_t>(ManifestKind::kLog) && file.number <= m.log_number) {
+      return "its logs are in disorder";
+    }
+    if (is_table) table = &file;
+    before = file;
+  }
+  const std::vector<ManifestFile> segments = m.files_of(ManifestKind::kSegment);
+  if (table == nullptr) return segments.empty() ? nullptr : "it names no table of the snapshot";
+  for (const ManifestFile& segment : segments) {
+    if (segment.number != table->number) continue;
+    const bool is_within = table->sequence % kSegmentAlignment == 0 &&
+                           table->sequence >= kSegmentHeaderBytes &&
+                           table->sequence <= segment.size &&
+                           table->size <= segment.size - table->sequence;
+    return is_within ? nullptr : "the table of the snapshot is in no segment";
+  }
+  return "the table of the snapshot is in no segment";
+}
+
 Result<Manifest> decode(const std::vector<std::byte>& bytes, const std::string& path) {
   const std::byte* in = bytes.data();
   if (bytes.size() < kMagicBytes || std::memcmp(in, kManifestMagic, kMagicBytes) != 0) {
@@ -79,27 +110,79 @@ Result<Manifest> decode(const std::vector<std::byte>& bytes, const std::string& 
   if (bytes.size() != kManifestBytes + uint64_t{files} * kManifestFileBytes) {
     return damaged("its list of files is cut off");
   }
-  if (files > 0) {
-    return fault(ErrorCode::kFormat, path,
-                 "names snapshots, which this version of OmenDB does not know; use a newer one");
+  for (uint32_t i = 0; i < files; ++i) {
+    const std::byte* at = in + kManifestBytes + size_t{i} * kManifestFileBytes;
+    ManifestFile file{load_number<uint64_t>(at), load_number<uint64_t>(at + 8),
+                      load_number<uint64_t>(at + 16), load_number<uint32_t>(at + 24),
+                      load_number<uint32_t>(at + 28)};
+    if (file.kind == 0 || file.kind > static_cast<uint32_t>(ManifestKind::kTable)) {
+      return fault(ErrorCode::kFormat, path,
+                   "names files of a kind that this version of OmenDB does not know; use a newer "
+                   "version");
+    }
+    m.files.push_back(file);
   }
   if (m.log_first_sequence == 0 || m.log_number == 0) return damaged("it names no log");
+  if (m.last_number < m.log_number || m.last_number > kFileNumberMax) {
+    return damaged("its numbers are impossible");
+  }
+  if (const char* what = check_files(m); what != nullptr) return damaged(what);
   return m;
+}
+
+std::string path_of(const std::string& directory, uint64_t number, const char* suffix) {
+  std::string digits = std::to_string(number);
+  if (digits.size() < kDigits) digits.insert(0, kDigits - digits.size(), '0');
+  return directory + "/" + digits + suffix;
+}
+
+bool is_numbered(const std::string& name, const char* suffix) {
+  if (name.size() < kDigits + kSuffixBytes) return false;
+  const size_t digits = name.size() - kSuffixBytes;
+  return name.compare(digits, kSuffixBytes, suffix) == 0 &&
+         name.find_first_not_of("0123456789") == digits;
 }
 
 }  // namespace
 
-std::string log_path(const std::string& directory, uint64_t number) {
-  std::string digits = std::to_string(number);
-  if (digits.size() < kLogDigits) digits.insert(0, kLogDigits - digits.size(), '0');
-  return directory + "/" + digits + kLogSuffix;
+std::vector<ManifestFile> Manifest::files_of(ManifestKind kind) const {
+  std::vector<ManifestFile> found;
+  for (const ManifestFile& file : files) {
+    if (file.kind == static_cast<uint32_t>(kind)) found.push_back(file);
+  }
+  return found;
 }
 
-bool is_log_name(const std::string& name) {
-  const size_t suffix = sizeof(kLogSuffix) - 1;
-  if (name.size() < kLogDigits + suffix) return false;
-  if (name.compare(name.size() - suffix, suffix, kLogSuffix) != 0) return false;
-  return name.find_first_not_of("0123456789") == name.size() - suffix;
+void Manifest::drop_files(ManifestKind kind) {
+  std::erase_if(files, [&](const ManifestFile& f) { return f.kind == static_cast<uint32_t>(kind); });
+}
+
+std::set<std::string> Manifest::paths(const std::string& directory) const {
+  std::set<std::string> named{log_path(directory, log_number)};
+  for (const ManifestFile& file : files) {
+    const bool is_log = file.kind == static_cast<uint32_t>(ManifestKind::kLog);
+    named.insert(is_log ? log_path(directory, file.number) : segment_path(directory, file.number));
+  }
+  return named;
+}
+
+std::string log_path(const std::string& directory, uint64_t number) {
+  return path_of(directory, number, kLogSuffix);
+}
+std::string segment_path(const std::string& directory, uint64_t number) {
+  return path_of(directory, number, kSegmentSuffix);
+}
+
+bool is_log_name(const std::string& name) { return is_numbered(name, kLogSuffix); }
+bool is_segment_name(const std::string& name) { return is_numbered(name, kSegmentSuffix); }
+
+uint64_t number_of_name(const std::string& name) {
+  uint64_t number = 0;
+  for (size_t i = 0; i + kSuffixBytes < name.size(); ++i) {
+    number = number * 10 + static_cast<uint64_t>(name[i] - '0');
+    if (number > kFileNumberMax) return 0;
+  }
+  return number;
 }
 
 Result<Manifest> read_manifest(Env* env, const std::string& directory) {
@@ -114,7 +197,7 @@ Result<Manifest> read_manifest(Env* env, const std::string& directory) {
   return decode(bytes, path);
 }
 
-Status write_manifest(Env* env, const std::string& directory, const Manifest& manifest) {
+Status rename_manifest(Env* env, const std::string& directory, const Manifest& manifest) {
   const std::vector<std::byte> bytes = encode(manifest);
   const std::string temporary = directory + "/" + kManifestTemporaryName;
   {
@@ -123,7 +206,11 @@ Status write_manifest(Env* env, const std::string& directory, const Manifest& ma
     OMEN_TRY(file->write_at(0, bytes.data(), bytes.size()));
     OMEN_TRY(file->sync());
   }
-  OMEN_TRY(rename_file(env, temporary, directory + "/" + kManifestName));
+  return rename_file(env, temporary, directory + "/" + kManifestName);
+}
+
+Status write_manifest(Env* env, const std::string& directory, const Manifest& manifest) {
+  OMEN_TRY(rename_manifest(env, directory, manifest));
   return sync_directory(env, directory);
 }
 

@@ -1,33 +1,13 @@
 // Records: writers and bounded readers of payloads.
 #include "storage/records.h"
 
+#include "storage/payload.h"
+
 namespace omen {
 
 namespace {
 
 constexpr uint32_t kRowsMax = 1u << 28;
-constexpr uint32_t kIdBytesMaxStored = 512;
-
-// Appends numbers and texts to an array.
-class PayloadWriter {
- public:
-  explicit PayloadWriter(Array<std::byte>* out) : out_(out), start_(out->size()) {}
-  template <class T>
-  Status number(T value) {
-    std::byte bytes[sizeof(T)];
-    store_number(bytes, value);
-    return out_->append(bytes, sizeof(T));
-  }
-  Status text(std::string_view text) { return bytes(text.data(), text.size()); }
-  Status bytes(const void* data, size_t size) {
-    return out_->append(static_cast<const std::byte*>(data), size);
-  }
-  Status pad() { return out_->resize(start_ + round_up_8(out_->size() - start_)); }
-
- private:
-  Array<std::byte>* const out_;
-  const size_t start_;
-};
 
 Status encode_ids(const RecordRows& rows, const RowsShape& shape, size_t first, size_t end,
                   PayloadWriter* out) {
@@ -142,41 +122,6 @@ Status encode_dimensions(uint64_t collection, uint32_t dimensions, Array<std::by
   return out.number<uint32_t>(0);
 }
 
-// Takes numbers and bytes as far as there are any.
-class PayloadReader {
- public:
-  PayloadReader(const std::byte* payload, size_t length) : start_(payload), length_(length) {}
-
-  // nullptr past the end.
-  const std::byte* bytes(uint64_t size) {
-    if (size > length_ - at_) return nullptr;
-    const std::byte* found = start_ + at_;
-    at_ += static_cast<size_t>(size);
-    return found;
-  }
-  template <class T>
-  bool number(T* out) {
-    const std::byte* found = bytes(sizeof(T));
-    if (found == nullptr) return false;
-    *out = load_number<T>(found);
-    return true;
-  }
-  bool text(size_t size, std::string_view* out) {
-    const std::byte* found = bytes(size);
-    if (found == nullptr) return false;
-    *out = {reinterpret_cast<const char*>(found), size};
-    return true;
-  }
-  bool pad() { return bytes(round_up_8(at_) - at_) != nullptr; }
-  bool is_at_end() const { return at_ == length_; }
-  bool ids(uint32_t rows, IdReader* out);
-
- private:
-  const std::byte* const start_;
-  const size_t length_;
-  size_t at_ = 0;
-};
-
 bool PayloadReader::ids(uint32_t rows, IdReader* out) {
   uint32_t flags = 0;
   uint32_t text_bytes = 0;
@@ -200,7 +145,7 @@ bool PayloadReader::ids(uint32_t rows, IdReader* out) {
     if (kind > 1) return false;
     if (kind == 0) continue;
     const auto length = load_number<uint64_t>(out->values_ + size_t{row} * 8);
-    if (length == 0 || length > kIdBytesMaxStored) return false;
+    if (length == 0 || length > kStoredIdBytesMax) return false;
     total += length;
   }
   return total == text_bytes;

@@ -18,6 +18,7 @@ Wal::Wal(std::unique_ptr<LogWriter> writer, MemoryAccount* account, const Option
     : options_(options), writer_(std::move(writer)), record_(account, Use::kScratch) {
   appended_ = writer_->place().sequence;
   synced_ = wanted_ = options_.synced;
+  log_bytes_ = options_.log_bytes;
   is_sealed_ = true;  // Nothing but a seal is in it that is not on the device.
 }
 
@@ -45,6 +46,11 @@ uint64_t Wal::appended() const {
 uint64_t Wal::synced() const {
   const std::lock_guard<std::mutex> guard(mutex_);
   return synced_;
+}
+
+uint64_t Wal::log_bytes() const {
+  const std::lock_guard<std::mutex> guard(mutex_);
+  return log_bytes_;
 }
 
 uint64_t Wal::last_commit() const {
@@ -94,6 +100,7 @@ Result<uint64_t> Wal::append(LogSource* source) {
   OMEN_TEST_POINT("wal-appended");
   const std::lock_guard<std::mutex> state(mutex_);
   const bool was_durable = is_sealed_ || synced_ == appended_;
+  log_bytes_ += writer_->place().offset - start.offset;
   appended_ = writer_->place().sequence;
   is_sealed_ = false;
   // The interval begins with the first commit that is not on the device.
@@ -121,6 +128,23 @@ Status Wal::wait_durable(uint64_t sequence) {
     durable_.wait(lock, [&] { return synced_ >= sequence || !poisoned_.is_ok(); });
   }
   return synced_ >= sequence ? Status::ok() : poisoned_;
+}
+
+Result<uint64_t> Wal::rotate(std::unique_ptr<LogWriter> next) {
+  // Twice: what is left for the second, with which commits must wait, is little.
+  OMEN_TRY(wait_durable(appended()));
+  OMEN_TEST_POINT("wal-rotate");
+  const std::lock_guard<std::mutex> guard(append_mutex_);
+  Lock lock(mutex_);
+  wanted_ = std::max(wanted_, appended_);  // A seal, too: the next log's records come after it.
+  sync_all(&lock);
+  durable_.wait(lock, [&] { return !is_syncing_; });
+  OMEN_TRY(Status(poisoned_));
+  OMEN_ASSERT(synced_ == appended_);
+  next->continue_after(appended_);
+  writer_.swap(next);  // The old one is closed when the locks were given back.
+  log_bytes_ = 0;
+  return appended_;
 }
 
 // One sync for all that was appended before it.

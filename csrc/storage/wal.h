@@ -14,6 +14,7 @@
 //   3. After a failed sync the log is poisoned: nothing is appended or synced any more, since the
 //      system may have dropped what it could not write, and say yes the next time.
 //   4. Every waiter is answered once, on the executor.
+//   5. A log gets its first record when all of the one before it is on the device.
 // Threads: all methods from any thread; close() once, when nobody appends any more.
 #pragma once
 
@@ -56,6 +57,7 @@ class Wal {
     bool has_committer = true;     // False: whoever waits syncs itself; for tests on one thread.
     uint64_t synced = 0;           // What of the writer's log is on the device.
     uint32_t interval_ms = 100;    // Of kPeriodic, and from the last append to the seal.
+    uint64_t log_bytes = 0;        // What the log held when it was opened: Directory::Writer.
   };
   // ERR_MEMORY if the committer cannot start.
   static Result<std::unique_ptr<Wal>> start(std::unique_ptr<LogWriter> writer,
@@ -76,6 +78,12 @@ class Wal {
   Status wait_durable(uint64_t sequence);
   // All that was appended until now. A seal needs no sync.
   uint64_t last_commit() const;
+  // Syncs what was appended, and goes on in `next`, an empty log (Directory::begin_log): the sequence
+  // of the last record before it. Commits wait meanwhile, but for most of the sync not.
+  // ERR_IO_POISONED after a failed sync: nothing goes to `next`.
+  Result<uint64_t> rotate(std::unique_ptr<LogWriter> next);
+  // Appended since the last rotation; before the first, since opening and Options::log_bytes.
+  uint64_t log_bytes() const;
   // Syncs, seals, stops the committer. An error: not all is on the device. Idempotent.
   Status close();
 
@@ -94,8 +102,9 @@ class Wal {
   Status undo(const LogWriter::Place& place, Status cause);
 
   const Options options_;
-  const std::unique_ptr<LogWriter> writer_;
   std::mutex append_mutex_;  // Taken before mutex_.
+  // Changed under both mutexes, while nobody syncs; used under append_mutex_, or by who syncs.
+  std::unique_ptr<LogWriter> writer_;
   Array<std::byte> record_;  // Under append_mutex_.
 
   mutable std::mutex mutex_;         // Guards all below.
@@ -104,6 +113,7 @@ class Wal {
   uint64_t appended_ = 0;
   uint64_t synced_ = 0;
   uint64_t wanted_ = 0;     // Somebody waits for it.
+  uint64_t log_bytes_ = 0;
   bool is_sealed_ = false;  // The last record is a seal.
   bool is_closing_ = false;
   bool is_syncing_ = false;
