@@ -114,17 +114,17 @@ void Checkpointer::answer(DurableWaiter* waiter, Status status) const {
 
 Status Checkpointer::backup(const std::string& to) {
   const std::lock_guard<std::mutex> guard(run_mutex_);
-  OMEN_TRY(run_counted());
+  OMEN_TRY(run_counted(true));
   return back_up(db_->env, *db_->directory, to, db_->journal->account());
 }
 
 Status Checkpointer::run() {
   const std::lock_guard<std::mutex> guard(run_mutex_);
-  return run_counted();
+  return run_counted(false);
 }
 
-Status Checkpointer::run_counted() {
-  const Status status = run_locked();
+Status Checkpointer::run_counted(bool is_closing) {
+  const Status status = run_locked(is_closing);
   const uint64_t log_bytes = db_->journal->wal()->log_bytes();
   due_at_ = status.is_ok() ? threshold() : log_bytes + threshold();
   const std::lock_guard<std::mutex> state(mutex_);
@@ -137,7 +137,8 @@ Status Checkpointer::run_at_close() {
   if (db_->journal->wal()->log_bytes() < std::min(kLogBytesClosing, threshold())) {
     return Status::ok();
   }
-  return run();
+  const std::lock_guard<std::mutex> guard(run_mutex_);
+  return run_counted(true);
 }
 
 StorageStats Checkpointer::stats() const {
@@ -206,7 +207,7 @@ std::set<uint64_t> Checkpointer::choose_leaving(const std::vector<Part>& parts) 
   return leaving;
 }
 
-Status Checkpointer::run_locked() {
+Status Checkpointer::run_locked(bool is_closing) {
   Database::Impl& d = *db_;
   Wal& wal = *d.journal->wal();
   OMEN_TRY(wal.check_usable());
@@ -229,7 +230,7 @@ Status Checkpointer::run_locked() {
   });
   Status status;
   for (Part& part : parts) {
-    if (status.is_ok()) status = part.collection->cut(wal, &part.cut);
+    if (status.is_ok()) status = part.collection->cut(wal, is_closing, &part.cut);
   }
   const Files readers(*d.directory);
   if (status.is_ok()) status = write(parts, readers, &snapshot, &files);

@@ -46,8 +46,8 @@ class Checkpointer final : public LogWatcher {
  private:
   struct Part;
   class Files;
-  Status run_counted();
-  Status run_locked();
+  Status run_counted(bool is_closing);
+  Status run_locked(bool is_closing);
   Status write(std::vector<Part>& parts, const Files& files, Snapshot* snapshot,
                SnapshotFiles* out);
   std::set<uint64_t> choose_leaving(const std::vector<Part>& parts) const;

@@ -207,7 +207,7 @@ struct Collection::Impl {
   Status link_replayed();
 
   // Checkpoints (save.cc, load.cc).
-  bool wants_derived(const Store& s) const;
+  bool wants_derived(const Store& s, bool is_closing) const;
   Status take_cut(Store& s, Cut* out);
   Status write_cut(Cut* cut, const SaveTarget& target);
   void stop_saving();

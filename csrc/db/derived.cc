@@ -2,8 +2,8 @@
 //
 // The header's blob: version 4 (1), slots 4, ids of a bottom row 4, layers above 4, ids of an upper
 // row 4, kind of codes 4 (0 none, 1 sq8, 2 binary), bytes of a code's row 4, flags 4 (1: sq8 of
-// integers), rows trained on 8, seed 8, bits 4, dominant dimensions 4, nodes of each layer above 4
-// each; then of sq8 the lows and the steps, of binary the dominant dimensions 4 each and the
+// integers, 2: some node may be unreachable), rows trained on 8, seed 8, bits 4, dominant dimensions 4, the entry's slot 4, zero 4,
+// nodes of each layer above 4 each; then of sq8 the lows and the steps, of binary the dominant dimensions 4 each and the
 // centre, float32 each. docs/file-format.md says the same.
 // Trust: checksums are the segment's; what they cannot know (a graph that is none, codes that no
 // training gives) is ERR_CORRUPT here, and the caller makes both anew.
@@ -21,12 +21,13 @@ namespace omen {
 namespace {
 
 constexpr uint32_t kVersion = 1;
-constexpr size_t kHeaderBytes = 56;
+constexpr size_t kHeaderBytes = 64;
 constexpr size_t kPieceBytes = size_t{1} << 20;  // A multiple of a blob's blocks.
 static_assert(kPieceBytes % kBlobBlockBytes == 0);
 
 enum : uint32_t { kNoCodes = 0, kSq8Codes = 1, kBinaryCodes = 2 };
 constexpr uint32_t kIntegerFlag = 1;
+constexpr uint32_t kRepairFlag = 2;
 
 bool is_in(const std::vector<uint64_t>& bits, uint32_t slot) {
   return slot >> 6 < bits.size() && (bits[slot >> 6] >> (slot & 63) & 1) != 0;
@@ -68,11 +69,13 @@ Status encode_header(const Cut& cut, Array<std::byte>* out) {
   store_number<uint32_t>(h + 8, cut.image.row_capacity);
   store_number<uint32_t>(h + 12, cut.image.levels);
   store_number<uint32_t>(h + 16, cut.image.upper_capacity);
+  store_number<uint32_t>(h + 56, cut.image.entry_slot);
+  uint32_t flags = cut.needs_repair ? kRepairFlag : 0;
   if (codes != nullptr) {
     const Sq8Codec* sq8 = codes->sq8();
     store_number<uint32_t>(h + 20, sq8 != nullptr ? kSq8Codes : kBinaryCodes);
     store_number<uint32_t>(h + 24, static_cast<uint32_t>(codes->views().rows.stride));
-    store_number<uint32_t>(h + 28, sq8 != nullptr && sq8->is_integer() ? kIntegerFlag : 0);
+    if (sq8 != nullptr && sq8->is_integer()) flags |= kIntegerFlag;
     store_number<uint64_t>(h + 32, codes->trained_rows);
     if (const BinaryCodec* binary = codes->binary()) {
       store_number<uint64_t>(h + 40, binary->seed());
@@ -80,6 +83,7 @@ Status encode_header(const Cut& cut, Array<std::byte>* out) {
       store_number<uint32_t>(h + 52, static_cast<uint32_t>(binary->dominants()));
     }
   }
+  store_number<uint32_t>(h + 28, flags);
   for (uint32_t level = 1; level <= cut.image.levels; ++level) {
     std::byte number[4];
     store_number(number, cut.image.nodes[level]);
@@ -186,9 +190,11 @@ class Reading {
       OMEN_ASSIGN(out.codes, make_codes());
       OMEN_TRY(read_codes(out.codes.get()));
     }
-    OMEN_TRY(read_edges(&out.lost_edges));
+    uint64_t lost_edges = 0;
+    OMEN_TRY(read_edges(&lost_edges));
     OMEN_TRY(read_upper());
-    OMEN_TRY(s_.graph.finish_restore(image_, nodes_));
+    OMEN_ASSIGN(const bool has_entry, s_.graph.finish_restore(image_, nodes_));
+    out.needs_repair = lost_edges > 0 || !has_entry || (number(28) & kRepairFlag) != 0;
     return out;
   }
 
@@ -225,6 +231,7 @@ class Reading {
     image_.row_capacity = number(8);
     image_.levels = number(12);
     image_.upper_capacity = number(16);
+    image_.entry_slot = number(56);
     code_kind_ = number(20);
     if (number(0) != kVersion || image_.high_water > source_.snapshot.high_water ||
         image_.levels >= Graph::kLayersMax || code_kind_ > kBinaryCodes) {

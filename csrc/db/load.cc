@@ -140,7 +140,7 @@ Status Collection::Impl::load_derived(Store& s, const SegmentFiles& files) {
     return Status::ok();
   }
   Derived& d = derived.value();
-  if (d.lost_edges > 0) s.needs_repair = true;
+  s.needs_repair = d.needs_repair;
   for (const uint64_t word : nodes) saved_.nodes += static_cast<uint64_t>(std::popcount(word));
   if (d.codes == nullptr) return Status::ok();
   ++next_serial_;

@@ -13,9 +13,12 @@ namespace omen {
 
 namespace {
 
-// The graph is written again once so many slots of a hundred changed since: until then opening
-// links them, which takes less time than reading the graph.
-constexpr uint64_t kFreshShare = 50;
+// The graph is written again once one in so many slots changed since: until then opening links
+// them. Edges lie everywhere, so that a graph of which little changed cannot be written in part;
+// between checkpoints it may fall behind far enough to cost no more than rows do, and at a close no
+// farther than opening is quick.
+constexpr uint64_t kFreshShare = 10;
+constexpr uint64_t kFreshShareClosing = 100;
 constexpr uint64_t kFreshMin = 256;
 constexpr uint64_t kGoneShare = 10;
 constexpr size_t kCopyBytes = size_t{1} << 20;
@@ -96,23 +99,24 @@ void Collection::Impl::wait_saved() const { is_saving_.wait(true, std::memory_or
 
 // Whether graph and codes should be written anew: what opening would have to link, and what was
 // deleted since, are not few any more.
-bool Collection::Impl::wants_derived(const Store& s) const {
+bool Collection::Impl::wants_derived(const Store& s, bool is_closing) const {
   if (s.live() == 0 || s.graph.is_empty()) return false;
   const uint64_t serial = s.codes() == nullptr ? 0 : s.codes()->serial;
   if (saved_.generation != s.generation() || saved_.snapshot.blobs.empty()) return true;
   if (saved_.codes_serial != serial) return true;
   const uint64_t fresh = count_bits(s.unsaved.slots);
-  if (fresh > std::max(kFreshMin, s.live() / kFreshShare)) return true;
+  const uint64_t share = is_closing ? kFreshShareClosing : kFreshShare;
+  if (fresh > std::max(kFreshMin, s.live() / share)) return true;
   const uint64_t kept = s.live() - std::min(s.live(), fresh);
   return saved_.nodes - std::min(saved_.nodes, kept) > s.live() / kGoneShare;
 }
 
-Status Collection::cut(const Wal& wal, Cut* out) {
+Status Collection::cut(const Wal& wal, bool is_closing, Cut* out) {
   Impl& c = *impl_;
   const std::lock_guard<std::mutex> guard(c.commit_mutex_);
   Store* const s = c.store();
   // Marked slots are bridges, of which the snapshot knows nothing.
-  const bool writes_derived = s != nullptr && c.wants_derived(*s);
+  const bool writes_derived = s != nullptr && c.wants_derived(*s, is_closing);
   if (writes_derived) (void)c.consolidate(*s).is_ok();
   const std::lock_guard<std::mutex> store_guard(c.store_mutex_);
   CollectionSnapshot& snapshot = out->snapshot;
@@ -154,6 +158,7 @@ Status Collection::Impl::take_cut(Store& s, Cut* out) {
   s.unsaved.slots.clear();
   out->codes = s.owned_codes;
   out->image = s.graph.image(snapshot.high_water);
+  out->needs_repair = s.needs_repair;
   return Status::ok();
 }
 

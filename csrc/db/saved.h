@@ -37,6 +37,7 @@ struct Cut {
   bool writes_derived = false;
   std::shared_ptr<const CodeSet> codes;
   Graph::Image image;
+  bool needs_repair = false;
 };
 
 // What is on disk of a collection.
@@ -76,7 +77,7 @@ struct DerivedSource {
 };
 struct Derived {
   std::unique_ptr<CodeSet> codes;  // nullptr: there were none yet.
-  uint64_t lost_edges = 0;
+  bool needs_repair = false;  // Edges were lost on the way, or had been before.
 };
 // Puts the stored graph into the store's, which is empty: `nodes` are the slots that it is of.
 // ERR_CORRUPT: it is damaged, and the store's graph is empty again.

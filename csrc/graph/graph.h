@@ -171,6 +171,7 @@ class Graph {
     uint32_t row_capacity = 0;
     uint32_t levels = 0;
     uint32_t upper_capacity = 0;
+    uint32_t entry_slot = 0;  // From which every node is reached.
     uint32_t nodes[kLayersMax] = {};  // Of each layer above the bottom.
   };
   // Under the writer's lock.
@@ -186,7 +187,8 @@ class Graph {
   Status reserve_image(const Image& image);
   uint32_t restore_row(uint32_t slot, const uint32_t* ids, const Accept& nodes);
   Status restore_upper(const Image& image, std::span<const uint32_t> words, const Accept& nodes);
-  Status finish_restore(const Image& image, const Accept& nodes);
+  // Answers whether the entry is the one that it was: else repair() is due.
+  Result<bool> finish_restore(const Image& image, const Accept& nodes);
   // Empty again after a restore that failed. No reader may know the graph.
   void reset();
 

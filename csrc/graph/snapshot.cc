@@ -29,6 +29,7 @@ Graph::Image Graph::image(uint32_t high_water) const {
     return image;
   }
   image.levels = entry.level;
+  image.entry_slot = slot_of(entry.level, entry.node);
   image.upper_capacity = layer(1).rows.capacity();
   for (uint32_t level = 1; level <= entry.level; ++level) image.nodes[level] = layer(level).high_water;
   return image;
@@ -146,7 +147,7 @@ Status Graph::restore_upper(const Image& image, std::span<const uint32_t> words,
 }
 
 // What is still to be known: that every slot is in each of its layers once, and where to enter.
-Status Graph::finish_restore(const Image& image, const Accept& nodes) {
+Result<bool> Graph::finish_restore(const Image& image, const Accept& nodes) {
   uint64_t expected[kLayersMax] = {};
   uint32_t top = 0;
   uint32_t top_slot = kNoSlot;
@@ -154,12 +155,13 @@ Status Graph::finish_restore(const Image& image, const Accept& nodes) {
     if (!nodes.contains(slot)) continue;
     const uint32_t level = level_of(slot);
     for (uint32_t l = 1; l <= level; ++l) ++expected[l];
-    if (top_slot == kNoSlot || level > top) {
+    const bool is_entry = slot == image.entry_slot && level == top;
+    if (top_slot == kNoSlot || level > top || is_entry) {
       top = level;
       top_slot = slot;
     }
   }
-  if (top_slot == kNoSlot) return Status::ok();
+  if (top_slot == kNoSlot) return true;
   if (top > image.levels) return damaged("a layer is missing");
   uint32_t entry_node = top_slot;
   for (uint32_t level = 1; level <= image.levels; ++level) {
@@ -179,7 +181,7 @@ Status Graph::finish_restore(const Image& image, const Accept& nodes) {
     if (seen != expected[level]) return damaged("a slot is missing from a layer");
   }
   store_entry(top, entry_node);
-  return Status::ok();
+  return top_slot == image.entry_slot;
 }
 
 }  // namespace omen

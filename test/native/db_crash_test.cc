@@ -52,6 +52,10 @@ void record(uint64_t seed, Durability durability, size_t operations, Recording* 
       CHECK_OK(database->flush(Database::Extent::kDevice));
       flushed = i + 1;
     }
+    if (random.below(6) == 0) {
+      CHECK_OK(database->checkpoint());
+      flushed = i + 1;
+    }
     if (random.below(10) == 0) {  // Closed and opened: the log goes on.
       CHECK_OK(database->prepare_close());
       database.reset();

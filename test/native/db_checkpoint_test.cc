@@ -1,0 +1,271 @@
+// Checkpoints: what a snapshot holds comes back as it was, and costs what changed.
+#include "db_disk_support.h"
+
+using namespace omen;
+using namespace omen::test;
+
+namespace {
+
+struct Shape {
+  Quantization quantization;
+  Metric metric;
+  Layout layout = Layout::kCompact;
+};
+
+constexpr uint32_t kDimensions = 24;
+
+CollectionOptions options_of(const Shape& shape) {
+  CollectionOptions o;
+  o.given = CollectionOptions::kGivenMetric | CollectionOptions::kGivenQuantization |
+            CollectionOptions::kGivenLayout | CollectionOptions::kGivenM;
+  o.metric = shape.metric;
+  o.quantization = shape.quantization;
+  o.layout = shape.layout;
+  o.m = 8;
+  return o;
+}
+
+// Rows [first, first + count) under their numbers, every third with metadata; vectors by `salt`.
+void write_rows(Collection& c, size_t first, size_t count, uint64_t salt) {
+  Commit commit;
+  commit.kind = Commit::Kind::kUpsert;
+  commit.batch = c.begin_write(count, kDimensions).take();
+  for (size_t i = 0; i < count; ++i) {
+    Random random(mix64(salt) ^ mix64(first + i));
+    float v[kDimensions];
+    const auto cluster = static_cast<float>(random.below(20));
+    for (float& x : v) x = cluster + static_cast<float>(random.below(1000)) / 500;
+    CHECK_OK(commit.batch->stage_vectors(i, 1, v));
+    CHECK_OK(commit.batch->stage_integer_id(i, first + i));
+    if ((first + i) % 3 == 0) {
+      CHECK_OK(commit.batch->stage_metadata(i, "{\"n\":" + std::to_string((first + i) % 7) + "}"));
+    }
+  }
+  c.run(&commit);
+  CHECK_OK(commit.status);
+}
+
+void delete_rows(Collection& c, const std::vector<uint64_t>& ids) {
+  Commit commit;
+  commit.kind = Commit::Kind::kDeleteIds;
+  for (const uint64_t id : ids) commit.ids.push_back({false, 0, id});
+  c.run(&commit);
+  CHECK_OK(commit.status);
+}
+
+std::shared_ptr<Collection> open_collection(Database& database, const Shape& shape) {
+  return database.collection("c", options_of(shape), OpenMode::kOpenOrCreate).take();
+}
+
+// Ids and distances of searches, as text.
+std::string answers(Collection& c, Mode mode) {
+  std::string out;
+  for (uint64_t q = 0; q < 20; ++q) {
+    Random random(mix64(q));
+    float v[kDimensions];
+    const auto cluster = static_cast<float>(random.below(20));
+    for (float& x : v) x = cluster + static_cast<float>(random.below(1000)) / 500;
+    SearchOptions search;
+    search.mode = mode;
+    Rows hits;
+    CHECK_OK(c.search(v, kDimensions, search, &hits));
+    for (size_t i = 0; i < hits.ids.size(); ++i) {
+      out += std::to_string(hits.ids[i].value) + ":" + std::to_string(hits.distances[i]) + " ";
+    }
+    out += "\n";
+  }
+  return out;
+}
+
+uint64_t bytes_written(const SimEnv& env, size_t from) {
+  uint64_t sum = 0;
+  for (size_t i = from; i < env.trace().size(); ++i) sum += env.trace()[i].data.size();
+  return sum;
+}
+
+uint64_t bytes_used(SimEnv& env) {
+  uint64_t sum = 0;
+  for (const std::string& path : env.paths()) sum += env.bytes(path)->size();
+  return sum;
+}
+
+std::string newest_segment(const SimEnv& env) {
+  std::string newest;
+  for (const std::string& path : env.paths()) {
+    if (path.ends_with(".seg")) newest = std::max(newest, path);
+  }
+  return newest;
+}
+
+}  // namespace
+
+// The graph that was built is the graph that is opened: not a distance differs.
+TEST(a_snapshot_brings_rows_codes_and_graph_back_without_building) {
+  const Shape shapes[] = {
+      {Quantization::kSq8, Metric::kL2},     {Quantization::kSq8, Metric::kCosine},
+      {Quantization::kNone, Metric::kL2},    {Quantization::kBinary, Metric::kCosine},
+      {Quantization::kBinary, Metric::kDot}, {Quantization::kBinary, Metric::kL2, Layout::kFast},
+  };
+  for (const Shape& shape : shapes) {
+    SimEnv env(7);
+    DiskFixture fixture;
+    DatabaseOptions o = fixture.options(&env);
+    o.record_bytes = 1 << 20;
+    o.checkpoint_bytes = uint64_t{1} << 40;
+    std::string text;
+    std::string hits;
+    {
+      auto database = Database::open(o).take();
+      const auto c = open_collection(*database, shape);
+      write_rows(*c, 0, 5000, 1);
+      CHECK_OK(check_database(*database));
+      delete_rows(*c, {3, 77, 4999});
+      CHECK_OK(database->checkpoint());
+      CHECK_OK(check_database(*database));
+      text = dump(*database);
+      hits = answers(*c, Mode::kGraph);
+    }
+    for (int round = 0; round < 2; ++round) {
+      auto database = Database::open(o).take();
+      const DatabaseStats stats = database->stats();
+      CHECK_EQ(stats.recovery.snapshot_records, 4997u);
+      CHECK_EQ(stats.recovery.rebuilt_graphs, 0u);
+      CHECK_EQ(dump(*database), text);
+      const auto c = open_collection(*database, shape);
+      CHECK_EQ(answers(*c, Mode::kGraph), hits);
+      CHECK_OK(check_database(*database));
+      CHECK(c->stats().trained == (shape.quantization != Quantization::kNone));
+    }
+  }
+}
+
+// Little changed: little is written, and opening links the rest.
+TEST(a_checkpoint_costs_what_changed) {
+  const Shape shape{Quantization::kSq8, Metric::kL2};
+  SimEnv env(8);
+  DiskFixture fixture;
+  DatabaseOptions o = fixture.options(&env);
+  o.record_bytes = 1 << 20;
+  o.checkpoint_bytes = uint64_t{1} << 40;
+  constexpr size_t kRows = 40000;
+  constexpr size_t kReplaced = kRows / 100;
+  auto database = Database::open(o).take();
+  auto c = open_collection(*database, shape);
+  for (size_t i = 0; i < kRows; i += 10000) write_rows(*c, i, 10000, 1);
+  CHECK_OK(database->checkpoint());
+  const uint64_t row_bytes = kDimensions * 4 + 8 + 4;
+  Random random(test_seed());
+  uint64_t salt = 2;
+  uint64_t worst = 0;
+  for (int round = 0; round < 30; ++round) {
+    for (size_t i = 0; i < kReplaced; ++i) write_rows(*c, random.below(kRows), 1, salt++);
+    const size_t from = env.changes();
+    CHECK_OK(database->checkpoint());
+    const uint64_t written = bytes_written(env, from);
+    // The graph, once in a while, is not among "those bytes": on average it is.
+    if (round % 3 != 2) worst = std::max(worst, written);
+    std::printf("# round %d: %llu bytes, %.1f times what was replaced\n", round,
+                static_cast<unsigned long long>(written),
+                static_cast<double>(written) / static_cast<double>(kReplaced * row_bytes));
+  }
+  const std::string text = dump(*database);
+  c.reset();
+  database.reset();
+  database = Database::open(o).take();
+  CHECK_EQ(database->stats().recovery.rebuilt_graphs, 0u);
+  CHECK_EQ(dump(*database), text);
+  CHECK_OK(check_database(*database));
+}
+
+// A graph that cannot be one is made anew: vectors are the truth.
+TEST(a_damaged_graph_is_built_anew) {
+  const Shape shape{Quantization::kSq8, Metric::kL2};
+  SimEnv env(9);
+  DiskFixture fixture;
+  DatabaseOptions o = fixture.options(&env);
+  o.checkpoint_bytes = uint64_t{1} << 40;
+  std::string text;
+  {
+    auto database = Database::open(o).take();
+    const auto c = open_collection(*database, shape);
+    write_rows(*c, 0, 4500, 1);
+    CHECK_OK(database->checkpoint());
+    text = dump(*database);
+  }
+  const std::string segment = newest_segment(env);
+  const SimEnv::Bytes whole = *env.bytes(segment);
+  // Rows come first in the file, then graph and codes; the table is last.
+  size_t rebuilt = 0;
+  size_t refused = 0;
+  for (size_t at = 100; at < whole.size(); at += whole.size() / 40) {
+    const auto damaged = env.copy(at);
+    (*damaged->bytes(segment))[at] ^= 0x10;
+    DatabaseOptions again = o;
+    again.env = damaged.get();
+    const auto opened = Database::open(again);
+    if (!opened.is_ok()) {
+      CHECK(opened.status().code() == ErrorCode::kCorrupt);
+      CHECK(!opened.status().path().empty());
+      ++refused;
+      continue;
+    }
+    CHECK_EQ(dump(*opened.value()), text);
+    CHECK_OK(check_database(*opened.value()));
+    rebuilt += opened.value()->stats().recovery.rebuilt_graphs;
+  }
+  CHECK(rebuilt > 5);
+  CHECK(refused > 5);
+}
+
+// What is replaced again and again must not fill the disk.
+TEST(disk_use_is_bounded_under_churn) {
+  const Shape shape{Quantization::kSq8, Metric::kL2};
+  SimEnv env(10);
+  DiskFixture fixture;
+  DatabaseOptions o = fixture.options(&env);
+  o.record_bytes = 1 << 20;
+  auto database = Database::open(o).take();
+  const auto c = open_collection(*database, shape);
+  constexpr size_t kRows = 20000;
+  write_rows(*c, 0, kRows, 1);
+  CHECK_OK(database->checkpoint());
+  const uint64_t fresh = bytes_used(env);
+  Random random(test_seed());
+  uint64_t most = 0;
+  for (uint64_t salt = 2; salt < 40; ++salt) {
+    for (int i = 0; i < 20; ++i) write_rows(*c, random.below(kRows - 100), 100, salt * 100 + i);
+    CHECK_OK(database->checkpoint());
+    most = std::max(most, bytes_used(env));
+  }
+  std::printf("# fresh %llu, at most %llu bytes: %.2f times\n",
+              static_cast<unsigned long long>(fresh), static_cast<unsigned long long>(most),
+              static_cast<double>(most) / static_cast<double>(fresh));
+  CHECK(most < fresh * 5 / 2);
+  CHECK_OK(check_database(*database));
+}
+
+// A backup is a database of its own, and what it was made from goes on.
+TEST(a_backup_opens_as_what_was_there) {
+  const uint64_t seed = test_seed();
+  SimEnv env(seed);
+  DiskFixture fixture;
+  Twin twin(&fixture.executor);
+  Random random(seed);
+  auto database = Database::open(fixture.options(&env)).take();
+  for (int i = 0; i < 40; ++i) {
+    const Operation operation(random.next());
+    CHECK_OK(operation.apply(*database));
+    CHECK_OK(twin.apply(operation));
+    if (i % 8 != 0) continue;
+    const std::string to = "/backup" + std::to_string(i);
+    CHECK_OK(database->backup(to));
+    CHECK(database->backup(to).code() == ErrorCode::kExists);
+    DatabaseOptions copied = fixture.options(&env);
+    copied.path = to;
+    auto copy = Database::open(copied).take();
+    CHECK_EQ(dump(*copy), twin.text());
+    CHECK_OK(check_database(*copy));
+    CHECK_OK(Operation(random.next()).apply(*copy));
+  }
+  CHECK_EQ(dump(*database), twin.text());
+}
