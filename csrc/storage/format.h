@@ -26,8 +26,8 @@
 //   88  4  files that follow
 //   92  4  checksum of all other bytes, those of the files included
 // A file:  number 8, size 8, sequence 8, kind 4, checksum 4, zero 8. In this order of kinds:
-//   1  a segment, by rising number: size and checksum are those of the file and of its header's 64
-//      bytes; sequence 0
+//   1  a segment, by rising number: size is that of the file; checksum is the one that its header
+//      ends with, which also tells it from other files by its seed; sequence 0
 //   2  a log that goes on after the one before, by rising number: size, sequence and checksum 0
 //   3  the snapshot table, one if there are segments, else none: number of its segment, sequence is
 //      the offset of the blob, size its bytes; checksum 0
