@@ -78,7 +78,7 @@
 // kSeal        nothing: it is there for its watermark
 // Numbers of collections are never given twice; a record of one that was dropped says nothing.
 //
-// Segment header, 64 bytes: that of a log, with the magic "OMENSEG\n", and 12 zeros from byte 48 on.
+// Segment header, 64 bytes: that of a log, with the magic "OMENSEG\n", and 12 zeros from byte 48.
 // Extents and blobs follow, each at a multiple of 64, with zeros before it.
 // Extent, 64 bytes and the rest of its head, then the vectors. Checksums start with the marks of
 // the places where what they cover begins:

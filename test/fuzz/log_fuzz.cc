@@ -1,5 +1,5 @@
-// A chain of two logs from bytes: it opens up to some end, or is refused; what is opened can be read
-// again, copied and written on. The bytes are records to be written, and changes to the files.
+// A chain of two logs from bytes: it opens up to some end, or is refused; what is opened can be
+// read again, copied and written on. The bytes are records to be written, and changes to the files.
 #include <cstdint>
 
 #include "../native/sim_env.h"

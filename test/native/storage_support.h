@@ -95,7 +95,8 @@ inline bool same_rows(const ExtentHead& head, const ExtentRows& rows,
     const RecordId a = head.id(row);
     const RecordId b = rows.id(row);
     if (a.is_string != b.is_string || a.integer != b.integer || a.text != b.text) return false;
-    if (head.metadata(row) != rows.metadata(row) || head.order(row) != rows.order(row)) return false;
+    if (head.metadata(row) != rows.metadata(row)) return false;
+    if (head.order(row) != rows.order(row)) return false;
     if (s.has_norms && head.norm(row) != rows.norm(row)) return false;
     const size_t used = s.dimensions * sizeof(float);
     if (used > 0 && std::memcmp(vector, rows.vector(row), used) != 0) return false;
