@@ -84,8 +84,8 @@ class Directory {
 
   // Of a new segment.
   uint64_t take_number();
-  // A log behind the chain, on the device and named; for Wal::rotate(). Its number is the log_number
-  // of install().
+  // A log behind the chain, on the device and named; for Wal::rotate(). Its number is the
+  // log_number of install().
   Result<std::unique_ptr<LogWriter>> begin_log(uint64_t* number);
   // Finished segments become the snapshot, and logs before files.log_number are dropped. What is
   // named no more is removed, if it can be. After an error the database goes on with the old
@@ -126,7 +126,7 @@ class Directory {
   Manifest manifest_;
   uint64_t last_number_ = 0;  // At least the manifest's.
   Status failed_;             // A sync of the directory, which is not to be repeated.
-  // Files of switches that failed, or are about to: removed after the next that works, unless named.
+  // Files of switches that may have failed: removed after the next that works, unless named.
   std::vector<std::string> doubtful_;
   mutable std::map<uint64_t, std::shared_ptr<const SegmentReader>> segments_;
 };

@@ -86,7 +86,9 @@ size_t extent_buffer_bytes(size_t head_bytes, uint32_t rows) {
 // Its parts one after the other, each bounded before it is read.
 class ExtentDecoder {
  public:
-  ExtentDecoder(std::byte* buffer, ExtentHead* head) : in_(buffer), h_(*head) { h_.bytes_ = buffer; }
+  ExtentDecoder(std::byte* buffer, ExtentHead* head) : in_(buffer), h_(*head) {
+    h_.bytes_ = buffer;
+  }
 
   const char* header(size_t head_bytes, const ExtentShape& expected) {
     if (head_bytes < kExtentHeaderBytes || std::memcmp(in_, kExtentMagic, 4) != 0) {

@@ -26,8 +26,8 @@
 //   88  4  files that follow
 //   92  4  checksum of all other bytes, those of the files included
 // A file:  number 8, size 8, sequence 8, kind 4, checksum 4, zero 8. In this order of kinds:
-//   1  a segment, by rising number: size and checksum are those of the file and of its header's 64
-//      bytes; sequence 0
+//   1  a segment, by rising number: size is that of the file; checksum is the one that its header
+//      ends with, which also tells it from other files by its seed; sequence 0
 //   2  a log that goes on after the one before, by rising number: size, sequence and checksum 0
 //   3  the snapshot table, one if there are segments, else none: number of its segment, sequence is
 //      the offset of the blob, size its bytes; checksum 0
@@ -78,7 +78,7 @@
 // kSeal        nothing: it is there for its watermark
 // Numbers of collections are never given twice; a record of one that was dropped says nothing.
 //
-// Segment header, 64 bytes: that of a log, with the magic "OMENSEG\n", and 12 zeros from byte 48 on.
+// Segment header, 64 bytes: that of a log, with the magic "OMENSEG\n", and 12 zeros from byte 48.
 // Extents and blobs follow, each at a multiple of 64, with zeros before it.
 // Extent, 64 bytes and the rest of its head, then the vectors. Checksums start with the marks of
 // the places where what they cover begins:

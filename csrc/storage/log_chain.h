@@ -4,9 +4,9 @@
 // the snapshot is valid. Until then, and after checkpoints that failed, what is stored lies in
 // several logs, one after the other.
 // How they follow: each but the first says in its header that it goes on after the one before
-// (first_sequence 0), and gets its first record when that one was wholly on the device (Wal::rotate).
-// So a valid record in a later log proves that all the earlier ones were whole: if one is not, that
-// is damage. Only behind the last valid record of all may a tail be torn.
+// (first_sequence 0), and gets its first record when all of that one is on the device
+// (Wal::rotate). So a valid record in a later log proves that all the earlier ones were whole: if
+// one is not, that is damage. Only behind the last valid record of all may a tail be torn.
 // Invariants:
 //   1. Sequences rise by one from record to record, across files.
 //   2. Nothing is written but by resume().
@@ -63,8 +63,8 @@ class LogChain {
   std::vector<Log> logs_;
   LogEnd end_;
   uint64_t bytes_ = 0;
-  size_t last_ = 0;     // The last log with records, or the first.
-  size_t at_ = 0;       // Where next() reads.
+  size_t last_ = 0;       // The last log with records, or the first.
+  size_t at_ = 0;         // Where next() reads.
   bool is_empty_ = true;  // Not a byte behind any header.
 };
 

@@ -154,7 +154,8 @@ std::vector<ManifestFile> Manifest::files_of(ManifestKind kind) const {
 }
 
 void Manifest::drop_files(ManifestKind kind) {
-  std::erase_if(files, [&](const ManifestFile& f) { return f.kind == static_cast<uint32_t>(kind); });
+  const auto unwanted = static_cast<uint32_t>(kind);
+  std::erase_if(files, [&](const ManifestFile& file) { return file.kind == unwanted; });
 }
 
 std::set<std::string> Manifest::paths(const std::string& directory) const {

@@ -46,7 +46,8 @@ Status SegmentReader::read_header(const ManifestFile& named, uint64_t database_i
   std::byte in[kSegmentHeaderBytes];
   OMEN_TRY(file_->read_exactly(0, in, sizeof(in)));
   if (std::memcmp(in, kSegmentMagic, kMagicBytes) != 0) return damaged_at(0, "it is no segment");
-  if (load_number<uint32_t>(in + 60) != crc32c(0, in, 60)) {
+  const auto checksum = load_number<uint32_t>(in + 60);
+  if (checksum != crc32c(0, in, 60)) {
     return damaged_at(0, "the header's checksum differs");
   }
   const auto version = load_number<uint32_t>(in + 8);
@@ -57,7 +58,7 @@ Status SegmentReader::read_header(const ManifestFile& named, uint64_t database_i
   if (load_number<uint64_t>(in + 32) != database_id) {
     return damaged_at(32, "it belongs to another database");
   }
-  if (named.checksum != crc32c(0, in, sizeof(in))) {
+  if (named.checksum != checksum) {
     return damaged_at(0, "it is not the segment that the manifest names");
   }
   seed_ = load_number<uint64_t>(in + 40);

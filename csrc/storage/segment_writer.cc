@@ -46,8 +46,8 @@ Result<std::unique_ptr<SegmentWriter>> SegmentWriter::create(Env* env, const std
   store_number<uint32_t>(header + 12, kSegmentHeaderBytes);
   store_number<uint64_t>(header + 32, database_id);
   store_number<uint64_t>(header + 40, w->seed_);
-  store_number<uint32_t>(header + 60, crc32c(0, header, 60));
-  w->header_checksum_ = crc32c(0, header, sizeof(header));
+  w->header_checksum_ = crc32c(0, header, 60);
+  store_number<uint32_t>(header + 60, w->header_checksum_);
   OMEN_TRY(w->put(header, sizeof(header)));
   return w;
 }

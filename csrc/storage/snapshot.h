@@ -2,8 +2,9 @@
 //
 // Why: the manifest must stay small, since each of its switches writes it whole; and what a
 // checkpoint does not change (extents of older segments) must still be named by the new snapshot.
-// Decoding trusts nothing: a count is bounded by the bytes that remain before anything is allocated,
-// places are aligned, bitmaps have the bits that they should and no more. Format: format.h.
+// Decoding trusts nothing: a count is bounded by the bytes that remain before anything is
+// allocated, places are aligned, bitmaps have the bits that they should and no more.
+// Format: storage/format.h.
 // Threads: values.
 #pragma once
 

@@ -78,8 +78,8 @@ class Wal {
   Status wait_durable(uint64_t sequence);
   // All that was appended until now. A seal needs no sync.
   uint64_t last_commit() const;
-  // Syncs what was appended, and goes on in `next`, an empty log (Directory::begin_log): the sequence
-  // of the last record before it. Commits wait meanwhile, but for most of the sync not.
+  // Syncs what was appended, and goes on in `next`, an empty log (Directory::begin_log): the
+  // sequence of the last record before it. Commits wait meanwhile, but for most of the sync not.
   // ERR_IO_POISONED after a failed sync: nothing goes to `next`.
   Result<uint64_t> rotate(std::unique_ptr<LogWriter> next);
   // Appended since the last rotation; before the first, since opening and Options::log_bytes.
