@@ -284,7 +284,7 @@ test('asyncDispose closes, where the runtime has it', async (t) => {
 
 test('there is no backup yet, and nothing to flush in memory', async () => {
   const db = new DB()
-  await rejected(() => db.backup('./b'), 'ERR_UNSUPPORTED')
+  await rejected(() => db.backup('./b'), 'ERR_UNSUPPORTED') // In memory.
   await db.flush()
   await db.close()
 })

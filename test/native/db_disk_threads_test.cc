@@ -21,6 +21,7 @@ DatabaseOptions pool_options(Env* env, Executor* pool, Durability durability) {
   o.env = env;
   o.executor = pool;
   o.durability = durability;
+  o.checkpoint_bytes = 2000;  // Checkpoints go on all the while.
   return o;
 }
 
