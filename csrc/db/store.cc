@@ -86,6 +86,13 @@ Status Store::ensure_staged(uint32_t count) {
   return orders.ensure(count);
 }
 
+void Store::populate_staged(uint32_t first, uint32_t count) const {
+  states.populate(first, count);
+  if (has_norms) norms.populate(first, count);
+  ids.populate(first, count);
+  orders.populate(first, count);
+}
+
 void Store::trim_staged() {
   for (bool more = true; more;) {
     const std::lock_guard<std::mutex> guard(stage_mutex);
