@@ -22,8 +22,6 @@ constexpr uint32_t kUnevenFanout = 8;
 constexpr uint32_t kLeadersMax = 2048;
 // Of which so many are linked among each other.
 constexpr uint32_t kBridgesMax = 1024;
-// Beyond, balls are carved again by few leaders of their own, and must overlap there too.
-constexpr uint32_t kRefanoutRows = 400000;
 constexpr uint32_t kCentreSample = 1024;
 constexpr size_t kPassGrain = 512;
 constexpr size_t kRowsGrain = 256;
@@ -44,7 +42,7 @@ PartitionShape shape_for(uint32_t points, uint32_t leaf_max) {
   const uint64_t wanted = uint64_t{points} * kFanout * 4 / (uint64_t{leaf_max} * 3) + 1;
   const auto leaders =
       static_cast<uint32_t>(std::clamp<uint64_t>(wanted, simd::kTileNearestMax, kLeadersMax));
-  return {leaders, kFanout, kUnevenFanout, points > kRefanoutRows ? 2u : 1u};
+  return {leaders, kFanout, kUnevenFanout};
 }
 
 // Reports a part of the whole.

@@ -253,11 +253,10 @@ Status Partition::carve(Worker& worker, const Ball& ball) {
     }
     return Status::ok();
   }
-  uint32_t fanout = ball.depth == 1 ? shape_.refanout : 1;
-  // Balls of half a leaf on average, so that few of them must be carved once more.
-  const uint64_t wanted = (uint64_t{m} * 2 * fanout + shared_.leaf_max - 1) / shared_.leaf_max;
+  // Balls of half a leaf on average, so that few of them must be carved once more. They do not
+  // overlap: the balls that they are carved from do, and more of it gains nothing.
+  const uint64_t wanted = (uint64_t{m} * 2 + shared_.leaf_max - 1) / shared_.leaf_max;
   const auto leaders = static_cast<uint32_t>(std::clamp<uint64_t>(wanted, 2, kSplitLeadersMax));
-  fanout = std::min(fanout, leaders);
   uint32_t drawn[kSplitLeadersMax];
   Random random(ball.seed);
   for (uint64_t i = 0; i < leaders; ++i) {
@@ -267,10 +266,10 @@ Status Partition::carve(Worker& worker, const Ball& ball) {
   Balls parts(account_);
   {
     Array<uint16_t> balls_of(account_, Use::kScratch);
-    OMEN_TRY(balls_of.resize(size_t{m} * fanout));
+    OMEN_TRY(balls_of.resize(m));
     worker.leaders.pack({drawn, leaders}, frame_);
-    assign(worker, ball.ids, worker.leaders, fanout, balls_of.data());
-    OMEN_TRY(parts.fill(ball.ids, balls_of.data(), fanout, leaders));
+    assign(worker, ball.ids, worker.leaders, 1, balls_of.data());
+    OMEN_TRY(parts.fill(ball.ids, balls_of.data(), 1, leaders));
   }
   for (uint32_t i = 0; i < leaders; ++i) {
     const auto ids = parts.of(i);
