@@ -90,9 +90,13 @@ int main(int argc, char** argv) {
       const size_t count = std::min(step, rows - first);
       auto batch = collection.begin_write(count, dimensions);
       check(batch.status());
-      for (size_t i = 0; i < count; ++i) {
+      for (size_t i = 0; i < count;) {  // As far as rows follow each other.
         const size_t from = (first + i + shift) % rows;
-        check(batch.value()->stage_vectors(i, 1, base.data() + from * dimensions));
+        const size_t n = std::min(count - i, rows - from);
+        check(batch.value()->stage_vectors(i, n, base.data() + from * dimensions));
+        i += n;
+      }
+      for (size_t i = 0; i < count; ++i) {
         check(batch.value()->stage_integer_id(i, first + i));
       }
       omen::Commit commit;

@@ -54,6 +54,17 @@ Status Collection::Impl::restage(WriteBatch::Rep& batch) {
   return Status::ok();
 }
 
+bool Collection::Impl::ids_rise(const Store& s, const WriteBatch::Rep& b) {
+  IdView last = s.id_view(b.slots[0]);
+  bool rise = !last.is_string;
+  for (size_t row = 1; rise && row < b.rows; ++row) {
+    const IdView id = s.id_view(b.slots[row]);
+    rise = !id.is_string && id.integer > last.integer;
+    last = id;
+  }
+  return rise;
+}
+
 // Fills old_slots with what each row replaces (kNoSlot: nothing). Refuses repeats, and for add()
 // what exists.
 Status Collection::Impl::check_ids(Store& s, Commit* commit, uint32_t* old_slots) {
@@ -70,14 +81,16 @@ Status Collection::Impl::check_ids(Store& s, Commit* commit, uint32_t* old_slots
   if (b.ids_staged != b.rows) {
     return Status::error(ErrorCode::kArgument, "a batch has an id for every row or for none");
   }
-  // Rows by hash: an open-addressed table of row + 1, at most half full.
+  // Rows by hash: an open-addressed table of row + 1, at most half full. Numbers that rise repeat
+  // none.
+  const bool rise = ids_rise(s, b);
   size_t size = 16;
-  while (size < b.rows * 2) size *= 2;
+  while (!rise && size < b.rows * 2) size *= 2;
   NewArray<uint32_t> table(size);
   if (table.data == nullptr) return no_memory();
   for (size_t row = 0; row < b.rows; ++row) {
     const IdView id = s.id_view(b.slots[row]);
-    for (size_t at = hash_id(id) & (size - 1);; at = (at + 1) & (size - 1)) {
+    for (size_t at = hash_id(id) & (size - 1); !rise; at = (at + 1) & (size - 1)) {
       if (table.data[at] == 0) {
         table.data[at] = static_cast<uint32_t>(row + 1);
         break;

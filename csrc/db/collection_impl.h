@@ -111,6 +111,7 @@ struct WriteBatch::Rep {
   size_t rows = 0;
   size_t ids_staged = 0;
   size_t vectors_staged = 0;
+  size_t populated_rows = 0;  // Before which populate() has been.
   uint32_t* slots = nullptr;        // rows, rising.
   std::string* metadata = nullptr;  // rows, or nullptr while every row has {}.
   uint64_t metadata_bytes = 0;      // Of it, as the account counts them.
@@ -124,6 +125,13 @@ struct WriteBatch::Rep {
   float* vector(size_t row) {
     return floats.empty() ? store->vector(slots[row]) : floats.data() + row * dimensions;
   }
+  // The same, before the row is filled: rows that follow get their memory along with it.
+  float* vector_to_fill(size_t row) {
+    if (row >= populated_rows) populate(row);
+    return vector(row);
+  }
+  void populate(size_t row);
+  void populate_huge(size_t first, size_t count);
   IncomingRows incoming() { return {store.get(), rows, slots, floats.data()}; }
   void drop_metadata();
   ~Rep();
@@ -148,6 +156,7 @@ struct Collection::Impl {
   Status apply(Commit* commit);
   Status apply_batch(Commit* commit);
   Status restage(WriteBatch::Rep& batch);
+  static bool ids_rise(const Store& s, const WriteBatch::Rep& b);
   Status check_ids(Store& s, Commit* commit, uint32_t* old_slots);
   Status reserve_batch(Store& s, WriteBatch::Rep& batch, std::span<ParsedRecord> records);
   void publish_batch(Store& s, Commit* commit, const uint32_t* old_slots,

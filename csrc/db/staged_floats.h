@@ -37,6 +37,13 @@ class StagedFloats {
     data_ = reinterpret_cast<float*>(memory.value());
     return Status::ok();
   }
+  // Asks for the memory of some floats that are about to be filled.
+  void populate(size_t first, size_t count) {
+    if (bytes_ < kHugePageBytes) return;
+    const size_t begin = first * sizeof(float) / page_bytes() * page_bytes();
+    const size_t end = round_up((first + count) * sizeof(float), page_bytes());
+    populate_block(reinterpret_cast<std::byte*>(data_) + begin, end - begin);
+  }
   void drop() {
     if (data_ == nullptr) return;
     free_bytes(std::exchange(data_, nullptr), bytes_);

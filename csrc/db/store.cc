@@ -101,6 +101,13 @@ void Store::keep_unsaved() {
   slots.set_group(extent_rows());
 }
 
+void Store::populate_staged(uint32_t first, uint32_t count) const {
+  states.populate(first, count);
+  if (has_norms) norms.populate(first, count);
+  ids.populate(first, count);
+  orders.populate(first, count);
+}
+
 void Store::trim_staged() {
   for (bool more = true; more;) {
     const std::lock_guard<std::mutex> guard(stage_mutex);

@@ -78,6 +78,8 @@ class Store final : public RowIds {
   void keep_unsaved();
   // Rows of an extent of the snapshot: as many as fill its 64 KiB of vectors.
   uint32_t extent_rows() const;
+  // Asks for the memory of new rows of what is small, for whoever fills them all.
+  void populate_staged(uint32_t first, uint32_t count) const;
   // Gives back what batches staged beyond every slot in use. Never more than one extent at a time
   // under stage_mutex, for which a thread may wait that must not stall.
   void trim_staged();
@@ -182,9 +184,22 @@ class Store::BuildSpace final : public Space {
     codes_->decode(slot, room);
     return {room, 1.0f};
   }
+  void prefetch(uint32_t slot) const override {
+    const bool has_floats = store_.keep_vectors || codes_ == nullptr;
+    if (has_floats && store_.has_norms) prefetch_read(store_.norms.row(slot));
+    const auto* row = has_floats ? reinterpret_cast<const std::byte*>(store_.vector(slot))
+                                 : reinterpret_cast<const std::byte*>(codes_->code(slot));
+    const size_t bytes = has_floats ? dimensions() * sizeof(float) : dimensions();
+    // The processor sees by itself how a long row goes on.
+    for (size_t i = 0; i < std::min(bytes, kPrefetchMax); i += kCacheLineBytes) {
+      prefetch_read(row + i);
+    }
+  }
   bool is_euclidean() const override { return store_.metric() != Metric::kDot; }
 
  private:
+  static constexpr size_t kPrefetchMax = 1024;
+
   const Store& store_;
   const CodeSet* codes_;
 };

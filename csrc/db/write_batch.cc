@@ -10,6 +10,13 @@ namespace omen {
 
 namespace {
 
+// What is asked for at once: some 40 us, on a thread that must not stall.
+constexpr size_t kPopulateBytes = size_t{256} << 10;
+constexpr size_t kPopulateRows = 1024;
+// One call with so much is no slice of an asynchronous write: on small pages it takes far longer
+// than a slice may. Its caller stalls anyway, and longer than it takes to clear huge pages.
+constexpr size_t kHugeBytes = size_t{16} << 20;
+
 Status vector_error(size_t row, const std::string& what) {
   return Status::error(ErrorCode::kVector, "row " + std::to_string(row) + ": " + what)
       .with_row(static_cast<int64_t>(row));
@@ -53,7 +60,23 @@ uint32_t WriteBatch::dimensions() const { return rep_->dimensions; }
 
 float* WriteBatch::vector_of(size_t row) {
   OMEN_ASSERT(row < rep_->rows);
-  return rep_->vector(row);
+  return rep_->vector_to_fill(row);
+}
+
+// Slots apart from each other were others' before, and have their pages.
+void WriteBatch::Rep::populate_huge(size_t first, size_t count) {
+  if (!floats.empty() || slots[first + count - 1] - slots[first] != count - 1) return;
+  store->vectors.populate_huge(slots[first], static_cast<uint32_t>(count));
+  populated_rows = first + count;
+}
+
+void WriteBatch::Rep::populate(size_t row) {
+  const size_t row_bytes = dimensions * sizeof(float);
+  const size_t count = std::min(rows - row, std::max<size_t>(kPopulateBytes / row_bytes, 1));
+  populated_rows = row + count;
+  if (!floats.empty()) return floats.populate(row * dimensions, count * dimensions);
+  if (slots[row + count - 1] - slots[row] != count - 1) return;
+  store->vectors.populate(slots[row], static_cast<uint32_t>(count));
 }
 
 // `squares` is the sum of squares in double.
@@ -76,10 +99,12 @@ Status WriteBatch::stage_vectors(size_t first, size_t count, const float* vector
   OMEN_ASSERT(first + count <= rep_->rows);
   Store& store = *rep_->store;
   const size_t dimensions = rep_->dimensions;
+  if (count * dimensions * sizeof(float) >= kHugeBytes) rep_->populate_huge(first, count);
   for (size_t i = 0; i < count; ++i) {
     const uint32_t slot = rep_->slots[first + i];
+    float* const to = rep_->vector_to_fill(first + i);
     const double squares =
-        store.kernels.copy_norm_f32(rep_->vector(first + i), vectors + i * dimensions, dimensions);
+        store.kernels.copy_norm_f32(to, vectors + i * dimensions, dimensions);
     OMEN_TRY(check_norm(store, slot, first + i, squares));
   }
   rep_->vectors_staged += count;
@@ -154,6 +179,9 @@ Status WriteBatch::Rep::take_slots() {
     const std::lock_guard<std::mutex> guard(store->stage_mutex);
     status = store->ensure_staged(taken[rows - 1] + 1);
     for (size_t i = 0; !status.is_ok() && i < rows; ++i) store->slots.release(taken[i]);
+    if (status.is_ok() && rows >= kPopulateRows && taken[rows - 1] - taken[0] == rows - 1) {
+      store->populate_staged(taken[0], static_cast<uint32_t>(rows));
+    }
   }
   if (!status.is_ok())
     ::operator delete(taken);

@@ -22,11 +22,10 @@ constexpr uint32_t kUnevenFanout = 8;
 constexpr uint32_t kLeadersMax = 2048;
 // Of which so many are linked among each other.
 constexpr uint32_t kBridgesMax = 1024;
-// Beyond, balls are carved again by few leaders of their own, and must overlap there too.
-constexpr uint32_t kRefanoutRows = 400000;
 constexpr uint32_t kCentreSample = 1024;
 constexpr size_t kPassGrain = 512;
 constexpr size_t kRowsGrain = 256;
+constexpr size_t kListsAhead = 3;
 constexpr double kPlanShare = 0.7;  // Of the time, for progress.
 // How much nearer to a kept neighbour than to the node a candidate must be to be pruned: 1.1 in
 // distance.
@@ -43,7 +42,7 @@ PartitionShape shape_for(uint32_t points, uint32_t leaf_max) {
   const uint64_t wanted = uint64_t{points} * kFanout * 4 / (uint64_t{leaf_max} * 3) + 1;
   const auto leaders =
       static_cast<uint32_t>(std::clamp<uint64_t>(wanted, simd::kTileNearestMax, kLeadersMax));
-  return {leaders, kFanout, kUnevenFanout, points > kRefanoutRows ? 2u : 1u};
+  return {leaders, kFanout, kUnevenFanout};
 }
 
 // Reports a part of the whole.
@@ -168,7 +167,9 @@ Status Graph::BulkBuild::plan_layer(Plan& plan) {
 
   OMEN_TRY(plan.lists.reserve(points.count));
   const uint32_t nearest = std::clamp<uint32_t>(graph_.options_.m * 5 / 16, 4, 12);
-  const BulkShared shared{points, sketches, plan.lists, *graph_.states_, leaf_max_for(n), nearest};
+  // A small layer's workers need no more room than it has points.
+  const uint32_t leaf_max = std::min(leaf_max_for(n), std::max(points.count, kLeafMin));
+  const BulkShared shared{points, sketches, plan.lists, leaf_max, nearest};
   Partition partition(account, shared, shape_for(points.count, shared.leaf_max), seed);
   NoProgress silent;
   PartOfProgress part(bulk_.progress, 0, kPlanShare);
@@ -180,6 +181,10 @@ Status Graph::BulkBuild::plan_layer(Plan& plan) {
   for (size_t i = 0; i < bridges; ++i) {
     plan.leaders.push_back_reserved(leaders[i * leaders.size() / bridges]);
   }
+  const Layer& l = graph_.layer(plan.level);
+  const uint32_t high =
+      plan.level == 0 ? graph_.nodes_.load(std::memory_order_acquire) : l.reserved;
+  OMEN_TRY(plan.reverse.reserve(points.count, high));
   return put_in_order(plan, partition.order());
 }
 
@@ -247,9 +252,12 @@ void Graph::BulkBuild::choose_rows(const Plan& plan) {
   const auto pass = [&](uint32_t from, uint32_t to) {
     parallel_for(
         bulk_.executor, to - from, kRowsGrain, [&](size_t begin, size_t end, unsigned worker) {
+          BuildScratch& scratch = *bulk_.workers[worker];
+          const uint32_t* heads = plan.order.data() + from;
           for (size_t i = begin; i < end; ++i) {
-            const uint32_t head = plan.order[from + i];
-            choose_row(plan, head, others.empty() ? 0 : room(head), *bulk_.workers[worker]);
+            if (i + kListsAhead < end) plan.lists.prefetch_ids(heads[i + kListsAhead]);
+            if (i + 1 < end) prefetch_listed(plan, heads[i + 1], scratch);
+            choose_row(plan, heads[i], others.empty() ? 0 : room(heads[i]), scratch);
           }
           if (plan.level > 0) return;
           const auto count = static_cast<uint32_t>(end - begin);
@@ -259,6 +267,18 @@ void Graph::BulkBuild::choose_rows(const Plan& plan) {
   };
   pass(0, fresh);
   pass(fresh, all);
+}
+
+// The rows of a list that comes next.
+void Graph::BulkBuild::prefetch_listed(const Plan& plan, uint32_t head,
+                                       const BuildScratch& scratch) const {
+  const uint32_t* ids = plan.lists.ids(head);
+  const uint32_t size = plan.lists.size(head);
+  uint32_t slots[kScoreBlock];
+  for (uint32_t i = 0; i < std::min<uint32_t>(size, kScoreBlock); ++i) {
+    slots[i] = plan.slots[plan.head(ids[i])];
+  }
+  scratch.node->prefetch(slots, std::min<size_t>(size, kScoreBlock));
 }
 
 // From the list, and what an old node had, by the distances that searches go by.
@@ -359,7 +379,8 @@ void Graph::BulkBuild::link_leader(const Plan& plan, uint32_t leader, BuildScrat
     }
   }
   const size_t looked_at = std::min(count, Candidates::kMax);
-  std::partial_sort(all, all + looked_at, all + count);
+  if (looked_at < count) std::nth_element(all, all + looked_at, all + count);
+  std::sort(all, all + looked_at);
   Candidates c;
   for (size_t i = 0; i < looked_at; ++i) c.push(all[i].node, all[i].distance);
   const size_t limit = rows.capacity() / 4;
@@ -377,31 +398,16 @@ void Graph::BulkBuild::link_leader(const Plan& plan, uint32_t leader, BuildScrat
   rows.write(node, row, n + fresh);
 }
 
-void Graph::BulkBuild::append(uint32_t level, uint32_t node, uint32_t to) {
-  EdgeRows& rows = graph_.layers_[level]->rows;
-  uint32_t row[kRowIdsMax];
-  const SlotLock lock(*graph_.states_, graph_.slot_of(level, node));
-  const uint32_t n = rows.read_counted(node, row);
-  if (n == rows.capacity() || std::find(row, row + n, to) != row + n) return;
-  row[n] = to;
-  rows.write(node, row, n + 1);
-}
-
-void Graph::BulkBuild::add_reverse(const Plan& plan) {
-  const EdgeRows& rows = graph_.layers_[plan.level]->rows;
-  parallel_for(bulk_.executor, plan.order.size(), kRowsGrain,
-               [&](size_t begin, size_t end, unsigned) {
-                 uint32_t row[kRowIdsMax];
-                 for (size_t i = begin; i < end; ++i) {
-                   if (i + 1 < end) {  // The next node's neighbours' rows.
-                     const uint32_t n = rows.read_counted(plan.node(plan.order[i + 1]), row);
-                     for (uint32_t j = 0; j < n; ++j) rows.prefetch(row[j]);
-                   }
-                   const uint32_t node = plan.node(plan.order[i]);
-                   const uint32_t n = rows.read_counted(node, row);
-                   for (uint32_t j = 0; j < n; ++j) append(plan.level, row[j], node);
-                 }
-               });
+// Each edge is led back where there is room, unless it is there. The lists are done with, and their
+// memory holds the edges meanwhile.
+void Graph::BulkBuild::add_reverse(Plan& plan) {
+  EdgeRows& rows = graph_.layers_[plan.level]->rows;
+  const auto read = [&](size_t head, uint32_t* node, uint32_t* row) {
+    *node = plan.node(static_cast<uint32_t>(head));
+    return rows.read_counted(*node, row);
+  };
+  plan.reverse.collect(bulk_.executor, plan.lists.take_memory(), read);
+  plan.reverse.take(bulk_.executor, [&](uint32_t to, uint32_t from) { rows.append(to, from); });
 }
 
 Status Graph::insert_many(const Bulk& bulk) {

@@ -15,6 +15,7 @@
 
 #include "graph/bulk/near_lists.h"
 #include "graph/bulk/partition.h"
+#include "graph/bulk/reverse.h"
 #include "graph/bulk/twins.h"
 #include "graph/graph.h"
 #include "graph/layer.h"
@@ -38,7 +39,8 @@ class Graph::BulkBuild {
           order(account, Use::kScratch),
           leaders(account, Use::kScratch),
           twins(account),
-          lists(account, list_size) {}
+          lists(account, list_size),
+          reverse(account) {}
     // The heads of twins are what the lists and the order number.
     uint32_t head(uint32_t i) const { return twins.heads()[i]; }
     uint32_t node(uint32_t i) const { return nodes[head(i)]; }
@@ -51,6 +53,7 @@ class Graph::BulkBuild {
     Array<uint32_t> leaders;  // Heads.
     Twins twins;
     NearLists lists;
+    ReverseEdges reverse;
   };
 
   Status gather(Plan& plan);
@@ -58,13 +61,12 @@ class Graph::BulkBuild {
   Status put_in_order(Plan& plan, std::span<const uint32_t> near_together);
   void number(Plan& plan, const Plan* below);
   void choose_rows(const Plan& plan);
+  void prefetch_listed(const Plan& plan, uint32_t head, const BuildScratch& scratch) const;
   void choose_row(const Plan& plan, uint32_t head, uint32_t room, BuildScratch& scratch);
   void hang_twins(const Plan& plan);
   void link_leaders(const Plan& plan);
   void link_leader(const Plan& plan, uint32_t leader, BuildScratch& scratch);
-  void add_reverse(const Plan& plan);
-  // Appends where there is room, unless it is there.
-  void append(uint32_t level, uint32_t node, uint32_t to);
+  void add_reverse(Plan& plan);
 
   Graph& graph_;
   const Bulk& bulk_;

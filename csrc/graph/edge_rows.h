@@ -6,7 +6,8 @@
 // epoch pin.
 // Invariants:
 //   1. Ids come first, without repeats or the node itself; the rest of the row is kNoSlot.
-//   2. write() is the only writer; it needs the node's lock.
+//   2. write() and append() are the only writers. They need the node's lock, or to be sure that no
+//      other thread writes to the row meanwhile.
 //   3. With track_changes(): a row that write() changed since clear_changed() has its bit set, and
 //      had it before the first of its words changed.
 // Threads: readers any time, writers one per row at a time.
@@ -73,11 +74,26 @@ class EdgeRows {
     changes(row / 64).fetch_and(~(uint64_t{1} << (row & 63)), std::memory_order_acq_rel);
   }
 
+  // Adds an id that is not there behind the last, where there is room; as write().
+  void append(uint32_t row, uint32_t id) {
+    auto* words = pages_.row_as<std::atomic<uint64_t>>(row);
+    for (uint32_t i = 0; i < capacity_ / 2; ++i) {
+      const uint64_t word = words[i].load(std::memory_order_acquire);
+      uint32_t pair[2];
+      std::memcpy(pair, &word, sizeof(word));
+      if (pair[0] == id || pair[1] == id) return;
+      if (pair[1] != kNoSlot) continue;
+      note_change(row);
+      pair[pair[0] == kNoSlot ? 0 : 1] = id;
+      uint64_t fresh;
+      std::memcpy(&fresh, pair, sizeof(fresh));
+      return words[i].store(fresh, std::memory_order_release);
+    }
+  }
+
   void write(uint32_t row, const uint32_t* ids, size_t n) {
     OMEN_ASSERT(n <= capacity_);
-    if (tracks_changes_ && !has_changed(row)) {
-      changes(row / 64).fetch_or(uint64_t{1} << (row & 63), std::memory_order_acq_rel);
-    }
+    note_change(row);
     auto* words = pages_.row_as<std::atomic<uint64_t>>(row);
     for (uint32_t i = 0; i < capacity_ / 2; ++i) {
       const uint32_t pair[2] = {2 * i < n ? ids[2 * i] : kNoSlot,
@@ -89,6 +105,10 @@ class EdgeRows {
   }
 
  private:
+  void note_change(uint32_t row) {
+    if (!tracks_changes_ || has_changed(row)) return;
+    changes(row / 64).fetch_or(uint64_t{1} << (row & 63), std::memory_order_acq_rel);
+  }
   std::atomic<uint64_t>& changes(uint32_t index) const {
     return *changed_.row_as<std::atomic<uint64_t>>(index);
   }

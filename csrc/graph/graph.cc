@@ -60,6 +60,8 @@ uint32_t Graph::read_row(uint32_t slot, uint32_t* ids) const {
 uint32_t Graph::level_of(uint32_t slot) const {
   const uint64_t h = mix64(options_.seed ^ (uint64_t{slot} * 0x9E3779B97F4A7C15ull));
   const double unit = (static_cast<double>(h >> 11) + 1.0) * 0x1.0p-53;
+  // Most are at the bottom, and are told without a logarithm: it rises by 1 where unit is 1/m.
+  if (unit * static_cast<double>(options_.m) > 1.001) return 0;
   const auto level = static_cast<uint32_t>(-std::log(unit) * level_factor_);
   return std::min(level, kLayersMax - 1);
 }

@@ -65,6 +65,8 @@ class Space {
   virtual size_t dimensions() const = 0;
   // `room` has dimensions() floats, for a space whose rows are no floats; one row in it at a time.
   virtual FloatRow row(uint32_t slot, float* room) const = 0;
+  // Before row(), of a slot that comes soon.
+  virtual void prefetch(uint32_t) const {}
   // Whether nearness is that of scaled rows in Euclidean space, which bulk building compares. If
   // not, it is the dot product.
   virtual bool is_euclidean() const = 0;

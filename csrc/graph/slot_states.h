@@ -24,6 +24,7 @@ class SlotStates {
   SlotStates(MemoryAccount* account, Use use) : pages_(account, use, 1) {}
 
   Status ensure(uint32_t slots) { return pages_.ensure(slots); }
+  void populate(uint32_t first, uint32_t count) const { pages_.populate(first, count); }
   void release_all() { pages_.release_all(); }
   uint32_t rows() const { return pages_.rows(); }
   uint64_t bytes() const { return pages_.bytes(); }

@@ -67,6 +67,15 @@ class Array {
     return Status::ok();
   }
 
+  // The first memory of an array that has none: so many zeros, whose pages come as they are
+  // touched, which may be on several threads.
+  Status make_zeros(size_t n) {
+    OMEN_ASSERT(capacity_ == 0);
+    OMEN_TRY(reserve(n));
+    size_ = n;
+    return Status::ok();
+  }
+
   Status push_back(const T& value) {
     const T copy = value;  // `value` may live in this array, which is about to move.
     OMEN_TRY(reserve_growing(size_ + 1));

@@ -13,6 +13,9 @@ namespace omen {
 
 namespace {
 
+// From here on what the heap gives is likely to be new pages.
+constexpr size_t kPopulateBytes = size_t{128} << 10;
+
 void* heap_allocate(size_t bytes) {
 #if defined(_WIN32)
   return _aligned_malloc(bytes, kCacheLineBytes);
@@ -38,6 +41,12 @@ Result<std::byte*> allocate_bytes(size_t bytes) {
     if (memory == nullptr) {
       return Status::error(ErrorCode::kMemory, "the system refused " + std::to_string(bytes) +
                                                    " bytes; free memory on this machine");
+    }
+    if (size >= kPopulateBytes) {
+      const size_t before = reinterpret_cast<uintptr_t>(memory) % page_bytes();
+      const size_t skipped = before == 0 ? 0 : page_bytes() - before;
+      populate_block(static_cast<std::byte*>(memory) + skipped,
+                     (size - skipped) / page_bytes() * page_bytes());
     }
     std::memset(memory, 0, size);
     return static_cast<std::byte*>(memory);

@@ -46,6 +46,11 @@ void advise_huge(std::byte* start, size_t bytes);
 // kHugePageBytes. A hint: where the system cannot, small pages go on serving.
 void collapse_huge(std::byte* start, size_t bytes);
 
+// Asks that [start, start + bytes), usable and about to be written, be there before its first
+// touch; multiples of page_bytes(). A hint, for whoever fills much: one call serves many pages,
+// each of which would cost a fault, 0.25 us on bare metal and 12 us on some virtual machines.
+void populate_block(std::byte* start, size_t bytes);
+
 // Zeroed memory, 64-byte aligned: from the heap, or from 2 MiB on a mapped block whose whole huge
 // pages are advised. free_bytes takes the same `bytes`; null is ignored.
 Result<std::byte*> allocate_bytes(size_t bytes);

@@ -87,6 +87,16 @@ void advise_huge(std::byte* start, size_t bytes) {
 #endif
 }
 
+void populate_block(std::byte* start, size_t bytes) {
+#if defined(__linux__)
+  constexpr int kPopulateWrite = 23;  // MADV_POPULATE_WRITE, Linux 5.14; older headers lack it.
+  if (bytes > 0) (void)madvise(start, bytes, kPopulateWrite);
+#else
+  (void)start;
+  (void)bytes;
+#endif
+}
+
 void collapse_huge(std::byte* start, size_t bytes) {
   advise_huge(start, bytes);
 #if defined(__linux__)

@@ -66,6 +66,8 @@ void advise_huge(std::byte*, size_t) {}
 
 void collapse_huge(std::byte*, size_t) {}
 
+void populate_block(std::byte*, size_t) {}
+
 }  // namespace omen
 
 #endif

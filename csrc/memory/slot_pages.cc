@@ -166,6 +166,33 @@ void SlotPages::collapse(uint32_t rows) {
   collapsed_rows_ = std::max(collapsed_rows_, rows);
 }
 
+// fn(extent, begin, end) of rows, in bytes, for each extent.
+template <class Fn>
+void SlotPages::each_part(uint32_t first, uint32_t count, const Fn& fn) const {
+  for (const uint32_t end = first + count; first < end;) {
+    const uint32_t in_extent = std::min(end - first, extent_rows() - (first & mask_));
+    const size_t begin = static_cast<size_t>(first & mask_) * stride_;
+    fn(table()[first >> shift_], begin, begin + static_cast<size_t>(in_extent) * stride_);
+    first += in_extent;
+  }
+}
+
+void SlotPages::populate(uint32_t first, uint32_t count) const {
+  each_part(first, count, [](std::byte* extent, size_t begin, size_t end) {
+    begin = begin / page_bytes() * page_bytes();
+    populate_block(extent + begin, round_up(end, page_bytes()) - begin);
+  });
+}
+
+void SlotPages::populate_huge(uint32_t first, uint32_t count) const {
+  each_part(first, count, [](std::byte* extent, size_t begin, size_t end) {
+    begin = round_up(begin, kHugePageBytes);
+    end = end / kHugePageBytes * kHugePageBytes;
+    if (begin < end) advise_huge(extent + begin, end - begin);
+  });
+  populate(first, count);
+}
+
 void SlotPages::shrink(uint32_t rows) {
   if (table() == nullptr || rows == 0 || rows >= this->rows()) return;
   std::byte** entries = table();

@@ -82,6 +82,11 @@ class SlotPages {
   // Moves the whole huge pages below `rows` that are not huge yet; for kAtCollapse. One caller at a
   // time, beside readers and ensure().
   void collapse(uint32_t rows);
+  // Asks that `count` rows from `first` on, usable and about to be filled for the first time, be
+  // there in one go. Any thread.
+  void populate(uint32_t first, uint32_t count) const;
+  // The same, and whole huge pages come as such whatever the paging: for who may stall meanwhile.
+  void populate_huge(uint32_t first, uint32_t count) const;
   // Gives back what lies beyond `rows`. No reader may hold a row there, or look for one; the writer
   // excludes ensure() and collapse() beyond it.
   void shrink(uint32_t rows);
@@ -121,6 +126,8 @@ class SlotPages {
   // All bytes of an array of `rows` rows: committed steps and the touched part of the table.
   uint64_t bytes_for(uint32_t rows) const;
   uint32_t usable_rows(uint32_t rows) const;
+  template <class Fn>
+  void each_part(uint32_t first, uint32_t count, const Fn& fn) const;
   Status make_table();
   Status grow(uint32_t rows);
   Status add_extents(uint32_t first, uint32_t rows);

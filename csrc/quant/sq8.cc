@@ -28,6 +28,16 @@ double weight_factor(double magnitude_max, double magnitude_sum, size_t dimensio
   return std::min(factor, kFactorMax * kLift);
 }
 
+// Of such size as codes can be lossless for. A loop without exit, which compilers vectorise.
+bool are_integers(const float* x, size_t n) {
+  uint32_t others = 0;
+  for (size_t i = 0; i < n; ++i) {
+    const float bounded = std::clamp(x[i], -16777216.0f, 16777216.0f);
+    others |= static_cast<float>(static_cast<int32_t>(bounded)) != x[i] ? 1u : 0u;
+  }
+  return others == 0;
+}
+
 }  // namespace
 
 Sq8Codec::~Sq8Codec() { ::operator delete(low_, kAlign); }
@@ -62,12 +72,13 @@ Result<std::unique_ptr<Sq8Codec>> Sq8Codec::train(Distance distance, size_t dime
   std::fill(highest, highest + dimensions, -INFINITY);
   bool integers = distance != Distance::kCosine;
   for (size_t row = 0; row < count; ++row) {
+    const float* x = sample[row];
+    const float scale = scales[row];
     for (size_t i = 0; i < dimensions; ++i) {
-      const float x = sample[row][i] * scales[row];
-      lowest[i] = std::min(lowest[i], x);
-      highest[i] = std::max(highest[i], x);
-      integers = integers && x == std::floor(x);
+      lowest[i] = std::min(lowest[i], x[i] * scale);
+      highest[i] = std::max(highest[i], x[i] * scale);
     }
+    integers = integers && are_integers(x, dimensions);
   }
   codec->fit(lowest, highest, integers);
   return codec;

@@ -5,12 +5,16 @@
 #include <cmath>
 #include <cstring>
 
+#include "memory/slot_pages.h"
+
 namespace omen {
 
 namespace {
 
 constexpr uint32_t kNobody = UINT32_MAX >> 1;
 constexpr size_t kOffersAhead = 4;
+constexpr size_t kRowsAhead = 4;
+constexpr size_t kSketchesAhead = 16;
 constexpr size_t kCentreSample = 32;
 // Rounding two points to whole steps moves a squared distance of d steps by 0.8 d, give or take,
 // and blurs what is near beside a sixth of the dimensions. Bytes serve where most of the nearest
@@ -67,8 +71,9 @@ float LeafWorker::find_centre(std::span<const uint32_t> ids) {
   }
   const auto norm = static_cast<float>(points.kernels.norm_f32(centre_.data(), points.dimensions));
   float radius = 0;
-  for (const uint32_t id : ids) {
-    radius = std::max(radius, distance_to(points, points.row(id, room), centre_.data(), norm));
+  for (size_t i = 0; i < ids.size(); ++i) {
+    if (i + kRowsAhead < ids.size()) points.prefetch(ids[i + kRowsAhead]);
+    radius = std::max(radius, distance_to(points, points.row(ids[i], room), centre_.data(), norm));
   }
   // Distances under cosine come of a difference of numbers near 1.
   if (points.row(ids[0], room).scale != 1.0f) radius = std::sqrt(radius * radius + 1e-5f);
@@ -191,6 +196,7 @@ void LeafWorker::offer(std::span<const uint32_t> ids) {
   const size_t count = ids.size();
   constexpr size_t kStride = Sketches::kStride;
   for (size_t i = 0; i < count; ++i) {
+    if (i + kSketchesAhead < count) prefetch_read(shared_.sketches.of(ids[i + kSketchesAhead]));
     std::memcpy(&sketches_[i * kStride], shared_.sketches.of(ids[i]), kStride * sizeof(int16_t));
   }
   invert(count);
@@ -203,7 +209,7 @@ void LeafWorker::offer(std::span<const uint32_t> ids) {
       if (lists.is_hopeless(point, key)) return;
       lists.offer(point, Sketches::bucket(sketch, &sketches_[near * kStride]), ids[near], key);
     };
-    const SlotLock lock(shared_.states, shared_.points.slots[point]);
+    const NearLists::Hold hold(lists, point);
     each_near(i, count, give);
     for (uint32_t at = i == 0 ? 0 : offsets_[i - 1]; at < offsets_[i]; ++at) {
       give(members_[at], keys_[at]);

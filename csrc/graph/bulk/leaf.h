@@ -4,13 +4,12 @@
 // less than a search for each point would, and find more. Each tile serves both of its panels, so
 // that only half of the pairs are computed. Byte tiles say who is near in most leaves; one whose
 // nearest lie within the rounding of bytes is compared again by int16.
-// Threads: one; NearLists are written under the points' locks.
+// Threads: one; NearLists are written under their holds.
 #pragma once
 
 #include "graph/bulk/near_lists.h"
 #include "graph/bulk/panels.h"
 #include "graph/bulk/sketches.h"
-#include "graph/slot_states.h"
 
 namespace omen {
 
@@ -19,7 +18,6 @@ struct BulkShared {
   const BulkPoints& points;
   const Sketches& sketches;
   NearLists& lists;
-  SlotStates& states;
   uint32_t leaf_max;  // Points in a leaf, at most kTileIndexMask + 1.
   uint32_t nearest;   // Kept of each leaf's point, 1 to kTileNearestMax.
 };

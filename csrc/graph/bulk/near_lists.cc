@@ -8,13 +8,17 @@
 namespace omen {
 
 void NearLists::prefetch(uint32_t point) const {
-  prefetch_read(&sizes_[point]);
-  const size_t first = size_t{point} * capacity_;
-  for (uint32_t i = 0; i < capacity_; i += 32) prefetch_read(&buckets_[first + i]);
-  for (uint32_t i = 0; i < capacity_; i += 16) {
-    prefetch_read(&ids_[first + i]);
-    prefetch_read(&keys_[first + i]);
+  const auto* record = reinterpret_cast<const std::byte*>(&head(point));
+  for (size_t i = 0; i < stride_; i += kCacheLineBytes) prefetch_read(record + i);
+}
+
+void NearLists::prefetch_ids(uint32_t point) const {
+  const auto* first = reinterpret_cast<const std::byte*>(ids(point));
+  prefetch_read(&head(point));
+  for (size_t i = 0; i < capacity_ * sizeof(uint32_t); i += kCacheLineBytes) {
+    prefetch_read(first + i);
   }
+  prefetch_read(first + capacity_ * sizeof(uint32_t) - 1);
 }
 
 namespace {
@@ -42,24 +46,24 @@ uint32_t largest(const uint32_t* keys, uint32_t capacity) {
 }  // namespace
 
 void NearLists::offer(uint32_t point, uint16_t bucket, uint32_t id, uint32_t key) {
-  const uint32_t n = sizes_[point];
-  if (n == capacity_ && key >= worst_[point]) return;
-  const size_t first = size_t{point} * capacity_;
-  uint16_t* const buckets = &buckets_[first];
-  uint32_t* const keys = &keys_[first];
+  Head& list = head(point);
+  const uint32_t n = list.size;
+  if (n == capacity_ && key >= list.worst) return;
+  uint32_t* const keys = this->keys(point);
+  uint16_t* const buckets = this->buckets(point);
   uint32_t at = find_bucket(buckets, capacity_, static_cast<uint16_t>(bucket + 1));
   if (at > 0) {
     if (key >= keys[--at]) return;
   } else if (n < capacity_) {
     at = n;
-    ++sizes_[point];
+    ++list.size;
   } else {
-    at = static_cast<uint32_t>(std::find(keys, keys + n, worst_[point]) - keys);
+    at = static_cast<uint32_t>(std::find(keys, keys + n, list.worst) - keys);
   }
   buckets[at] = static_cast<uint16_t>(bucket + 1);
-  ids_[first + at] = id;
+  keys[capacity_ + at] = id;
   keys[at] = key;
-  if (sizes_[point] == capacity_) worst_[point] = largest(keys, capacity_);
+  if (list.size == capacity_) list.worst = largest(keys, capacity_);
 }
 
 Status NearLists::validate(uint32_t points) const {
@@ -68,18 +72,18 @@ Status NearLists::validate(uint32_t points) const {
                                                   ": point " + std::to_string(point));
   };
   for (uint32_t point = 0; point < points; ++point) {
-    const size_t first = size_t{point} * capacity_;
-    const uint32_t n = sizes_[point];
+    const uint32_t* keys = this->keys(point);
+    const uint32_t n = size(point);
     if (n > capacity_) return broken(2, point);
     uint32_t worst = 0;
     for (uint32_t i = 0; i < n; ++i) {
-      worst = std::max(worst, keys_[first + i]);
+      worst = std::max(worst, keys[i]);
       for (uint32_t j = i + 1; j < n; ++j) {
-        const bool same = ids_[first + i] == ids_[first + j];
-        if (same || buckets_[first + i] == buckets_[first + j]) return broken(1, point);
+        const bool same = ids(point)[i] == ids(point)[j];
+        if (same || buckets(point)[i] == buckets(point)[j]) return broken(1, point);
       }
     }
-    if (n == capacity_ && worst != worst_[point]) return broken(2, point);
+    if (n == capacity_ && worst != head(point).worst) return broken(2, point);
   }
   return Status::ok();
 }

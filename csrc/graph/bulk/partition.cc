@@ -39,7 +39,7 @@ struct Partition::Balls {
   Status fill(std::span<const uint32_t> ids, const uint16_t* balls_of, uint32_t fanout,
               uint32_t count) {
     OMEN_TRY(offsets.resize(count + 1));
-    OMEN_TRY(members.resize(ids.size() * fanout));
+    OMEN_TRY(members.make_zeros(ids.size() * fanout));
     for (size_t i = 0; i < ids.size() * fanout; ++i) ++offsets[balls_of[i]];
     uint32_t sum = 0;
     for (size_t b = 0; b <= count; ++b) sum += std::exchange(offsets[b], sum);
@@ -116,6 +116,8 @@ void Partition::assign(Worker& worker, std::span<const uint32_t> ids, const Pane
   const size_t width = leaders.width();
   for (size_t begin = 0; begin < ids.size(); begin += width) {
     const auto block = ids.subspan(begin, std::min(width, ids.size() - begin));
+    const size_t ahead = std::min(begin + 2 * width, ids.size());
+    for (size_t i = begin + width; i < ahead; ++i) shared_.points.prefetch(ids[i]);
     look(worker, block, leaders, fanout);
     for (size_t j = 0; j < block.size(); ++j) {
       for (uint32_t f = 0; f < fanout; ++f) {
@@ -173,7 +175,7 @@ Status Partition::assign_all(Executor& executor, const Frame& frame) {
   const uint32_t n = shared_.points.count;
   OMEN_TRY(order_.resize(n));
   std::iota(order_.begin(), order_.end(), 0u);
-  OMEN_TRY(balls_of_.resize(size_t{n} * shape_.fanout));
+  OMEN_TRY(balls_of_.make_zeros(size_t{n} * shape_.fanout));
   parallel_for(executor, n, kAssignGrain, [&](size_t begin, size_t end, unsigned worker) {
     assign(*workers_[worker], {order_.data() + begin, end - begin}, leaders_, shape_.fanout,
            balls_of_.data() + begin * shape_.fanout);
@@ -194,7 +196,8 @@ Status Partition::make_order() {
 }
 
 Status Partition::run(Executor& executor, const Frame& frame, BulkProgress& progress) {
-  for (unsigned i = 0; i < parallel_workers(executor); ++i) {
+  const bool is_one_leaf = shared_.points.count <= shared_.leaf_max;
+  for (unsigned i = 0; i < (is_one_leaf ? 1 : parallel_workers(executor)); ++i) {
     workers_.push_back(std::make_unique<Worker>(account_, shared_));
     OMEN_TRY(workers_.back()->reserve());
   }
@@ -250,11 +253,10 @@ Status Partition::carve(Worker& worker, const Ball& ball) {
     }
     return Status::ok();
   }
-  uint32_t fanout = ball.depth == 1 ? shape_.refanout : 1;
-  // Balls of half a leaf on average, so that few of them must be carved once more.
-  const uint64_t wanted = (uint64_t{m} * 2 * fanout + shared_.leaf_max - 1) / shared_.leaf_max;
+  // Balls of half a leaf on average, so that few of them must be carved once more. They do not
+  // overlap: the balls that they are carved from do, and more of it gains nothing.
+  const uint64_t wanted = (uint64_t{m} * 2 + shared_.leaf_max - 1) / shared_.leaf_max;
   const auto leaders = static_cast<uint32_t>(std::clamp<uint64_t>(wanted, 2, kSplitLeadersMax));
-  fanout = std::min(fanout, leaders);
   uint32_t drawn[kSplitLeadersMax];
   Random random(ball.seed);
   for (uint64_t i = 0; i < leaders; ++i) {
@@ -264,10 +266,10 @@ Status Partition::carve(Worker& worker, const Ball& ball) {
   Balls parts(account_);
   {
     Array<uint16_t> balls_of(account_, Use::kScratch);
-    OMEN_TRY(balls_of.resize(size_t{m} * fanout));
+    OMEN_TRY(balls_of.resize(m));
     worker.leaders.pack({drawn, leaders}, frame_);
-    assign(worker, ball.ids, worker.leaders, fanout, balls_of.data());
-    OMEN_TRY(parts.fill(ball.ids, balls_of.data(), fanout, leaders));
+    assign(worker, ball.ids, worker.leaders, 1, balls_of.data());
+    OMEN_TRY(parts.fill(ball.ids, balls_of.data(), 1, leaders));
   }
   for (uint32_t i = 0; i < leaders; ++i) {
     const auto ids = parts.of(i);

@@ -18,8 +18,7 @@ namespace omen {
 struct PartitionShape {
   uint32_t leaders;        // At the top, at most kTileIndexMask + 1.
   uint32_t fanout;         // Balls that a point joins at the top, at most kTileNearestMax,
-  uint32_t uneven_fanout;  // or so many where leaders lie unevenly near (see unevenness()),
-  uint32_t refanout;       // and when a ball is carved again the first time.
+  uint32_t uneven_fanout;  // or so many where leaders lie unevenly near (see unevenness()).
 };
 
 class Partition {

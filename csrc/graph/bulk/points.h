@@ -24,6 +24,7 @@ struct BulkPoints {
   size_t dimensions;
 
   FloatRow row(uint32_t point, float* room) const { return space.row(slots[point], room); }
+  void prefetch(uint32_t point) const { space.prefetch(slots[point]); }
 };
 
 // Where coordinates are zero, and how many steps a unit has.

@@ -6,7 +6,7 @@ namespace omen {
 Status Sketches::reserve(const BulkPoints& points, const float* centre, float typical,
                          uint64_t seed) {
   OMEN_TRY(directions_.resize(kDirections * points.dimensions));
-  OMEN_TRY(values_.resize(size_t{points.count} * kStride));
+  OMEN_TRY(values_.make_zeros(size_t{points.count} * kStride));
   Random random(seed);
   // Sums of uniform numbers are normal enough.
   for (float& x : directions_) {

@@ -34,7 +34,7 @@ uint64_t hash_row(const float* values, size_t n, uint64_t seed) {
 Status Twins::find(const BulkPoints& points, uint64_t seed, Executor& executor) {
   const uint32_t n = points.count;
   Array<uint64_t> hashes(account_, Use::kScratch);
-  OMEN_TRY(hashes.resize(n));
+  OMEN_TRY(hashes.make_zeros(n));
   parallel_for(executor, n, kHashGrain, [&](size_t begin, size_t end, unsigned) {
     float room[kRowFloatsMax];
     for (size_t i = begin; i < end; ++i) {
@@ -46,7 +46,7 @@ Status Twins::find(const BulkPoints& points, uint64_t seed, Executor& executor) 
   size_t size = 64;
   while (size < size_t{n} * 2) size *= 2;
   Array<uint32_t> table(account_, Use::kScratch);
-  OMEN_TRY(table.resize(size));
+  OMEN_TRY(table.make_zeros(size));
   OMEN_TRY(heads_.reserve(n));
   heads_.clear();
   others_.clear();
