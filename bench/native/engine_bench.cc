@@ -1,12 +1,15 @@
 // engine_bench: build and search of one set through db::Collection, without JavaScript.
 //
 //   engine_bench DIR [metric=l2|cosine|dot] [codec=sq8|none|binary] [layout=compact|fast]
-//                [n=ROWS] [batch=ROWS] [m=16] [efc=96] [churn=ROWS]
+//                [n=ROWS] [batch=ROWS] [m=16] [efc=96] [churn=ROWS] [efs=10,16,..]
+//                [batch_efs=32,64] [rounds=3]
 //
 // DIR holds base.f32, query.f32 (row-major) and gt.i32 (100 ids a query), as export.mjs writes
 // them; with n, the truth is still that of all rows. Prints the build rate, then for each ef
-// recall@10, queries per second of thread CPU time, rows scored, hops and rows
-// re-ranked (exact); last, bytes per vector.
+// recall@10, queries per second of thread CPU time (the median of the rounds and the best), rows
+// scored, hops and rows re-ranked (exact), and the wall time of one query, median and 99th
+// percentile; then how two threads that search at once compare with one, the rate of batches, and
+// bytes per vector.
 // With churn, every id first holds another row's vector, and all are replaced in upserts of so many
 // rows before the search.
 #include <algorithm>
@@ -16,6 +19,7 @@
 #include <cstring>
 #include <ctime>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "db/database.h"
@@ -43,13 +47,50 @@ double wall_seconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
+// "10,16": numbers between commas.
+std::vector<uint32_t> numbers(const std::string& list) {
+  std::vector<uint32_t> out;
+  for (size_t at = 0; at < list.size(); at = std::min(list.find(',', at), list.size() - 1) + 1) {
+    out.push_back(static_cast<uint32_t>(std::stoul(list.substr(at))));
+  }
+  return out;
+}
+
+// The same queries asked by one thread, then by two at once: queries per second of wall time.
+void print_scaling(omen::Collection& collection, const std::vector<float>& queries,
+                   uint32_t dimensions, uint32_t ef) {
+  const size_t query_count = queries.size() / dimensions;
+  const auto ask_all = [&] {
+    omen::SearchOptions search;
+    search.k = 10;
+    search.ef = ef;
+    omen::Rows hits;
+    for (size_t q = 0; q < 2 * query_count; ++q) {
+      check(collection.search(&queries[q % query_count * dimensions], dimensions, search, &hits,
+                              nullptr));
+    }
+  };
+  std::vector<double> ratios;
+  for (int round = 0; round < 5; ++round) {
+    const double begin = wall_seconds();
+    ask_all();
+    const double alone = wall_seconds() - begin;
+    std::thread other(ask_all);
+    ask_all();
+    other.join();
+    ratios.push_back(2 * alone / (wall_seconds() - begin - alone));
+  }
+  std::sort(ratios.begin(), ratios.end());
+  std::printf("two threads, ef %u: %.2f times one\n", ef, ratios[2]);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   if (argc < 2) {
     std::fprintf(stderr,
                  "usage: engine_bench DIR [metric=l2] [codec=sq8] [layout=compact] [n=] [batch=] "
-                 "[m=] [efc=] [churn=]\n");
+                 "[m=] [efc=] [churn=] [efs=] [batch_efs=] [rounds=]\n");
     return 2;
   }
   const std::string dir = argv[1];
@@ -128,8 +169,11 @@ int main(int argc, char** argv) {
       rows, dimensions, built, static_cast<double>(rows) / built,
       static_cast<double>(rows) / built_cpu, report.ok ? "valid" : report.problem.c_str(),
       static_cast<unsigned long long>(report.unreachable));
-  std::printf("%6s %9s %10s %10s %8s %8s\n", "ef", "recall@10", "QPS", "rows", "hops", "exact");
-  for (const uint32_t ef : {10u, 16u, 24u, 32u, 48u, 64u, 96u, 128u, 200u, 300u}) {
+  std::printf("%6s %9s %10s %10s %10s %8s %8s %8s %8s\n", "ef", "recall@10", "QPS", "best", "rows",
+              "hops", "exact", "p50 us", "p99 us");
+  const auto efs = numbers(argument(argc, argv, "efs", "10,16,24,32,48,64,96,128,200,300"));
+  const int rounds = std::max(1, std::stoi(argument(argc, argv, "rounds", "3")));
+  for (const uint32_t ef : efs) {
     omen::SearchOptions search;
     search.k = 10;
     search.ef = ef;
@@ -141,11 +185,14 @@ int main(int argc, char** argv) {
     uint64_t hops = 0;
     uint64_t reranked = 0;
     std::vector<double> rates;
-    for (int round = 0; round < 4; ++round) {
+    std::vector<double> times;
+    for (int round = 0; round <= rounds + 1; ++round) {
       const double begin = cpu_seconds();
       for (size_t q = 0; q < query_count; ++q) {
+        const double asked = round > rounds ? wall_seconds() : 0;
         check(collection.search(&queries[q * dimensions], dimensions, search, &hits,
                                 round == 0 ? &plan : nullptr));
+        if (round > rounds) times.push_back(1e6 * (wall_seconds() - asked));
         if (round > 0) continue;
         scored += plan.rows_scored;
         hops += plan.hops;
@@ -155,16 +202,22 @@ int main(int argc, char** argv) {
           found += std::find(t, t + 10, static_cast<int32_t>(id.value)) != t + 10;
         }
       }
-      if (round > 0) rates.push_back(static_cast<double>(query_count) / (cpu_seconds() - begin));
+      if (round > 0 && round <= rounds) {
+        rates.push_back(static_cast<double>(query_count) / (cpu_seconds() - begin));
+      }
     }
     std::sort(rates.begin(), rates.end());
+    std::sort(times.begin(), times.end());
     const double n = static_cast<double>(query_count);
-    std::printf("%6u %9.4f %10.0f %10.0f %8.0f %8.0f\n", ef, static_cast<double>(found) / (10 * n),
-                rates[1], static_cast<double>(scored) / n, static_cast<double>(hops) / n,
-                static_cast<double>(reranked) / n);
+    std::printf("%6u %9.4f %10.0f %10.0f %10.0f %8.0f %8.0f %8.1f %8.1f\n", ef,
+                static_cast<double>(found) / (10 * n), rates[rates.size() / 2], rates.back(),
+                static_cast<double>(scored) / n, static_cast<double>(hops) / n,
+                static_cast<double>(reranked) / n, times[times.size() / 2],
+                times[times.size() * 99 / 100]);
   }
+  print_scaling(collection, queries, dimensions, efs.back());
   // All queries at once, on all threads: per second of CPU, which is per core.
-  for (const uint32_t ef : {32u, 64u}) {
+  for (const uint32_t ef : numbers(argument(argc, argv, "batch_efs", "32,64"))) {
     omen::SearchOptions search;
     search.k = 10;
     search.ef = ef;
@@ -172,14 +225,15 @@ int main(int argc, char** argv) {
     omen::Rows hits;
     std::vector<uint32_t> counts(query_count);
     std::vector<double> rates;
-    for (int round = 0; round < 5; ++round) {
+    for (int round = 0; round < rounds + 2; ++round) {
       const double begin = process_cpu_seconds();
       check(collection.search_batch(queries.data(), query_count, dimensions, search, &hits,
                                     counts.data()));
       rates.push_back(static_cast<double>(query_count) / (process_cpu_seconds() - begin));
     }
     std::sort(rates.begin(), rates.end());
-    std::printf("batch, ef %u: %.0f queries per second of CPU\n", ef, rates[2]);
+    std::printf("batch, ef %u: %.0f queries per second of CPU, best %.0f\n", ef,
+                rates[rates.size() / 2], rates.back());
   }
   const omen::CollectionStats stats = collection.stats();
   const double n = static_cast<double>(rows);

@@ -51,7 +51,8 @@ class CodeSet {
   bool clamps(const float* x, float scale) const {
     return sq8_ != nullptr && sq8_->clamps(x, scale);
   }
-  RowViews views() const { return {rows_.view(), factors_.view(), sq8_ != nullptr}; }
+  bool has_factors() const { return sq8_ != nullptr && sq8_->has_factors(); }
+  RowViews views() const { return {rows_.view(), factors_.view(), has_factors()}; }
   uint64_t bytes() const {
     return rows_.bytes() + factors_.bytes() + (packed_ == nullptr ? 0 : packed_->bytes());
   }
@@ -76,7 +77,7 @@ class CodeSet {
   const std::unique_ptr<Sq8Codec> sq8_;  // One of the two.
   const std::unique_ptr<BinaryCodec> binary_;
   SlotPages rows_;
-  SlotPages factors_;  // Of sq8: binary keeps its own in the row.
+  SlotPages factors_;  // Of an sq8 that does not compute them: binary keeps its own in the row.
   std::unique_ptr<PackedCodes> packed_;
 };
 

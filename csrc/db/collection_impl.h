@@ -263,7 +263,11 @@ struct Collection::Impl {
   Status rerank(Store& s, Query& q, const CodeSet* codes);
   // Both score those of scratch.slots that may be among the k nearest, and keep only them.
   static Status score_by_bounds(const Scorer& exact, uint32_t k, QueryScratch& scratch);
-  static Status score_by_errors(const Scorer& exact, uint32_t k, QueryScratch& scratch);
+  struct Wanted {
+    uint32_t k;
+    bool spare;  // More than k, for hits that a write takes away meanwhile.
+  };
+  static Status score_by_errors(const Scorer& exact, const Wanted& wanted, QueryScratch& scratch);
   // In scratch.distances: of a candidate that was not met itself.
   static constexpr float kUnknown = -std::numeric_limits<float>::infinity();
   // Drops what is no hit any more, after writes that raced the search.

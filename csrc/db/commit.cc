@@ -22,7 +22,7 @@ constexpr size_t kSerialLinks = 256;
 constexpr size_t kBatchLinks = 128;
 constexpr size_t kBatchLinksMax = 1024;
 // Searches of inserted nodes that take turns, where at least so many are inserted.
-constexpr size_t kLinksAtOnce = 4;
+constexpr size_t kLinksAtOnce = 2;
 constexpr size_t kGroupedLinks = 64;
 static_assert(kLinksAtOnce <= Graph::kGroupMax);
 constexpr size_t kLinksKept = 4096;

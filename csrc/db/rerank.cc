@@ -14,7 +14,8 @@ namespace omen {
 
 namespace {
 
-// Scored even if none can be nearer: hits that a racing write takes away are replaced by them.
+// Scored even if none can be nearer, while writes race the search: hits that one takes away are
+// replaced by them. Where estimates are off, they tell by how much.
 constexpr size_t kSpare = 8;
 // Rows that are asked for together. More hide more of a read, fewer profit sooner from what the
 // last ones told.
@@ -76,7 +77,9 @@ Status Collection::Impl::score_by_bounds(const Scorer& exact, uint32_t k, QueryS
 
 // On entry `slots` are candidates by the distances of their codes, nearest first, and `distances`
 // those, or kUnknown. Floats are codes without errors.
-Status Collection::Impl::score_by_errors(const Scorer& exact, uint32_t k, QueryScratch& scratch) {
+Status Collection::Impl::score_by_errors(const Scorer& exact, const Wanted& wanted,
+                                         QueryScratch& scratch) {
+  const uint32_t k = wanted.k;
   const size_t count = scratch.slots.size();
   const uint32_t* slots = scratch.slots.data();
   float* distances = scratch.distances.data();
@@ -86,10 +89,10 @@ Status Collection::Impl::score_by_errors(const Scorer& exact, uint32_t k, QueryS
   size_t known = 0;
   size_t scored = 0;
   while (scored < count) {
-    const size_t wanted = k + kSpare;
-    const size_t block = scored < wanted ? std::min(wanted - scored, kScoreBlock) : kNextBlock;
+    const size_t least = k + (wanted.spare || errors > 0 ? kSpare : 0);
+    const size_t block = scored < least ? std::min(least - scored, kScoreBlock) : kNextBlock;
     const size_t n = std::min(count - scored, block);
-    if (scored >= wanted) {
+    if (scored >= least) {
       const double error = known == 0 ? 0 : errors / static_cast<double>(known);
       const double limit = nearest.farthest() + kErrorsAway * error;
       if (static_cast<double>(distances[scored]) > limit) break;

@@ -91,10 +91,14 @@ Status Collection::Impl::rerank(Store& s, Query& q, const CodeSet* codes) {
     if (followed && std::find(scratch.slots.begin(), scratch.slots.end(), slot) != end) continue;
     scratch.slots.push_back_reserved(slot);
   }
+  const bool races = (q.version & 1) != 0 || s.version.load(std::memory_order_acquire) != q.version;
+  for (size_t i = 0; i < std::min<size_t>(q.k, scratch.slots.size()); ++i) {
+    prefetch_read(s.ids.row(scratch.slots[i]));
+  }
   FinalScorer finals(s, {&scratch.floats, &scratch.codes});
   OMEN_TRY(finals.prepare(q.vector, q.scale));
   OMEN_TRY(binary != nullptr ? score_by_bounds(finals.scorer(), q.k, scratch)
-                             : score_by_errors(finals.scorer(), q.k, scratch));
+                             : score_by_errors(finals.scorer(), {q.k, races}, scratch));
   q.plan.reranked += scratch.slots.size();
   sort_hits(s, scratch);
   return Status::ok();

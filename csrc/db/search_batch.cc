@@ -12,7 +12,7 @@ namespace omen {
 
 namespace {
 
-constexpr size_t kGroup = 4;
+constexpr size_t kGroup = 2;
 static_assert(kGroup <= Graph::kGroupMax);
 
 }  // namespace

@@ -75,7 +75,7 @@ void Graph::find_starts(const Batch& batch) {
                    Entry entry;
                    (void)load_entry(&entry);
                    for (uint32_t level = std::min(entry.level, 3u) + 1; level-- > 0;) {
-                     entry = descend(*scratch.node, entry, level, scratch.search.counters);
+                     entry = descend(*scratch.node, entry, level, scratch.search);
                      if (level > 0) member.place = member.place << 21 | (entry.node & 0x1FFFFF);
                    }
                    member.start = entry.node;

@@ -213,15 +213,14 @@ class Graph {
 
   void drop_unknown(const SearchScratch& s, uint32_t* row, uint32_t capacity) const;
   uint32_t read_known(uint32_t level, uint32_t node, const SearchScratch& s, uint32_t* row) const;
-  Entry descend(const Scorer& scorer, Entry from, uint32_t to_level,
-                SearchCounters& counters) const;
+  Entry descend(const Scorer& scorer, Entry from, uint32_t to_level, SearchScratch& s) const;
   // The pool a bottom search starts with: where the descent ended, and the entry's own slot, from
   // which repair() keeps every node reachable. False if there is no entry.
   bool start_bottom(const Scorer& scorer, uint32_t ef, SearchScratch& s) const;
   void widen_start(Entry from, const Scorer& scorer, uint32_t beam, SearchScratch& s) const;
   // Without the layers above: sees only what edges lead to from the entry's slot.
   bool search_from_root(const Scorer& scorer, uint32_t ef, SearchScratch& s) const;
-  // Whom a row names and nobody visited yet, now visited; valid until the next call.
+  // Whom a row names and nobody visited yet, now visited; valid until the next call but one.
   std::span<const uint32_t> gather(uint32_t level, uint32_t node, SearchScratch& s) const;
   void start_pool(uint32_t level, uint32_t node, const Scorer& scorer, SearchScratch& s) const;
   void search_layer(uint32_t level, const Scorer& scorer, uint32_t ef, SearchScratch& s) const;
@@ -236,7 +235,7 @@ class Graph {
                        size_t n) const;
   void finish(PackedWalk& walk) const;
   struct Walk;
-  // One of three steps; false once there is nothing left to expand.
+  // Moves each of the nodes on their way one stage on; false once there is none left.
   bool step(Walk& walk) const;
   void take_turns(std::span<Walk> walks) const;
   uint32_t score_nodes(uint32_t level, const Scorer& scorer, const uint32_t* nodes, size_t n,

@@ -181,11 +181,11 @@ void Graph::insert(uint32_t slot, BuildScratch& scratch) {
     // Two passes: search from the top down remembering where each layer starts, then link from the
     // bottom up.
     Entry starts[kLayersMax];
-    entry = descend(*scratch.node, entry, top, s.counters);
+    entry = descend(*scratch.node, entry, top, s);
     for (uint32_t l = top + 1; l-- > 0;) {
       starts[l] = entry;
       if (l == 0) break;
-      entry = descend(*scratch.node, entry, l - 1, s.counters);
+      entry = descend(*scratch.node, entry, l - 1, s);
     }
     for (uint32_t l = 0; l <= top; ++l) {
       start_pool(l, starts[l].node, *scratch.node, s);

@@ -43,15 +43,16 @@ struct Graph::Candidates {
   }
 };
 
-// A search of the bottom layer between two of its steps: read a row and ask for the codes of whom
-// it names; score them; pick the next node and ask for its row.
+// A search of the bottom layer, with three nodes on their way: the row of one is asked for, the
+// codes of whom another names are asked for, and those of a third are scored. What a node brings
+// to the front is expanded two hops later than it could be, which costs next to nothing: a full
+// pool's nearest are expanded sooner or later. Until the pool is full there is one at a time: the
+// first ones lead far, and a wrong one is wasted.
 struct Graph::Walk {
-  enum class Next : uint8_t { kPick, kGather, kScore, kDone };
   Search search;
-  Next next = Next::kPick;
-  uint32_t node = 0;
-  size_t cursor = 0;
-  std::span<const uint32_t> fresh;  // In the scratch.
+  size_t cursor = 0;                // All before it are expanded, or on their way.
+  uint32_t coming = kNoSlot;        // Whose row is on its way,
+  std::span<const uint32_t> asked;  // and whose codes; in the scratch.
 };
 
 }  // namespace omen

@@ -80,10 +80,12 @@ class SearchScratch {
     for (size_t i = 0; i < n; ++i) touched.push_back_reserved(ids[i]);
   }
   // Room for `n` ids to gather into, which keep_gathered() remembers: the tail of `touched` itself.
+  // Valid until the next call but one.
   uint32_t* gather_room(size_t n) {
     if (touched.size() + n <= touched.capacity()) return touched.data() + touched.size();
     overflowed_ = true;
-    return spill_;
+    spill_turn_ ^= 1;
+    return spill_[spill_turn_];
   }
   void keep_gathered(size_t n) {
     if (!overflowed_) touched.grow_reserved(n);
@@ -117,7 +119,8 @@ class SearchScratch {
  private:
   static constexpr size_t kTouchedMax = 8192;
   bool overflowed_ = false;
-  uint32_t spill_[kRowIdsMax];
+  uint32_t spill_[2][kRowIdsMax];
+  uint32_t spill_turn_ = 0;
 };
 
 // A worker's memory for building and repairing: a search, and two scorers bound to stored slots.

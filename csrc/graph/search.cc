@@ -68,33 +68,35 @@ uint32_t Graph::score_nodes(uint32_t level, const Scorer& scorer, const uint32_t
   return scorer.score(slots, nullptr, n, threshold, distances);
 }
 
-// Greedy: to the nearest neighbour until none is nearer, then one layer down.
+// Greedy: to the nearest neighbour until none is nearer, then one layer down. Nodes that lie near
+// each other name the same ones: none is scored twice on a layer.
 Graph::Entry Graph::descend(const Scorer& scorer, Entry from, uint32_t to_level,
-                            SearchCounters& counters) const {
-  uint32_t row[kRowIdsMax];
+                            SearchScratch& s) const {
   float distances[kRowIdsMax];
   float best;
   score_nodes(from.level, scorer, &from.node, 1, kInfinity, &best);
-  ++counters.rows_scored;
+  ++s.counters.rows_scored;
+  const size_t limit = s.visited.size() * 64;
   for (; from.level > to_level; from.node = down_of(from.level, from.node), --from.level) {
-    const Layer& l = layer(from.level);
+    if (from.node < limit) s.visit(from.node);
     for (bool moved = true; moved;) {
       moved = false;
-      const uint32_t n = l.rows.read_counted(from.node, row);
-      for (uint32_t first = 0; first < n; first += kScoreBlock) {
-        const size_t block = std::min<size_t>(kScoreBlock, n - first);
-        score_nodes(from.level, scorer, row + first, block, kInfinity, distances + first);
+      const std::span<const uint32_t> fresh = gather(from.level, from.node, s);
+      for (size_t first = 0; first < fresh.size(); first += kScoreBlock) {
+        const size_t block = std::min(kScoreBlock, fresh.size() - first);
+        score_nodes(from.level, scorer, fresh.data() + first, block, kInfinity, distances + first);
       }
-      counters.rows_scored += n;
-      ++counters.hops;
-      for (uint32_t i = 0; i < n; ++i) {
+      s.counters.rows_scored += fresh.size();
+      ++s.counters.hops;
+      for (size_t i = 0; i < fresh.size(); ++i) {
         if (distances[i] < best) {
           best = distances[i];
-          from.node = row[i];
+          from.node = fresh[i];
           moved = true;
         }
       }
     }
+    s.clear_visited();
   }
   return from;
 }
@@ -145,7 +147,6 @@ void Graph::search_layer(uint32_t level, const Scorer& scorer, uint32_t ef,
     }
     s.pool_ids[cursor] = node | kExpanded;
     const std::span<const uint32_t> fresh = gather(level, node, s);
-    if (level == 0) scorer.prefetch(fresh.data(), fresh.size());
     // The likely next node's row arrives while this block is scored.
     if (cursor + 1 < s.pool_size) l.rows.prefetch(s.pool_ids[cursor + 1] & kNodeMask);
     const size_t lowest = offer(level, scorer, fresh.data(), fresh.size(), ef, s);
@@ -156,40 +157,49 @@ void Graph::search_layer(uint32_t level, const Scorer& scorer, uint32_t ef,
 
 bool Graph::step(Walk& w) const {
   SearchScratch& s = *w.search.scratch;
+  const Scorer& scorer = *w.search.scorer;
   const EdgeRows& rows = layer(0).rows;
-  if (w.next == Walk::Next::kGather) {
-    w.fresh = gather(0, w.node, s);
-    w.search.scorer->prefetch(w.fresh.data(), w.fresh.size());
-    w.next = Walk::Next::kScore;
-    return true;
-  }
-  if (w.next == Walk::Next::kScore) {
-    const size_t lowest =
-        offer(0, *w.search.scorer, w.fresh.data(), w.fresh.size(), w.search.ef, s);
-    ++s.counters.hops;
-    w.cursor = std::min(w.cursor + 1, lowest);
-  }
+  const bool is_idle = w.coming == kNoSlot && w.asked.empty();
   while (w.cursor < s.pool_size && (s.pool_ids[w.cursor] & kExpanded) != 0) ++w.cursor;
   const Search::Enough& enough = w.search.enough;
-  if (w.cursor == s.pool_size ||
-      (w.cursor >= enough.expanded && s.counters.rows_scored >= enough.rows)) {
-    w.next = Walk::Next::kDone;
-    return false;
+  const bool is_over = w.cursor == s.pool_size || (w.cursor >= enough.expanded &&
+                                                   s.counters.rows_scored >= enough.rows);
+  if (is_over && is_idle) return false;
+  uint32_t picked = kNoSlot;
+  if (!is_over && (is_idle || s.pool_size == w.search.ef)) {
+    picked = s.pool_ids[w.cursor];
+    s.pool_ids[w.cursor] = picked | kExpanded;
+    rows.prefetch(picked);
   }
-  w.node = s.pool_ids[w.cursor];
-  s.pool_ids[w.cursor] = w.node | kExpanded;
-  rows.prefetch(w.node);
-  w.next = Walk::Next::kGather;
+  std::span<const uint32_t> fresh;
+  if (w.coming != kNoSlot) {
+    fresh = gather(0, w.coming, s);
+    scorer.prefetch(fresh.data(), fresh.size());
+    ++s.counters.hops;
+  }
+  if (!w.asked.empty()) {
+    w.cursor =
+        std::min(w.cursor, offer(0, scorer, w.asked.data(), w.asked.size(), w.search.ef, s));
+  }
+  w.coming = picked;
+  w.asked = fresh;
   return true;
 }
 
 void Graph::take_turns(std::span<Walk> walks) const {
-  for (const Walk& walk : walks) OMEN_ASSERT(walk.search.scratch->pool_size <= walk.search.ef);
-  for (size_t going = walks.size(); going > 0;) {
-    going = 0;
-    for (Walk& walk : walks) {
-      if (walk.next != Walk::Next::kDone) going += step(walk) ? 1 : 0;
+  OMEN_ASSERT(walks.size() <= kGroupMax);
+  Walk* going[kGroupMax];
+  size_t count = 0;
+  for (Walk& walk : walks) {
+    OMEN_ASSERT(walk.search.scratch->pool_size <= walk.search.ef);
+    going[count++] = &walk;
+  }
+  while (count > 0) {
+    size_t still = 0;
+    for (size_t i = 0; i < count; ++i) {
+      if (step(*going[i])) going[still++] = going[i];
     }
+    count = still;
   }
 }
 
@@ -233,9 +243,9 @@ bool Graph::start_bottom(const Scorer& scorer, uint32_t ef, SearchScratch& s) co
   const uint32_t root = slot_of(entry.level, entry.node);
   const uint32_t beam = ef / kEfPerBeam;
   if (beam > 1 && entry.level > 0) {
-    widen_start(descend(scorer, entry, 1, s.counters), scorer, beam, s);
+    widen_start(descend(scorer, entry, 1, s), scorer, beam, s);
   } else {
-    const uint32_t near = descend(scorer, entry, 0, s.counters).node;
+    const uint32_t near = descend(scorer, entry, 0, s).node;
     if (near < limit) start_pool(0, near, scorer, s);
   }
   if (root >= limit || s.is_visited(root)) return s.pool_size > 0;
@@ -247,7 +257,9 @@ bool Graph::start_bottom(const Scorer& scorer, uint32_t ef, SearchScratch& s) co
 void Graph::search(const Scorer& scorer, uint32_t ef, SearchScratch& s) const {
   if (!start_bottom(scorer, ef, s)) return;
   s.pool_size = std::min<size_t>(s.pool_size, ef);
-  search_layer(0, scorer, ef, s);
+  Walk walk;
+  walk.search = {&scorer, &s, ef};
+  take_turns({&walk, 1});
   s.clear_visited();
 }
 

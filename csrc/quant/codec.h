@@ -9,7 +9,8 @@
 //   2. `scale` is 1, or under cosine the inverse norm of the vector it comes with; codes are
 //   normalised.
 //   3. A code is a pure function of (codec, vector): codecs are immutable once made.
-//   4. encode() also gives one float per row, the factor, which score() takes back.
+//   4. encode() also gives one float per row, the factor, which score() takes back. A codec that
+//   computes it from the code looks at no factor.
 //   5. A score is finite: two rows may lie farther apart than float32 counts, and are then FLT_MAX
 //   apart. Infinity and NaN are below no threshold, so such rows would be lost without a word.
 // Threads: immutable; any number of threads, each with its own PreparedQuery.

@@ -235,10 +235,14 @@ void Sq8Codec::prepare_row(const uint8_t* code, float factor, PreparedQuery* out
     return;
   }
   const float half = distance_ == Distance::kCosine ? 0.5f : 1.0f;
+  kernels_.code_weights(code, squared_step_, row_factor_, dimensions_, out->w, out->hi, out->lo);
+  int32_t product;
+  if (!has_factors()) {
+    kernels_.dot_square_u8_rows(out->weights(), &code, 1, dimensions_, &product, &factor);
+  }
   out->bias = dot ? -(low_squared_ + factor) : factor * half;
   out->factor_multiplier = dot ? -1.0f : half;
   out->dot_multiplier = (dot ? 1.0f : 2.0f) * half / row_factor_;
-  kernels_.code_weights(code, squared_step_, row_factor_, dimensions_, out->w, out->hi, out->lo);
 }
 
 void Sq8Codec::score(const PreparedQuery& query, const uint8_t* const* rows, const float* factors,
@@ -246,11 +250,17 @@ void Sq8Codec::score(const PreparedQuery& query, const uint8_t* const* rows, con
   if (in_float_) return score_in_float(query, rows, count, distances);
   constexpr size_t kBlock = 32;
   int32_t dots[kBlock];
+  float squares[kBlock];
   const simd::Kernels::Affine affine{query.bias, query.factor_multiplier, query.dot_multiplier};
   for (size_t first = 0; first < count; first += kBlock) {
     const size_t n = std::min(kBlock, count - first);
-    kernels_.dot_u8_rows(query.weights(), rows + first, n, dimensions_, dots);
-    kernels_.affine_dots(affine, dots, factors + first, n, distances + first);
+    if (has_factors()) {
+      kernels_.dot_u8_rows(query.weights(), rows + first, n, dimensions_, dots);
+      kernels_.affine_dots(affine, dots, factors + first, n, distances + first);
+    } else {
+      kernels_.dot_square_u8_rows(query.weights(), rows + first, n, dimensions_, dots, squares);
+      kernels_.affine_dots(affine, dots, squares, n, distances + first);
+    }
   }
 }
 

@@ -14,6 +14,9 @@
 // the algebra stay below 2^24: float32 holds no longer every integer beyond. When the dimensions'
 // steps differ so much that one weight factor cannot serve them all, scoring goes dimension by
 // dimension in float: slower, and right.
+// The factor of an L2 row is its squared length. Where all steps are 1 it is the sum of the code's
+// squares, and up to kSquaredMax dimensions it is computed: an array of factors would be one more
+// line of memory to read for each row.
 // Invariants:
 //   1. step_i >= 0; step_i == 0 where the sample was constant.
 //   2. sum |w_i| * 255 < 2^31.
@@ -64,6 +67,12 @@ class Sq8Codec final : public Codec {
   float step(size_t i) const { return step_[i]; }
   // Whether every dimension has step 1 and an integer low.
   bool is_integer() const { return integer_; }
+  // Whether factors must be kept beside the codes.
+  bool has_factors() const {
+    return !integer_ || distance_ != Distance::kL2 || dimensions_ > kSquaredMax;
+  }
+  // Of so many dimensions squares take as long as the line.
+  static constexpr size_t kSquaredMax = 256;
   bool scores_in_float() const { return in_float_; }
 
  private:

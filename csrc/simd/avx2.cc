@@ -383,6 +383,12 @@ inline void scan_store(const Scan& sums, uint32_t* out) {
 
 #include "simd/scoring.inc"
 #include "simd/steps.inc"
+
+inline void affine_few(const Kernels::Affine& a, const int32_t* dots, const float* factors,
+                       size_t n, float* out) {
+  scalar::affine_dots(a, dots, factors, n, out);
+}
+
 #include "simd/tiles.inc"
 #include "simd/byte_tiles.inc"
 #include "simd/bits.inc"

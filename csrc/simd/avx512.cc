@@ -360,6 +360,14 @@ inline void scan_store(const Scan& sums, uint32_t* out) {
 
 #include "simd/scoring.inc"
 #include "simd/steps.inc"
+
+inline void affine_few(const Kernels::Affine& a, const int32_t* dots, const float* factors,
+                       size_t n, float* out) {
+  const __mmask16 some = first_16(n);
+  const I32 sums = _mm512_maskz_loadu_epi32(some, dots);
+  _mm512_mask_storeu_ps(out, some, affine_lanes(a, sums, _mm512_maskz_loadu_ps(some, factors)));
+}
+
 #include "simd/tiles.inc"
 #include "simd/byte_tiles.inc"
 #include "simd/bits.inc"
@@ -518,6 +526,8 @@ void dot_u8_rows(const Weights& weights, const uint8_t* const* rows, size_t coun
                  int32_t* out) {
   score_rows<ScorePlanes, 4>(weights, rows, count, n, out);
 }
+
+#include "simd/squares.inc"
 
 int32_t dot_i8(const int8_t* a, const int8_t* b, size_t n) {
   int32_t out;

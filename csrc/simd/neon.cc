@@ -287,6 +287,12 @@ inline void scan_store(const Scan& scan, uint32_t* out) {
 
 #include "simd/scoring.inc"
 #include "simd/steps.inc"
+
+inline void affine_few(const Kernels::Affine& a, const int32_t* dots, const float* factors,
+                       size_t n, float* out) {
+  scalar::affine_dots(a, dots, factors, n, out);
+}
+
 #include "simd/tiles.inc"
 #include "simd/byte_tiles.inc"
 #include "simd/bits.inc"
@@ -445,6 +451,12 @@ int32_t dot_u8(const Weights& weights, const uint8_t* code, size_t n) {
 void dot_u8_rows(const Weights& weights, const uint8_t* const* rows, size_t count, size_t n,
                  int32_t* out) {
   score_rows<ScorePlanes, 4>(ScorePlanes::prepare(weights, n), rows, count, n, out);
+}
+
+void dot_square_u8_rows(const Weights& weights, const uint8_t* const* rows, size_t count, size_t n,
+                        int32_t* dots, float* squares) {
+  dot_u8_rows(weights, rows, count, n, dots);
+  square_u8_rows(rows, count, n, squares);
 }
 
 int32_t dot_i8(const int8_t* a, const int8_t* b, size_t n) {

@@ -109,6 +109,16 @@ void dot_u8_rows(const Weights& weights, const uint8_t* const* rows, size_t coun
   for (size_t i = 0; i < count; ++i) out[i] = dot_u8(weights, rows[i], n);
 }
 
+void dot_square_u8_rows(const Weights& weights, const uint8_t* const* rows, size_t count, size_t n,
+                        int32_t* dots, float* squares) {
+  for (size_t r = 0; r < count; ++r) {
+    dots[r] = dot_u8(weights, rows[r], n);
+    int32_t sum = 0;
+    for (size_t i = 0; i < n; ++i) sum += rows[r][i] * rows[r][i];
+    squares[r] = static_cast<float>(sum);
+  }
+}
+
 double norm_f32(const float* x, size_t n) {
   return sum_of<double>(n, [=](size_t i) { return static_cast<double>(x[i]) * x[i]; });
 }

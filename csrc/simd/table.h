@@ -86,6 +86,10 @@ struct Kernels {
   void (*dot_u8_rows)(const Weights& weights, const uint8_t* const* rows, size_t count, size_t n,
                       int32_t* out);
 
+  // The same dots, and the sum of each row's squares, exact and rounded to float once.
+  void (*dot_square_u8_rows)(const Weights& weights, const uint8_t* const* rows, size_t count,
+                             size_t n, int32_t* dots, float* squares);
+
   // out[i] = bias + factor_multiplier * factors[i] - dot_multiplier * dots[i], in this order, each
   // operation rounded on its own, within +-kFarthest; what is no number is as far. Equal in every
   // table. `out` is neither input.

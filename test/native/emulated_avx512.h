@@ -140,6 +140,11 @@ inline void _mm256_storeu_si256(__m256i* p, __m256i x) { std::memcpy(p, x.bytes,
 inline void _mm512_storeu_si512(void* p, __m512i x) { std::memcpy(p, x.bytes, 64); }
 inline void _mm512_storeu_ps(float* p, __m512 x) { std::memcpy(p, x.bytes, 64); }
 inline void _mm_mask_storeu_epi8(void* p, __mmask16 m, __m128i x) { masked_store<int8_t>(p, m, x); }
+inline __m512i _mm512_maskz_loadu_epi32(__mmask16 m, const void* p) {
+  return masked_load<int32_t, 64>(m, p);
+}
+inline void _mm512_mask_storeu_ps(float* p, __mmask16 m, __m512 x) { masked_store<float>(p, m, x); }
+inline void _mm_storeu_ps(float* p, __m128 x) { std::memcpy(p, x.bytes, 16); }
 inline void _mm256_mask_storeu_epi16(void* p, __mmask16 m, __m256i x) {
   masked_store<int16_t>(p, m, x);
 }
@@ -300,6 +305,7 @@ inline __m512i _mm512_alignr_epi32(__m512i a, __m512i b, int first) {
 
 // ---- conversions ----
 
+inline __m128 _mm_cvtepi32_ps(__m128i x) { return convert<int32_t, float, 16>(x, kSame); }
 inline __m512 _mm512_cvtepi32_ps(__m512i x) { return convert<int32_t, float, 64>(x, kSame); }
 inline __m512d _mm512_cvtps_pd(__m256 x) { return convert<float, double, 64>(x, kSame); }
 inline __m512i _mm512_cvtepi8_epi16(__m256i x) { return convert<int8_t, int16_t, 64>(x, kSame); }

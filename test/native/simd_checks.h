@@ -273,6 +273,23 @@ struct WeightArrays {
   Guarded<int8_t> lo;
 };
 
+// Dots as the kernel of their own gives them, squares as plain integers do.
+inline void check_dot_squares(const Kernels& k, const Weights& weights,
+                              const std::vector<const uint8_t*>& rows, size_t n) {
+  std::vector<int32_t> dots(rows.size());
+  check_rows<float>(
+      rows.size(),
+      [&](float* out) {
+        k.dot_square_u8_rows(weights, rows.data(), rows.size(), n, dots.data(), out);
+      },
+      [&](size_t r) {
+        int64_t sum = 0;
+        for (size_t i = 0; i < n; ++i) sum += rows[r][i] * rows[r][i];
+        CHECK_EQ(dots[r], reference().dot_u8(weights, rows[r], n));
+        return static_cast<float>(sum);
+      });
+}
+
 // Exact up to the bound on the sum of weights, at every alignment of the code.
 inline void check_dot_u8(const Kernels& k, uint64_t seed) {
   Random random(seed);
@@ -304,6 +321,7 @@ inline void check_dot_u8(const Kernels& k, uint64_t seed) {
       check_rows<int32_t>(
           count, [&](int32_t* out) { k.dot_u8_rows(weights.view(), r.data(), count, n, out); },
           [&](size_t i) { return reference().dot_u8(weights.view(), r[i], n); });
+      check_dot_squares(k, weights.view(), {r.data(), r.data() + count}, n);
     }
   }
 }
