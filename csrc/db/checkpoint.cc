@@ -49,6 +49,33 @@ class Checkpointer::Files final : public SegmentFiles {
   std::map<uint64_t, std::shared_ptr<const SegmentReader>> readers_;
 };
 
+// Makes a segment in the database's directory.
+class Checkpointer::NewSegment final : public LazySegment {
+ public:
+  explicit NewSegment(Database::Impl* db) : db_(db) {}
+  Result<SegmentWriter*> get() override {
+    if (writer_ == nullptr) {
+      Directory& directory = *db_->directory;
+      OMEN_ASSIGN(writer_, SegmentWriter::create(db_->env, directory.path(),
+                                                 directory.take_number(),
+                                                 directory.manifest().database_id,
+                                                 db_->journal->account()));
+    }
+    return writer_.get();
+  }
+  // Nothing if nothing was written.
+  Status finish(SnapshotFiles* out) {
+    if (writer_ == nullptr) return Status::ok();
+    OMEN_TRY(writer_->finish());
+    out->segments.push_back(writer_->manifest_file());
+    return Status::ok();
+  }
+
+ private:
+  Database::Impl* const db_;
+  std::unique_ptr<SegmentWriter> writer_;
+};
+
 Checkpointer::~Checkpointer() { stop(); }
 
 uint64_t Checkpointer::threshold() const {
@@ -245,31 +272,28 @@ Status Checkpointer::run_locked(bool is_closing) {
 Status Checkpointer::write(std::vector<Part>& parts, const Files& files, Snapshot* snapshot,
                            SnapshotFiles* out) {
   Database::Impl& d = *db_;
-  MemoryAccount* const account = d.journal->account();
-  const Manifest manifest = d.directory->manifest();
   const std::set<uint64_t> leaving = choose_leaving(parts);
-  OMEN_ASSIGN(std::unique_ptr<SegmentWriter> writer,
-              SegmentWriter::create(d.env, d.directory->path(), d.directory->take_number(),
-                                    manifest.database_id, account));
-  std::set<uint64_t> used{writer->number()};
+  NewSegment rows(&d);
+  NewSegment derived(&d);
+  OMEN_ASSIGN(SegmentWriter * writer, rows.get());
+  std::set<uint64_t> used;
   for (Part& part : parts) {
-    OMEN_TRY(part.collection->save(&part.cut, {writer.get(), leaving, files}));
+    OMEN_TRY(part.collection->save(&part.cut, {writer, derived, leaving, files}));
     const CollectionSnapshot& saved = part.cut.snapshot;
     for (const ExtentPlace& place : saved.extents) used.insert(place.segment);
     for (const SnapshotBlob& blob : saved.blobs) used.insert(blob.place.segment);
     snapshot->collections.push_back(saved);
   }
-  Array<std::byte> table(account, Use::kScratch);
+  Array<std::byte> table(d.journal->account(), Use::kScratch);
   OMEN_TRY(encode_snapshot(*snapshot, &table));
   OMEN_TRY(writer->begin_blob());
   OMEN_TRY(writer->append(table.data(), table.size()));
   OMEN_ASSIGN(out->table, writer->end_blob());
-  OMEN_TRY(writer->finish());
   for (const ManifestFile& file : d.directory->segments()) {
     if (used.count(file.number) > 0) out->segments.push_back(file);
   }
-  out->segments.push_back(writer->manifest_file());
-  return Status::ok();
+  OMEN_TRY(rows.finish(out));
+  return derived.finish(out);
 }
 
 }  // namespace omen

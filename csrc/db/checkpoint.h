@@ -46,6 +46,7 @@ class Checkpointer final : public LogWatcher {
  private:
   struct Part;
   class Files;
+  class NewSegment;
   Status run_counted(bool is_closing);
   Status run_locked(bool is_closing);
   Status write(std::vector<Part>& parts, const Files& files, Snapshot* snapshot,

@@ -177,7 +177,11 @@ namespace {
 class Reading {
  public:
   Reading(const DerivedSource& source, const Graph::Accept& nodes, Store& s)
-      : source_(source), nodes_(nodes), s_(s), header_(s.account, Use::kScratch) {}
+      : source_(source), nodes_(nodes), s_(s), header_(s.account, Use::kScratch) {
+    for (unsigned i = 0; i < parallel_workers(source.executor); ++i) {
+      rooms_.emplace_back(s.account, Use::kScratch);
+    }
+  }
 
   Result<Derived> run() {
     OMEN_TRY(read_header());
@@ -296,9 +300,9 @@ class Reading {
     const size_t pieces = static_cast<size_t>((bytes + kPieceBytes - 1) / kPieceBytes);
     std::mutex mutex;
     Status fault;
-    parallel_for(source_.executor, pieces, 1, [&](size_t begin, size_t end, unsigned) {
+    parallel_for(source_.executor, pieces, 1, [&](size_t begin, size_t end, unsigned worker) {
       for (size_t piece = begin; piece < end; ++piece) {
-        Status status = read_piece(place, piece, stride, use);
+        Status status = read_piece({place, piece, stride, &rooms_[worker]}, use);
         if (status.is_ok()) continue;
         const std::lock_guard<std::mutex> guard(mutex);
         if (fault.is_ok()) fault = std::move(status);
@@ -308,16 +312,25 @@ class Reading {
     return fault;
   }
 
+  struct Piece {
+    const Place& place;
+    size_t number;
+    size_t stride;
+    Array<std::byte>* room;  // Kept from piece to piece: fresh memory costs more than reading.
+  };
   template <class Use_>
-  Status read_piece(const Place& place, size_t piece, size_t stride, const Use_& use) {
-    const uint64_t from = uint64_t{piece} * kPieceBytes;
+  Status read_piece(const Piece& piece, const Use_& use) {
+    const Place& place = piece.place;
+    const size_t stride = piece.stride;
+    const uint64_t from = uint64_t{piece.number} * kPieceBytes;
     const uint64_t to = std::min<uint64_t>(from + kPieceBytes, place.blob.bytes);
     const auto first = static_cast<uint32_t>((from + stride - 1) / stride);
     const auto end = static_cast<uint32_t>((to + stride - 1) / stride);  // Rows that begin in it.
     const uint64_t read_to =
         std::min<uint64_t>(round_up(uint64_t{end} * stride, kBlobBlockBytes), place.blob.bytes);
-    Array<std::byte> bytes(s_.account, Use::kScratch);
-    OMEN_TRY(bytes.reserve(static_cast<size_t>(read_to - from)));
+    Array<std::byte>& bytes = *piece.room;
+    bytes.clear();
+    OMEN_TRY(bytes.reserve(kPieceBytes + stride + kBlobBlockBytes));
     bytes.grow_reserved(static_cast<size_t>(read_to - from));
     OMEN_TRY(place.file->read_blob(place.blob, from, bytes.data(), bytes.size()));
     use(first, end - first, bytes.data() + (uint64_t{first} * stride - from));
@@ -384,6 +397,7 @@ class Reading {
   const Graph::Accept nodes_;
   Store& s_;
   Array<std::byte> header_;
+  std::vector<Array<std::byte>> rooms_;  // One a worker.
   Graph::Image image_;
   uint32_t code_kind_ = kNoCodes;
   size_t codec_at_ = 0;

@@ -175,6 +175,8 @@ Result<bool> Collection::load(CollectionSnapshot snapshot, const SegmentFiles& f
                                               "they cannot have; restore a backup of the database");
   }
   OMEN_TRY(s.ensure_staged(in.high_water));
+  s.populate_staged(0, in.high_water);
+  s.vectors.expect_huge(0, in.high_water);
   OMEN_TRY(s.unsaved.ensure(in.high_water));
   OMEN_TRY(s.slots.restore(in.high_water, in.live.data()));
   OMEN_TRY(s.graph.reserve(in.high_water, {}, {}));

@@ -79,15 +79,16 @@ Status keep_blobs(const std::vector<SnapshotBlob>& old, const SaveTarget& target
     }
     const SegmentReader* file = target.files.find(blob.place.segment);
     OMEN_ASSERT(file != nullptr);
-    OMEN_TRY(target.writer->begin_blob());
+    OMEN_ASSIGN(SegmentWriter * derived, target.derived.get());
+    OMEN_TRY(derived->begin_blob());
     for (uint64_t at = 0; at < blob.place.bytes;) {
       const uint64_t n = std::min<uint64_t>(kCopyBytes, blob.place.bytes - at);
       piece.resize(static_cast<size_t>(n));
       OMEN_TRY(file->read_blob(blob.place, at, piece.data(), piece.size()));
-      OMEN_TRY(target.writer->append(piece.data(), piece.size()));
+      OMEN_TRY(derived->append(piece.data(), piece.size()));
       at += n;
     }
-    OMEN_ASSIGN(const BlobPlace place, target.writer->end_blob());
+    OMEN_ASSIGN(const BlobPlace place, derived->end_blob());
     out->push_back({blob.kind, place});
   }
   return Status::ok();
@@ -193,7 +194,10 @@ Status Collection::Impl::write_cut(Cut* cut, const SaveTarget& target) {
     const EpochDomain::Pin pin = epochs.pin();  // For metadata, which may be swapped.
     OMEN_TRY(target.writer->append_extent(shape, StoreExtent(*cut, i * rows), &snapshot.extents[i]));
   }
-  if (cut->writes_derived) return write_derived(*cut, target.writer, &snapshot.blobs);
+  if (cut->writes_derived) {
+    OMEN_ASSIGN(SegmentWriter * derived, target.derived.get());
+    return write_derived(*cut, derived, &snapshot.blobs);
+  }
   if (!has_old) return Status::ok();
   for (size_t i = 0; i < snapshot.live.size(); ++i) snapshot.fresh.push_back(cut->slots.word(i));
   return keep_blobs(old.blobs, target, &snapshot.blobs);

@@ -61,9 +61,18 @@ class SegmentFiles {
   virtual const SegmentReader* find(uint64_t number) const = 0;
 };
 
-// Where a checkpoint writes.
+// A segment that is made when something is to be written to it.
+class LazySegment {
+ public:
+  virtual ~LazySegment() = default;
+  virtual Result<SegmentWriter*> get() = 0;
+};
+
+// Where a checkpoint writes. Derived data lie in files of their own: they are replaced whole, so
+// that such a file goes as a whole, and rows need not be moved to be rid of it.
 struct SaveTarget {
   SegmentWriter* writer;
+  LazySegment& derived;
   const std::set<uint64_t>& leaving;  // Segments of which nothing is to be left.
   const SegmentFiles& files;          // Of the snapshot before.
 };

@@ -87,6 +87,8 @@ class SlotPages {
   void populate(uint32_t first, uint32_t count) const;
   // The same, and whole huge pages come as such whatever the paging: for who may stall meanwhile.
   void populate_huge(uint32_t first, uint32_t count) const;
+  // Only that they will come so, when they are touched: by several threads, say.
+  void expect_huge(uint32_t first, uint32_t count) const;
   // Gives back what lies beyond `rows`. No reader may hold a row there, or look for one; the writer
   // excludes ensure() and collapse() beyond it.
   void shrink(uint32_t rows);
