@@ -1,6 +1,8 @@
 // Replay: records become the commits that they were written for.
 #include "db/recovery.h"
 
+#include "base/planted.h"
+
 namespace omen {
 
 namespace {
@@ -169,7 +171,7 @@ Status Replay::put_metadata(Collection& collection, const PutRecord& record) {
     const auto length = load_number<uint32_t>(record.lengths + row * 4);
     Commit commit;
     commit.kind = Commit::Kind::kUpdate;
-    commit.replaces = true;
+    commit.replaces = !OMEN_PLANTED("replay-merges");
     commit.metadata = length == 0 ? "{}" : std::string(text, length);
     add_id(ids.next(), &commit);
     collection.run(&commit);
@@ -180,6 +182,7 @@ Status Replay::put_metadata(Collection& collection, const PutRecord& record) {
 }
 
 Status Replay::remove(const DeleteRecord& record) {
+  if (OMEN_PLANTED("replay-skips-deletes")) return Status::ok();
   OMEN_ASSIGN(Collection * collection, find(record.collection));
   if (collection == nullptr) return Status::ok();
   Commit commit;
@@ -191,6 +194,7 @@ Status Replay::remove(const DeleteRecord& record) {
 }
 
 Status Replay::clear(uint64_t id) {
+  if (OMEN_PLANTED("replay-skips-clears")) return Status::ok();
   OMEN_ASSIGN(Collection * collection, find(id));
   if (collection == nullptr) return Status::ok();
   Commit commit;

@@ -3,6 +3,8 @@
 
 #include <cerrno>
 
+#include "base/planted.h"
+
 namespace omen {
 
 namespace {
@@ -44,6 +46,7 @@ Result<FileStat> Directory::prepare(Env* env, const std::string& path, const Opt
 // A directory without a manifest may be written to only if it holds nothing but what a database
 // that was just being made leaves behind: no log with records, for one.
 Status Directory::check_foreign() const {
+  if (OMEN_PLANTED("any-directory-is-taken")) return Status::ok();
   OMEN_ASSIGN(const std::vector<std::string> names, list_directory(env_, path_));
   for (const std::string& name : names) {
     if (name == kLockName || name == kManifestTemporaryName) continue;
@@ -127,6 +130,7 @@ Status Directory::open_log(bool read_only, MemoryAccount* account) {
   OMEN_TRY(reader_->open(manifest_.database_id));
   OMEN_ASSIGN(end_, reader_->scan());
   const bool is_its_own = reader_->header().first_sequence == manifest_.log_first_sequence;
+  if (OMEN_PLANTED("shorter-log-is-taken")) manifest_.durable_sequence = 0;
   if (is_its_own && end_.sequence >= manifest_.durable_sequence) {
     reader_->start();
     return Status::ok();
@@ -147,7 +151,7 @@ Result<bool> Directory::has_changed() const {
 Result<Directory::Writer> Directory::open_writer() {
   Writer writer;
   const bool is_empty = end_.offset == kLogHeaderBytes && end_.cut_bytes == 0;
-  if (end_.is_sealed || is_empty) {
+  if (end_.is_sealed || is_empty || OMEN_PLANTED("goes-on-after-a-crash")) {
     const LogHeader header = reader_->header();
     reader_.reset();
     writer.log = LogWriter::resume(std::move(log_), header, end_);
@@ -163,6 +167,7 @@ Result<Directory::Writer> Directory::open_writer() {
       (void)remove_file(env_, log_path(path_, next.log_number)).is_ok();
       return copy.status();
     }
+    if (OMEN_PLANTED("old-log-goes-first")) OMEN_TRY(remove_file(env_, log_->path()));
     OMEN_TRY(write_manifest(env_, path_, next));
     manifest_ = next;
     writer.log = copy.take();
@@ -189,7 +194,7 @@ Result<std::unique_ptr<LogWriter>> Directory::copy_log(const Manifest& next) {
     const RecordHeader& h = record.header;
     OMEN_TRY(writer->append({h.type, h.flags, h.watermark}, &bytes));
   }
-  OMEN_TRY(writer->sync());
+  if (!OMEN_PLANTED("manifest-before-data")) OMEN_TRY(writer->sync());
   OMEN_TRY(sync_directory(env_, path_));
   return writer;
 }

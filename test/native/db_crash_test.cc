@@ -107,7 +107,9 @@ void go_on(DiskFixture& fixture, const SimEnv& recovered, uint64_t seed) {
   Recording again(seed);
   again.start = env->copy(seed);
   {
-    auto database = Database::open(fixture.options(env.get())).take();
+    auto opened = Database::open(fixture.options(env.get()));
+    if (!CHECK_OK(opened)) return;
+    const std::shared_ptr<Database> database = opened.take();
     again.states.push_back(dump(*database));
     const Operation operation(random.next());
     for (const bool is_first : {true, false}) {

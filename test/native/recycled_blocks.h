@@ -6,7 +6,7 @@
 // Include it in one file of the executable. Not under sanitizers, which define them too.
 // Invariants:
 //   1. What is handed out is zero, as from the system.
-// Threads: one. (malloc's own mappings do not come here.)
+// Threads: all, one at a time within. (malloc's own mappings do not come here.)
 #pragma once
 
 #if defined(__linux__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
@@ -18,6 +18,7 @@
 #include <cstdint>
 #include <cstring>
 #include <map>
+#include <mutex>
 #include <vector>
 
 namespace omen::test {
@@ -27,6 +28,7 @@ struct RecycledBlocks {
   static constexpr size_t kBytesMax = size_t{256} << 20;  // Larger ones are rare.
   static constexpr size_t kAlign = size_t{2} << 20;
 
+  std::mutex mutex;
   std::map<size_t, std::vector<void*>> free;  // By size.
   std::map<void*, size_t> used;
 
@@ -75,6 +77,7 @@ struct RecycledBlocks {
 extern "C" void* mmap(void* at, size_t size, int access, int flags, int file, off_t offset) {
   using omen::test::RecycledBlocks;
   if (at == nullptr && file == -1 && size <= RecycledBlocks::kBytesMax) {
+    const std::lock_guard<std::mutex> guard(RecycledBlocks::get().mutex);
     return RecycledBlocks::get().take(size);
   }
   return reinterpret_cast<void*>(::syscall(SYS_mmap, at, size, access, flags, file, offset));
@@ -85,6 +88,7 @@ extern "C" void* mmap(void* at, size_t size, int access, int flags, int file, of
 extern "C" int munmap(void* at, size_t size) {
   using omen::test::RecycledBlocks;
   RecycledBlocks& blocks = RecycledBlocks::get();
+  const std::lock_guard<std::mutex> guard(blocks.mutex);
   const auto found = blocks.used.find(at);
   if (found != blocks.used.end()) {
     const size_t whole = found->second;
@@ -98,7 +102,11 @@ extern "C" int munmap(void* at, size_t size) {
 
 extern "C" int madvise(void* at, size_t size, int advice) {
   const bool is_about_pages = advice == MADV_NOHUGEPAGE || advice == MADV_HUGEPAGE;
-  if (is_about_pages && omen::test::RecycledBlocks::get().holds(at)) return 0;
+  if (is_about_pages) {
+    omen::test::RecycledBlocks& blocks = omen::test::RecycledBlocks::get();
+    const std::lock_guard<std::mutex> guard(blocks.mutex);
+    if (blocks.holds(at)) return 0;
+  }
   return static_cast<int>(::syscall(SYS_madvise, at, size, advice));
 }
 
