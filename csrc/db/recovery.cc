@@ -2,6 +2,7 @@
 #include "db/recovery.h"
 
 #include "base/planted.h"
+#include "base/test_points.h"
 
 namespace omen {
 
@@ -26,6 +27,7 @@ Status stage_id(WriteBatch& batch, size_t row, const RecordId& id) {
 }  // namespace
 
 Status Replay::run(Directory* directory) {
+  OMEN_TEST_POINT("replay");
   LogReader& reader = directory->reader();
   reader.start();
   for (LogRecord record;;) {
