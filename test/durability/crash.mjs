@@ -1,6 +1,6 @@
 // Section "crash": db_crash_test with many workloads, shared by as many processes as there are
-// processors, then the tests of failing calls. At full counts the distinct states must be as many as
-// OMEN_CRASH_STATES says.
+// processors, then the tests of failing calls. At full counts the distinct states must be as many
+// as OMEN_CRASH_STATES says.
 import { availableParallelism } from 'node:os'
 import path from 'node:path'
 import { shown, told } from './suites.mjs'

@@ -1,5 +1,5 @@
-// Sections that are suites of their own, told to count higher: C++ executables and files of test/js.
-// What they print is shown; their lines "# ..." with numbers are the counts of the table.
+// Sections that are suites of their own, told to count higher: C++ executables and files of
+// test/js. What they print is shown; their lines "# ..." with numbers are the counts of the table.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import path from 'node:path'

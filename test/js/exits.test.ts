@@ -5,8 +5,8 @@
 // at a pause point that only test builds have, so that it is known to be in flight. What is on disk
 // must hold all that had been acknowledged before, and the operation whole or not at all.
 // OMENDB_REPEAT: how often each case runs, in memory 3 and on disk 1 times (the soak and
-// npm run test:durability: 20). In a run of one each operation on disk meets two endings, other ones
-// for each operation; else all.
+// npm run test:durability: 20). In a run of one each operation on disk meets two endings, other
+// ones for each operation; else all.
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'

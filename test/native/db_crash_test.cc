@@ -1,11 +1,11 @@
 // Databases on disk after crashes: whatever part of the unsynced writes a crash left, the database
 // opens, and holds all that was acknowledged, in the order of the commits.
 //
-// Every prefix of a workload's changes is a moment to crash at. At each some states are drawn that a
-// crash may leave; one that was opened before is known by its bytes, and only its place in the
+// Every prefix of a workload's changes is a moment to crash at. At each some states are drawn that
+// a crash may leave; one that was opened before is known by its bytes, and only its place in the
 // workload is checked again. Environment variables: OMEN_CRASH_WORKLOADS (3) and OMEN_CRASH_DRAWS
-// (1), times 3 the states that are drawn at each moment beside the two extremes. Parts of a large run:
-// OMEN_CRASH_PART=1/2 takes every second workload.
+// (1), times 3 the states that are drawn at each moment beside the two extremes. Parts of a large
+// run: OMEN_CRASH_PART=1/2 takes every second workload.
 #include <unordered_map>
 
 #include "db_disk_support.h"

@@ -1,8 +1,9 @@
 // Mapped blocks that are used again instead of unmapped, for tests that open a database a million
 // times: the system takes most of the time of opening a small one to map, fault and unmap memory.
 //
-// How: the executable defines mmap, munmap and madvise, and so the engine's calls come here. A block
-// that is given back is zeroed where it was touched, and handed out when one of its size is wanted.
+// How: the executable defines mmap, munmap and madvise, and so the engine's calls come here. A
+// block that is given back is zeroed where it was touched, and handed out when one of its size is
+// wanted.
 // Include it in one file of the executable. Not under sanitizers, which define them too.
 // Invariants:
 //   1. What is handed out is zero, as from the system.

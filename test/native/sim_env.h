@@ -260,8 +260,9 @@ class SimEnv final : public Env {
       auto out = settled_->copy(seed);
       Random random(seed);
       for (const size_t i : waiting_) {
-        const bool keeps = keep == Keep::kAll ||
-                           (keep != Keep::kNothing && random.below(keep == Keep::kTorn ? 4 : 2) > 0);
+        const bool is_drawn =
+            keep != Keep::kNothing && random.below(keep == Keep::kTorn ? 4 : 2) > 0;
+        const bool keeps = keep == Keep::kAll || is_drawn;
         if (keeps) out->redo(run_.trace_[i], keep, random);
       }
       out->next_inode_ = run_.next_inode_;
