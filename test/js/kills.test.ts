@@ -124,10 +124,11 @@ for (const durability of ['sync', 'periodic', 'os'] as const) {
         operations += output.split('=').length - 1
       }
       rmSync(subject.where, { recursive: true })
-      console.log(`# ${kills} kills at ${durability}, ${within} of them while it recovered`)
+      console.log(`${kills} of ${KILLS} kills at ${durability}`)
     }
     assert.ok(operations > 0)
     rmSync(home, { recursive: true, force: true })
-    console.log(`# ${operations} operations had resolved at ${durability}`)
+    const what = `${within} of them while it recovered, ${operations} operations had resolved`
+    console.log(`# ${kills} kills at ${durability}, ${what}`)
   })
 }
