@@ -1,10 +1,13 @@
-// The table of test points; empty in every build but the test build.
+// The table of test points, and which bug is planted; empty in every build but the test build.
 #include "base/test_points.h"
+
+#include "base/planted.h"
 
 #ifdef OMENDB_TEST_POINTS
 
 #include <atomic>
 #include <chrono>
+#include <cstdlib>
 #include <cstring>
 #include <mutex>
 #include <thread>
@@ -75,6 +78,11 @@ void test_point_reached(const char* name) {
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
   point->paused.fetch_sub(1);
+}
+
+bool is_planted(const char* name) {
+  static const char* const planted = std::getenv("OMENDB_PLANTED");
+  return planted != nullptr && std::strcmp(planted, name) == 0;
 }
 
 }  // namespace omen

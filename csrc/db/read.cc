@@ -225,6 +225,7 @@ Status check_packed(const Store& s) {
 
 // Waits for running commits, and keeps new ones out while it looks.
 CheckReport Collection::check() {
+  OMEN_TEST_POINT("check");
   Impl& c = *impl_;
   CheckReport report;
   report.name = c.name;

@@ -1,6 +1,9 @@
 // Replay: records become the commits that they were written for.
 #include "db/recovery.h"
 
+#include "base/planted.h"
+#include "base/test_points.h"
+
 namespace omen {
 
 namespace {
@@ -64,6 +67,7 @@ Status Replay::load(const Directory& directory) {
 }
 
 Status Replay::run(Directory* directory) {
+  OMEN_TEST_POINT("replay");
   directory->start();
   for (LogRecord record;;) {
     OMEN_ASSIGN(const bool is_one, directory->next(&record));
@@ -219,7 +223,7 @@ Status Replay::put_metadata(Collection& collection, const PutRecord& record) {
     const auto length = load_number<uint32_t>(record.lengths + row * 4);
     Commit commit;
     commit.kind = Commit::Kind::kUpdate;
-    commit.replaces = true;
+    commit.replaces = !OMEN_PLANTED("replay-merges");
     commit.metadata = length == 0 ? "{}" : std::string(text, length);
     add_id(ids.next(), &commit);
     collection.run(&commit);
@@ -230,6 +234,7 @@ Status Replay::put_metadata(Collection& collection, const PutRecord& record) {
 }
 
 Status Replay::remove(const DeleteRecord& record) {
+  if (OMEN_PLANTED("replay-skips-deletes")) return Status::ok();
   OMEN_ASSIGN(Collection * collection, find(record.collection));
   if (collection == nullptr) return Status::ok();
   Commit commit;
@@ -241,6 +246,7 @@ Status Replay::remove(const DeleteRecord& record) {
 }
 
 Status Replay::clear(uint64_t id) {
+  if (OMEN_PLANTED("replay-skips-clears")) return Status::ok();
   OMEN_ASSIGN(Collection * collection, find(id));
   if (collection == nullptr) return Status::ok();
   Commit commit;

@@ -60,7 +60,7 @@ class Env {
   virtual uint64_t random() = 0;
 };
 
-// The system's. nullptr where it is not written yet (Windows).
+// The system's: env_posix.cc, env_windows.cc.
 Env* system_env();
 
 }  // namespace omen

@@ -1,13 +1,5 @@
 // Env on POSIX systems: one system call a function.
-#include "io/env.h"
-
-#if defined(_WIN32)
-
-namespace omen {
-Env* system_env() { return nullptr; }
-}  // namespace omen
-
-#else
+#if !defined(_WIN32)
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -22,6 +14,7 @@ Env* system_env() { return nullptr; }
 #include <cstdlib>
 
 #include "base/random.h"
+#include "io/env.h"
 
 namespace omen {
 

@@ -62,6 +62,7 @@ Result<size_t> File::read_at(uint64_t offset, void* data, size_t size) const {
     if (got < 0) return io_error(got, "read", path_);
     if (got == 0) break;
     done += static_cast<size_t>(got);
+    if (OMEN_PLANTED("short-read-is-the-end")) break;
   }
   return done;
 }
@@ -83,13 +84,16 @@ Status File::write_at(uint64_t offset, const void* data, size_t size) {
     if (put < 0) return io_error(put, "write to", path_);
     if (put == 0) return io_error(-EIO, "write to", path_);
     done += static_cast<size_t>(put);
+    if (OMEN_PLANTED("short-write-is-whole")) break;
   }
   return Status::ok();
 }
 
 // An interrupted sync may have dropped what it could not write: it is no success and not repeated.
 Status File::sync() {
-  const int64_t result = env_->sync(number_);
+  if (OMEN_PLANTED("no-sync")) return Status::ok();
+  int64_t result = env_->sync(number_);
+  if (result < 0 && OMEN_PLANTED("failed-sync-repeated")) result = env_->sync(number_);
   return result < 0 ? io_error(result, "sync", path_) : Status::ok();
 }
 
@@ -106,6 +110,7 @@ Result<FileStat> File::stat() const {
 }
 
 Status File::lock() {
+  if (OMEN_PLANTED("no-lock")) return Status::ok();
   const int64_t result = uninterrupted([&] { return env_->lock(number_); });
   if (result >= 0) return Status::ok();
   if (result != -EAGAIN) return io_error(result, "lock", path_);
@@ -126,6 +131,7 @@ Status remove_file(Env* env, const std::string& path) {
 }
 
 Status sync_directory(Env* env, const std::string& path) {
+  if (OMEN_PLANTED("no-directory-sync")) return Status::ok();
   const int64_t result = env->sync_directory(path);
   return result < 0 ? io_error(result, "sync the directory", path) : Status::ok();
 }

@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "base/planted.h"
 #include "base/status.h"
 #include "io/env.h"
 
@@ -29,7 +30,7 @@ int64_t uninterrupted(const Call& call) {
   constexpr int64_t kInterrupted = -4;  // EINTR, everywhere.
   for (;;) {
     const int64_t result = call();
-    if (result != kInterrupted) return result;
+    if (result != kInterrupted || OMEN_PLANTED("interrupted-is-failed")) return result;
   }
 }
 

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "base/planted.h"
+
 namespace omen {
 
 namespace {
@@ -45,6 +47,7 @@ Result<FileStat> Directory::prepare(Env* env, const std::string& path, const Opt
 // A directory without a manifest may be written to only if it holds nothing but what a database
 // that was just being made leaves behind: no log with records, for one.
 Status Directory::check_foreign() const {
+  if (OMEN_PLANTED("any-directory-is-taken")) return Status::ok();
   OMEN_ASSIGN(const std::vector<std::string> names, list_directory(env_, path_));
   for (const std::string& name : names) {
     if (name == kLockName || name == kManifestTemporaryName) continue;
@@ -145,7 +148,7 @@ Result<Directory::Writer> Directory::open_writer() {
   const std::lock_guard<std::mutex> guard(mutex_);
   Writer writer;
   writer.bytes = chain_->bytes();
-  if (chain_->can_resume()) {
+  if (chain_->can_resume() || OMEN_PLANTED("goes-on-after-a-crash")) {
     OMEN_ASSIGN(LogChain::Resumed resumed, chain_->resume());
     writer.log = std::move(resumed.log);
     writer.synced = resumed.synced;
@@ -160,6 +163,7 @@ Result<Directory::Writer> Directory::open_writer() {
       (void)remove_file(env_, log_path(path_, next.log_number)).is_ok();
       return copy.status();
     }
+    if (OMEN_PLANTED("old-log-goes-first")) OMEN_TRY(remove_file(env_, chain_->record_path()));
     OMEN_TRY(switch_to(std::move(next)));
     writer.log = copy.take();
     writer.synced = end_.sequence;
@@ -184,7 +188,7 @@ Result<std::unique_ptr<LogWriter>> Directory::copy_chain(const Manifest& next) {
     const RecordHeader& h = record.header;
     OMEN_TRY(writer->append({h.type, h.flags, h.watermark}, &bytes));
   }
-  OMEN_TRY(writer->sync());
+  if (!OMEN_PLANTED("manifest-before-data")) OMEN_TRY(writer->sync());
   OMEN_TRY(sync_directory(env_, path_));
   return writer;
 }

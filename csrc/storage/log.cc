@@ -5,6 +5,7 @@
 #include <bit>
 
 #include "base/crc32c.h"
+#include "base/planted.h"
 #include "storage/checks.h"
 
 namespace omen {
@@ -41,7 +42,8 @@ bool decode_record(const std::byte* in, const Place& at, RecordHeader* out) {
     return false;  // Most of what is no header, without a checksum.
   }
   const uint32_t mark = mark_of(at.seed, at.offset);
-  if (load_number<uint32_t>(in) != crc32c(mark, in + 4, kRecordHeaderBytes - 4)) return false;
+  const uint32_t checksum = crc32c(mark, in + 4, kRecordHeaderBytes - 4);
+  if (load_number<uint32_t>(in) != checksum && !OMEN_PLANTED("no-header-checksum")) return false;
   out->sequence = load_number<uint64_t>(in + 8);
   out->watermark = load_number<uint64_t>(in + 16);
   out->length = load_number<uint32_t>(in + 24);
@@ -94,8 +96,8 @@ Status LogWriter::append(const Kind& kind, Array<std::byte>* record) {
 
 // Synced, or a crash could bring back a record that was refused.
 Status LogWriter::rewind(const Place& place) {
-  OMEN_TRY(file_->truncate(place.offset));
-  OMEN_TRY(file_->sync());
+  if (!OMEN_PLANTED("failed-append-stays")) OMEN_TRY(file_->truncate(place.offset));
+  if (!OMEN_PLANTED("undone-without-sync")) OMEN_TRY(file_->sync());
   place_ = place;
   return Status::ok();
 }
@@ -158,11 +160,13 @@ Result<bool> LogReader::read_record(uint64_t offset, LogRecord* record) {
   if (whole == nullptr) return false;
   record->payload = whole + kRecordHeaderBytes;
   record->offset = offset;
-  return load_number<uint32_t>(whole + 4) ==
+  return OMEN_PLANTED("no-payload-checksum") ||
+         load_number<uint32_t>(whole + 4) ==
          crc32c(mark_of(header_.seed, offset), record->payload, length);
 }
 
 Result<bool> LogReader::is_covered(uint64_t offset, uint64_t sequence) {
+  if (OMEN_PLANTED("damage-is-a-torn-tail")) return false;
   for (;; offset += 8) {
     OMEN_ASSIGN(const std::byte* header, bytes_at(offset, kRecordHeaderBytes));
     if (header == nullptr) return false;
@@ -196,6 +200,7 @@ Result<LogEnd> LogReader::scan() {
     offset += kRecordHeaderBytes + round_up_8(record.header.length);
     ++sequence;
     is_within = (record.header.flags & kMoreFollows) != 0;
+    if (OMEN_PLANTED("part-of-a-batch-is-whole")) is_within = false;
     if (is_within) continue;
     end.offset = offset;
     end.sequence = sequence;
@@ -207,6 +212,7 @@ Result<LogEnd> LogReader::scan() {
     return corrupt(offset, "record " + std::to_string(sequence + 1) +
                                ", which had been stored, cannot be read");
   }
+  if (OMEN_PLANTED("cut-within-the-last") && end.offset > kLogHeaderBytes) end.offset -= 8;
   end.cut_bytes = file_bytes_ - end.offset;
   if (end.cut_bytes > 0) end.is_sealed = false;
   return end;

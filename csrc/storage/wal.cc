@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "base/planted.h"
 #include "base/test_points.h"
 
 namespace omen {
@@ -59,7 +60,7 @@ uint64_t Wal::last_commit() const {
 }
 
 void Wal::poison(const Status& cause) {
-  if (!poisoned_.is_ok()) return;
+  if (!poisoned_.is_ok() || OMEN_PLANTED("failed-sync-forgotten")) return;
   poisoned_ = Status::error(ErrorCode::kIoPoisoned,
                             "the database takes no more writes, since what is stored cannot be "
                             "known; close it and open it again (" +
@@ -82,7 +83,7 @@ Result<uint64_t> Wal::append(LogSource* source) {
   {
     const std::lock_guard<std::mutex> state(mutex_);
     OMEN_TRY(Status(poisoned_));
-    kind.watermark = synced_;
+    kind.watermark = OMEN_PLANTED("watermark-too-high") ? appended_ : synced_;
   }
   const LogWriter::Place start = writer_->place();
   for (bool more = true; more;) {
@@ -92,7 +93,7 @@ Result<uint64_t> Wal::append(LogSource* source) {
     if (status.is_ok()) status = source->next(&record_, &more);
     const bool is_written = status.is_ok() || writer_->place() != start;
     kind.type = source->type();
-    kind.flags = more ? kMoreFollows : 0;
+    kind.flags = more && !OMEN_PLANTED("batch-record-by-record") ? kMoreFollows : 0;
     if (status.is_ok()) status = writer_->append(kind, &record_);
     if (!status.is_ok()) return is_written ? undo(start, std::move(status)) : status;
   }
@@ -119,6 +120,7 @@ void Wal::answer_when_durable(DurableWaiter* waiter) {
 }
 
 Status Wal::wait_durable(uint64_t sequence) {
+  if (OMEN_PLANTED("answer-before-sync")) return Status::ok();
   Lock lock(mutex_);
   wanted_ = std::max(wanted_, sequence);
   if (!options_.has_committer) {
@@ -206,8 +208,9 @@ void Wal::seal() {
   LogWriter::Kind kind;
   {
     const std::lock_guard<std::mutex> state(mutex_);
-    if (is_sealed_ || appended_ != synced_ || !poisoned_.is_ok()) return;
-    kind.watermark = synced_;
+    const bool is_on_device = appended_ == synced_ || OMEN_PLANTED("seal-without-sync");
+    if (is_sealed_ || !is_on_device || !poisoned_.is_ok()) return;
+    kind.watermark = OMEN_PLANTED("seal-without-sync") ? appended_ : synced_;
   }
   const LogWriter::Place start = writer_->place();
   record_.clear();
@@ -261,7 +264,7 @@ Status Wal::close() {
   lock.unlock();
   if (committer_.is_running()) committer_.join();
   lock.lock();
-  if (!is_sealed_) wanted_ = appended_;
+  if (!is_sealed_ && !OMEN_PLANTED("seal-without-sync")) wanted_ = appended_;
   sync_all(&lock);
   const bool is_usable = poisoned_.is_ok();
   lock.unlock();

@@ -97,3 +97,10 @@ test(
     assert.doesNotMatch(dynamic, /NEEDED.*(libstdc\+\+|libgcc_s|libc\+\+)/)
   },
 )
+
+// Bugs are made on purpose in test builds alone.
+test('the addon can be told to make no mistakes', () => {
+  const bytes = readFileSync(addon)
+  assert.equal(bytes.includes('OMENDB_PLANTED'), false)
+  assert.equal(bytes.includes('no-directory-sync'), false)
+})

@@ -16,11 +16,10 @@ import {
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import test, { after } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
 import { Worker } from 'node:worker_threads'
 import { DB, type Id, type OmenError } from 'omendb'
-import { batchOf, random, rejected, vectors } from './support.js'
+import { rejected, vectors } from './support.js'
 
 const home = realpathSync(mkdtempSync(path.join(tmpdir(), 'omendb-disk-')))
 after(() => rmSync(home, { recursive: true, force: true }))
@@ -172,9 +171,9 @@ test('opening right after a close that nobody awaited waits for it', async () =>
   await db.close()
 })
 
-function child(...args: string[]): ChildProcess {
+function holderOf(where: string): ChildProcess {
   const script = path.join(__dirname, 'disk-child.js')
-  return spawn(process.execPath, [script, ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
+  return spawn(process.execPath, [script, where], { stdio: ['ignore', 'pipe', 'inherit'] })
 }
 
 test('another process that writes keeps out writers, not readers', async () => {
@@ -182,7 +181,7 @@ test('another process that writes keeps out writers, not readers', async () => {
   const db = await DB.open(where, { metric: 'l2' })
   await db.add({ id: 1, vector: [1] })
   await db.close()
-  const holder = child(where, 'hold')
+  const holder = holderOf(where)
   await once(holder.stdout as NodeJS.ReadableStream, 'data')
   const error = await rejected(() => DB.open(where), 'ERR_LOCKED', undefined, /readOnly: true/)
   assert.equal(error.details.path, path.join(where, 'LOCK'))
@@ -320,51 +319,3 @@ test('memory that is too small for the data refuses to open', async () => {
   assert.equal(await again.count(), 3000)
   await again.close()
 })
-
-// A writing process is killed at some moment, again and again, in one directory: nothing that had
-// resolved is lost, batches are whole, and what is there is the beginning of what was written.
-for (const durability of ['sync', 'periodic', 'os'] as const) {
-  test(`kill -9 loses nothing acknowledged: ${durability}`, { timeout: 240_000 }, async () => {
-    const where = fresh()
-    const next = random()
-    const kills = Number(process.env.OMENDB_KILLS ?? 7)
-    let written = 0
-    for (let round = 0; round < kills; ++round) {
-      const writer = child(where, durability, String(written))
-      let acknowledged = -1
-      let text = ''
-      const exited = once(writer, 'exit')
-      const output = writer.stdout as NodeJS.ReadableStream
-      const ended = once(output, 'end')
-      output.on('data', (data: Buffer) => {
-        text += data
-        const lines = text.split('\n')
-        text = lines.pop() as string
-        for (const line of lines) acknowledged = Math.max(acknowledged, Number(line))
-      })
-      await once(output, 'data')
-      await sleep(next() * 120)
-      writer.kill('SIGKILL')
-      await exited
-      await ended
-      const db = await DB.open(where)
-      const found = await contents(db, 'default')
-      const batches = new Set([...found.values()].map((v) => (v as [{ n: number }])[0].n)).size
-      assert.ok(batches > acknowledged, `${batches} batches, ${acknowledged} was acknowledged`)
-      let rows = 0
-      for (let n = 0; n < batches; ++n) {
-        const batch = batchOf(n)
-        batch.ids.forEach((id, i) => {
-          const vector = Array.from(batch.vectors[i] as Float32Array)
-          assert.deepEqual(found.get(keyOf(id)), [batch.metadata[i], vector])
-        })
-        rows += batch.ids.length
-      }
-      assert.equal(found.size, rows) // Nothing behind the first batch that is missing.
-      for (const report of await db.check()) assert.ok(report.ok, report.problem)
-      await db.close()
-      written = batches
-    }
-    assert.ok(written > 0)
-  })
-}

@@ -1,9 +1,10 @@
 // What exits.test.ts runs: one operation is held at its pause point, then the environment ends.
 //
-//   node exits-child.js OPERATION ENDING PLACE
+//   node exits-child.js OPERATION ENDING PLACE [DIRECTORY]
 // PLACE: `main`; `worker`, whose main thread uses the same database; `alone`, a worker that is the
-// only one to load the addon. Prints "in flight" when the operation is known to be, and "survived"
-// when the main thread went on working after its worker's end.
+// only one to load the addon. DIRECTORY: of a database on disk with 64 records; else it is in
+// memory. Prints "in flight" when the operation is known to be, and "survived" when the main thread
+// went on working after its worker's end.
 import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
@@ -14,6 +15,7 @@ interface Case {
   operation: string
   ending: string
   place: string
+  directory: string
 }
 
 const DIMENSIONS = 8
@@ -23,9 +25,20 @@ const vector = new Float32Array(DIMENSIONS).fill(0.5)
 const search = [vector, 5, 0, 0, Infinity, undefined] as const
 const kept: unknown[] = [] // From the garbage collector, which would give it back in time.
 
-function open(addon: NativeAddon): { database: NativeDatabase; collection: NativeCollection } {
-  const database = new addon.Database({ name: 'exits' })
-  return { database, collection: database.collection('c', { metric: 'l2' }, 0) }
+interface Opened {
+  addon: NativeAddon
+  database: NativeDatabase
+  collection: NativeCollection
+  directory: string
+}
+
+function open(addon: NativeAddon, directory: string): Opened {
+  const database =
+    directory === ''
+      ? new addon.Database({ name: 'exits' })
+      : addon.openDatabaseSync(directory, undefined)
+  const collection = database.collection('c', { metric: 'l2' }, 0)
+  return { addon, database, collection, directory }
 }
 
 function write(collection: NativeCollection, kind: 0 | 1, first: number) {
@@ -43,7 +56,7 @@ function write(collection: NativeCollection, kind: 0 | 1, first: number) {
   return batch
 }
 
-type Start = (c: NativeCollection) => Promise<unknown> | undefined
+type Start = (c: NativeCollection, all: Opened) => Promise<unknown> | undefined
 
 /** Each operation with the point where it is held; `staged` waits for its commit, in no thread. */
 const OPERATIONS: Record<string, [point: string | undefined, Start]> = {
@@ -66,6 +79,30 @@ const OPERATIONS: Record<string, [point: string | undefined, Start]> = {
   optimize: ['commit', (c) => c.optimize()],
   staged: [undefined, (c) => void kept.push(write(c, 0, 1000))],
   upkeep: ['consolidate', (c) => deleteMany(c)],
+  check: ['check', (c) => c.check()],
+  // On disk alone.
+  open: ['replay', (_, all) => reopen(all)],
+  appended: ['wal-appended', (c) => write(c, 0, 1000).commit()],
+  synced: ['wal-sync', (c) => write(c, 0, 1000).commit()],
+  flush: ['wal-sync', (c, all) => afterAWrite(c, () => all.database.flush())],
+  close: ['wal-sync', (c, all) => afterAWrite(c, () => all.database.close())],
+  make: ['wal-sync', (_, all) => make(all.database)],
+}
+
+function make(database: NativeDatabase) {
+  database.collection('new', {}, 0)
+  return database.settle()
+}
+
+function afterAWrite(collection: NativeCollection, next: () => Promise<void>) {
+  void write(collection, 1, 0).commit()
+  return next()
+}
+
+// Another directory: the first one is shared by who has it open, and not read again.
+async function reopen({ addon, directory }: Opened) {
+  const database = await addon.openDatabase(`${directory}-other`, undefined)
+  await database.close()
 }
 
 // More than the 64 deletions that upkeep waits for. It runs when the call is already answered.
@@ -75,10 +112,12 @@ function deleteMany(collection: NativeCollection) {
 }
 
 /** Starts the operation and returns when a thread is known to be held in it. */
-async function hold(addon: NativeAddon, collection: NativeCollection, operation: string) {
+async function hold(all: Opened, operation: string) {
+  const { addon, collection } = all
   const [point, start] = OPERATIONS[operation] as (typeof OPERATIONS)[string]
+  if (operation === 'open') await reopen(all) // Made before the point is armed.
   if (point !== undefined) addon.testArm?.(point)
-  start(collection)?.catch(() => undefined)
+  start(collection, all)?.catch(() => undefined)
   if (point === undefined) return
   for (let waited = 0; !addon.testPaused?.(point); waited += 1) {
     assert.ok(waited < 4000, `${operation} did not come to ${point}`)
@@ -89,6 +128,7 @@ async function hold(addon: NativeAddon, collection: NativeCollection, operation:
 function end(ending: string) {
   if (ending === 'terminate') setInterval(() => undefined, 1000) // It does not end by itself.
   if (ending === 'exit') process.exit(7)
+  if (ending === 'SIGTERM') process.kill(process.pid, 'SIGTERM')
   if (ending === 'error')
     setImmediate(() => {
       throw new Error('uncaught on purpose')
@@ -96,11 +136,10 @@ function end(ending: string) {
 }
 
 /** The environment that ends in the middle of the operation. */
-async function victim({ operation, ending }: Case) {
-  const addon = loadAddon(ADDON)
-  const { collection } = open(addon)
-  if (collection.countSync(undefined) === 0) write(collection, 0, 0).commitSync()
-  await hold(addon, collection, operation)
+async function victim({ operation, ending, directory }: Case) {
+  const all = open(loadAddon(ADDON), directory)
+  if (all.collection.countSync(undefined) === 0) write(all.collection, 0, 0).commitSync()
+  await hold(all, operation)
   if (parentPort) parentPort.postMessage('in flight')
   else console.log('in flight')
   end(ending)
@@ -108,8 +147,9 @@ async function victim({ operation, ending }: Case) {
 
 /** The main thread of a worker that ends. */
 async function host(given: Case) {
-  const shared = given.place === 'worker' ? open(loadAddon(ADDON)) : undefined
-  if (shared) write(shared.collection, 0, 0).commitSync()
+  const { directory, place } = given
+  const shared = place === 'worker' ? open(loadAddon(ADDON), directory) : undefined
+  if (shared?.collection.countSync(undefined) === 0) write(shared.collection, 0, 0).commitSync()
   const worker = new Worker(__filename, { workerData: given })
   const exited = new Promise<number>((resolve) => worker.once('exit', resolve))
   const failed = new Promise<Error>((resolve) => worker.once('error', resolve))
@@ -127,7 +167,7 @@ async function host(given: Case) {
     assert.ok(addon.testPaused?.(point), `${given.operation} is still in flight`)
     addon.testRelease?.(point)
   }
-  const { database, collection } = shared ?? open(addon)
+  const { database, collection } = shared ?? open(addon, directory)
   if (collection.countSync(undefined) === 0) write(collection, 1, 5000).commitSync()
   assert.ok((await collection.search(...search, 1)).count > 0)
   assert.equal((await collection.check()).problem, '')
@@ -137,7 +177,7 @@ async function host(given: Case) {
   console.log('survived')
 }
 
-const [operation = '', ending = '', place = ''] = process.argv.slice(2)
+const [operation = '', ending = '', place = '', directory = ''] = process.argv.slice(2)
 if (!isMainThread) void victim(workerData as Case)
-else if (place === 'main') void victim({ operation, ending, place })
-else void host({ operation, ending, place })
+else if (place === 'main') void victim({ operation, ending, place, directory })
+else void host({ operation, ending, place, directory })

@@ -2,24 +2,36 @@
 // right exit code; and a main thread goes on working when one of its workers ended so.
 //
 // Why: work runs on threads that outlive the environment that asked for it. Each operation is held
-// at a pause point that only test builds have, so that it is known to be in flight.
-// OMENDB_REPEAT: how often each case runs (3; the soak: 20).
+// at a pause point that only test builds have, so that it is known to be in flight. What is on disk
+// must hold all that had been acknowledged before, and the operation whole or not at all.
+// OMENDB_REPEAT: how often each case runs, in memory 3 and on disk 1 times (the soak and
+// npm run test:durability: 20). In a run of one each operation on disk meets two endings, other
+// ones for each operation; else all.
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { availableParallelism } from 'node:os'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { availableParallelism, tmpdir } from 'node:os'
 import path from 'node:path'
-import { describe, test } from 'node:test'
+import { after, describe, test } from 'node:test'
+import { DB } from 'omendb'
 import { pausingAddonPath } from './native-support.js'
 
 const REPEAT = Number(process.env.OMENDB_REPEAT ?? 3)
+const REPEAT_ON_DISK = Number(process.env.OMENDB_REPEAT ?? 1)
 const LIMIT_MS = 20_000
 const OPERATIONS = [
   ...['search', 'searchBatch', 'explain', 'get', 'count', 'scroll'],
   ...['add', 'link', 'upsert', 'update', 'delete', 'deleteFilter', 'clear', 'optimize'],
-  ...['staged', 'upkeep'],
+  ...['staged', 'upkeep', 'check'],
 ]
-const ENDINGS: [place: string, ending: string, code: number, survives: boolean][] = [
+const ON_DISK = [...OPERATIONS, 'open', 'appended', 'synced', 'flush', 'close', 'make']
+// Records beside the 64 that there were, once the operation has been done.
+const CHANGES: Record<string, number> = {
+  ...{ add: 64, link: 64, appended: 64, synced: 64, delete: -3, deleteFilter: -9, clear: -64 },
+}
+type Ending = [place: string, ending: string, code: number | null, survives: boolean]
+const ENDINGS: Ending[] = [
   ['main', 'exit', 7, false],
   ['main', 'error', 1, false],
   ['worker', 'terminate', 0, true],
@@ -51,6 +63,45 @@ describe('an environment ends in the middle of', { concurrency: availableParalle
           assert.deepEqual({ code, signal }, { code: expected, signal: null }, output)
           assert.match(output, /^in flight$/m)
           assert.equal(/^survived$/m.test(output), survives, output)
+        }
+      })
+    }
+  }
+})
+
+/** What the environment left: whole, and with all that had been acknowledged. */
+async function lookAt(directory: string, operation: string): Promise<void> {
+  const db = await DB.open(directory)
+  const collection = await db.collection('c', { createIfMissing: false })
+  const count = await collection.count()
+  const allowed = [64, 64 + (CHANGES[operation] ?? 0)]
+  if (operation === 'upkeep') allowed.push(64 + 128)
+  // A main thread that found nothing after its worker's end wrote 64 records again.
+  assert.ok(allowed.includes(count), `${count} records, not ${allowed.join(' or ')}`)
+  for (const report of await db.check()) assert.ok(report.ok, report.problem)
+  await db.close()
+}
+
+const DISK_ENDINGS: Ending[] = [...ENDINGS, ['main', 'SIGTERM', null, false]]
+
+describe('on disk it ends in the middle of', { concurrency: availableParallelism() }, () => {
+  const home = mkdtempSync(path.join(tmpdir(), 'omendb-exits-'))
+  after(() => rmSync(home, { recursive: true, force: true }))
+  let made = 0
+  for (const [i, operation] of ON_DISK.entries()) {
+    for (const [j, [place, ending, expected, survives]] of DISK_ENDINGS.entries()) {
+      if (REPEAT_ON_DISK === 1 && (i * 2 - j + DISK_ENDINGS.length * 8) % DISK_ENDINGS.length > 1)
+        continue
+      test(`${operation}: ${ending} in ${place}, on disk`, async () => {
+        for (let round = 0; round < REPEAT_ON_DISK; round += 1) {
+          const directory = path.join(home, String(++made))
+          const { code, signal, output } = await run([operation, ending, place, directory])
+          const wanted = { code: expected, signal: expected === null ? 'SIGTERM' : null }
+          assert.deepEqual({ code, signal }, wanted, output)
+          assert.match(output, /^in flight$/m)
+          assert.equal(/^survived$/m.test(output), survives, output)
+          await lookAt(directory, operation)
+          rmSync(directory, { recursive: true })
         }
       })
     }

@@ -77,15 +77,3 @@ export async function turn(): Promise<void> {
 export function detach(array: ArrayBufferView): void {
   structuredClone(array.buffer, { transfer: [array.buffer as ArrayBuffer] })
 }
-
-/** Batch n of those that a process writes until it is killed: 1 to 9 records, told by n alone. */
-export function batchOf(n: number): {
-  ids: string[]
-  vectors: Float32Array[]
-  metadata: { n: number; rows: number }[]
-} {
-  const rows = 1 + (n % 9)
-  const ids = Array.from({ length: rows }, (_, i) => `${n}-${i}`)
-  const floats = ids.map((_, i) => Float32Array.of(n, i, 1, 2))
-  return { ids, vectors: floats, metadata: ids.map(() => ({ n, rows })) }
-}

@@ -3,6 +3,7 @@
 #include <thread>
 
 #include "db_disk_support.h"
+#include "recycled_blocks.h"
 
 using namespace omen;
 using namespace omen::test;

@@ -235,40 +235,78 @@ class SimEnv final : public Env {
 
   // How much of what was not synced a crash keeps.
   enum class Keep : uint8_t { kAll, kNothing, kSome, kTorn };
-  // What a crash after the first `count` changes may leave. The state at the start is that of
-  // `start`, all on the device.
-  std::unique_ptr<SimEnv> after_crash(const SimEnv& start, size_t count, Keep keep,
-                                      uint64_t seed) const {
-    auto out = start.copy(seed);
-    Random random(seed);
-    std::vector<size_t> waiting;  // Changes that no sync has covered.
-    const auto settle = [&](const std::function<bool(const Change&)>& is_covered) {
+
+  // What is on the device as a run goes on: what syncs covered for certain, and what waits for one.
+  // The state at the start is that of `start`, all on the device.
+  class Device {
+   public:
+    Device(const SimEnv& run, const SimEnv& start) : run_(run), settled_(start.copy(1)) {}
+    // To the moment after the first `count` changes; never back.
+    void advance(size_t count) {
+      for (; at_ < count; ++at_) {
+        const Change& c = run_.trace_[at_];
+        if (c.kind == Change::Kind::kSync) {
+          settle([&](const Change& w) { return is_data(w) && w.inode == c.inode; });
+        } else if (c.kind == Change::Kind::kSyncDirectory) {
+          settle([&](const Change& w) { return !is_data(w) && parent(w.path) == c.path; });
+        } else {
+          waiting_.push_back(at_);
+        }
+      }
+    }
+    size_t waiting() const { return waiting_.size(); }
+    // What a crash now may leave.
+    std::unique_ptr<SimEnv> crash(Keep keep, uint64_t seed) const {
+      auto out = settled_->copy(seed);
+      Random random(seed);
+      for (const size_t i : waiting_) {
+        const bool is_drawn =
+            keep != Keep::kNothing && random.below(keep == Keep::kTorn ? 4 : 2) > 0;
+        const bool keeps = keep == Keep::kAll || is_drawn;
+        if (keeps) out->redo(run_.trace_[i], keep, random);
+      }
+      out->next_inode_ = run_.next_inode_;
+      return out;
+    }
+
+   private:
+    template <class IsCovered>
+    void settle(const IsCovered& is_covered) {
+      Random random(1);
       std::vector<size_t> left;
-      for (const size_t i : waiting) {
-        if (is_covered(trace_[i]))
-          out->redo(trace_[i], Keep::kAll, random);
+      for (const size_t i : waiting_) {
+        if (is_covered(run_.trace_[i]))
+          settled_->redo(run_.trace_[i], Keep::kAll, random);
         else
           left.push_back(i);
       }
-      waiting.swap(left);
+      waiting_.swap(left);
+    }
+    const SimEnv& run_;
+    std::unique_ptr<SimEnv> settled_;
+    std::vector<size_t> waiting_;  // Changes that no sync has covered.
+    size_t at_ = 0;
+  };
+  // What a crash after the first `count` changes may leave.
+  std::unique_ptr<SimEnv> after_crash(const SimEnv& start, size_t count, Keep keep,
+                                      uint64_t seed) const {
+    Device device(*this, start);
+    device.advance(count);
+    return device.crash(keep, seed);
+  }
+  // Of all names and all that their files hold: the same for states that nobody can tell apart.
+  uint64_t fingerprint() const {
+    uint64_t hash = names_.size();
+    const auto add = [&](const void* bytes, size_t size) {
+      hash = mix64(hash ^ hash_bytes(bytes, size) ^ mix64(size));
     };
-    for (size_t i = 0; i < count; ++i) {
-      const Change& c = trace_[i];
-      if (c.kind == Change::Kind::kSync) {
-        settle([&](const Change& w) { return is_data(w) && w.inode == c.inode; });
-      } else if (c.kind == Change::Kind::kSyncDirectory) {
-        settle([&](const Change& w) { return !is_data(w) && parent(w.path) == c.path; });
-      } else {
-        waiting.push_back(i);
-      }
+    for (const auto& [path, inode] : directories_) add(path.data(), path.size());
+    for (const auto& [path, inode] : names_) {
+      const Bytes& bytes = inodes_.at(inode);
+      add(path.data(), path.size());
+      add(bytes.data(), bytes.size());
     }
-    for (const size_t i : waiting) {
-      const bool keeps = keep == Keep::kAll ||
-                         (keep != Keep::kNothing && random.below(keep == Keep::kTorn ? 4 : 2) > 0);
-      if (keeps) out->redo(trace_[i], keep, random);
-    }
-    out->next_inode_ = next_inode_;
-    return out;
+    return hash;
   }
 
  private:
@@ -327,9 +365,9 @@ class SimEnv final : public Env {
   void tear(const Change& c, Random& random) {
     const size_t size = c.data.size();
     Bytes* bytes = &inodes_[c.inode];
-    const uint64_t how = random.below(3);
-    if (how == 0) return put(bytes, c.offset, c.data, 0, random.below(size + 1));
-    const uint64_t sector = how == 1 ? 512 : 4096;
+    const uint64_t how = random.below(4);
+    if (how < 2) return put(bytes, c.offset, c.data, 0, random.below(size + 1));
+    const uint64_t sector = how == 2 ? 512 : 4096;
     for (size_t at = 0; at < size;) {
       const size_t end = std::min<size_t>(size, ((c.offset + at) / sector + 1) * sector - c.offset);
       if (random.below(2) == 0) put(bytes, c.offset, c.data, at, end);

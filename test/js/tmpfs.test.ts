@@ -1,0 +1,129 @@
+// A disk that is really full, again and again: a small file system of memory, mounted for the test.
+// A write that finds no space is refused whole; reading goes on; what was deleted stays deleted;
+// and whatever was accepted is there after the next opening, however full the disk is then.
+//
+// OMENDB_FULL_DISKS: how often it is filled (2; npm run test:durability: 20).
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, rmdirSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import test from 'node:test'
+import { DB, OmenError } from 'omendb'
+import { checkpointIfAny } from './kills.js'
+import { random } from './support.js'
+
+const CYCLES = Number(process.env.OMENDB_FULL_DISKS ?? 2)
+const DISK = 2 << 20
+const ROOM = 512 << 10 // By which it grows each time, as if somebody had freed so much.
+const DIMENSIONS = 64
+
+type Model = Map<string, [vector: string, metadata: string]>
+
+const bytesOf = (vector: Float32Array): string =>
+  Buffer.from(vector.buffer, vector.byteOffset, vector.byteLength).toString('latin1')
+
+function mounted(where: string, bytes: number, how = ''): boolean {
+  const args = ['-t', 'tmpfs', '-o', `${how}size=${bytes}`, 'tmpfs', where]
+  return spawnSync('mount', args).status === 0
+}
+
+async function hasSpace(write: () => Promise<unknown>): Promise<boolean> {
+  try {
+    await write()
+    return true
+  } catch (error) {
+    assert.ok(error instanceof OmenError && error.code === 'ERR_NO_SPACE', String(error))
+    return false
+  }
+}
+
+async function equals(db: DB, model: Model): Promise<void> {
+  const found: Model = new Map()
+  for await (const row of db.records({ include: ['metadata', 'vector'] }))
+    found.set(String(row.id), [bytesOf(row.vector), JSON.stringify(row.metadata)])
+  assert.equal(found.size, model.size)
+  for (const [id, row] of model) assert.deepEqual(found.get(id), row, id)
+  for (const report of await db.check()) assert.ok(report.ok, report.problem)
+  if (model.size === 0) return
+  const [id] = model.keys() as unknown as [string]
+  const row = await db.get(id, { include: 'vector' })
+  const hits = await db.search(row?.vector as Float32Array, { k: 1, exact: true })
+  assert.equal(hits[0]?.id, id)
+}
+
+/** Fills the disk, deletes, and tells how many deletions found space there. */
+async function fill(db: DB, model: Model, next: () => number): Promise<number> {
+  for (let full = 0; full < 6; ) {
+    const rows = 1 + Math.floor(next() * 60 * 2 ** -full) // The last gaps by smaller writes.
+    const ids = Array.from({ length: rows }, () => `i${Math.floor(next() * 4000)}`)
+    const unique = [...new Set(ids)]
+    const vectors = unique.map(() => Float32Array.from({ length: DIMENSIONS }, () => next() - 0.5))
+    const metadata = unique.map((id) => ({ id, n: Math.floor(next() * 10) }))
+    if (await hasSpace(() => db.upsert({ ids: unique, vectors, metadata }))) {
+      for (const [i, id] of unique.entries())
+        model.set(id, [bytesOf(vectors[i] as Float32Array), JSON.stringify(metadata[i])])
+    } else {
+      full += 1
+    }
+  }
+  await equals(db, model)
+  let deleted = 0
+  for (const id of [...model.keys()].slice(0, 40)) {
+    if (!(await hasSpace(() => db.delete(id)))) continue
+    model.delete(id)
+    deleted += 1
+  }
+  await equals(db, model)
+  return deleted
+}
+
+test('a full disk refuses whole, and goes on when there is room', async (t) => {
+  const disk = mkdtempSync(path.join(tmpdir(), 'omendb-full-'))
+  if (!mounted(disk, DISK)) {
+    rmdirSync(disk)
+    return t.skip('a tmpfs can be mounted by root alone')
+  }
+  t.after(() => {
+    spawnSync('umount', ['-l', disk])
+    rmdirSync(disk)
+  })
+  const where = path.join(disk, 'db')
+  mkdirSync(where)
+  const next = random()
+  const model: Model = new Map()
+  let db = await DB.open(where, { metric: 'l2' })
+  let deleted = 0
+  let opened = 0
+  for (let cycle = 1; cycle <= CYCLES; ++cycle) {
+    deleted += await fill(db, model, next)
+    // Closed, and opened while it is full: for reading always, for writing if it needs no room.
+    await db.close()
+    const reader = await DB.open(where, { readOnly: true })
+    await equals(reader, model)
+    await reader.close()
+    const isOpen = await hasSpace(async () => {
+      db = await DB.open(where)
+    })
+    if (isOpen) {
+      opened += 1
+      await equals(db, model)
+      await hasSpace(() => checkpointIfAny(db))
+    }
+    if (!isOpen) {
+      // Without room for the seal at its end the log is copied, which needs its size once more.
+      assert.ok(mounted(disk, 3 * (DISK + ROOM * cycle), 'remount,'))
+      db = await DB.open(where)
+      await equals(db, model)
+    }
+    assert.ok(mounted(disk, DISK + ROOM * cycle, 'remount,'))
+    const vector = Float32Array.from({ length: DIMENSIONS }, next)
+    await db.add({ id: `after ${cycle}`, vector })
+    model.set(`after ${cycle}`, [bytesOf(vector), '{}'])
+    await equals(db, model)
+  }
+  await db.close()
+  console.log(
+    `# ${CYCLES} full disks, ${deleted} deletions had room, ${opened} openings for writing`,
+  )
+})

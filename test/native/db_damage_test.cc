@@ -1,0 +1,219 @@
+// Databases whose files are damaged: whatever lies there, opening, searching, changing and closing
+// it ends without a crash, a hang or a large allocation; and an answer that is given is right: that
+// of the database, or, where the end of a log was never sealed, of its beginning.
+//
+// OMEN_DAMAGE_STEP (97): of all bits and lengths every so manieth is tried; 1: each.
+// OMEN_DAMAGE_RANDOM (60): how often a larger database is damaged at random.
+#include <atomic>
+#include <chrono>
+#include <new>
+
+#include "db_disk_support.h"
+#include "recycled_blocks.h"
+
+using namespace omen;
+using namespace omen::test;
+
+namespace {
+
+// The largest allocation by new since it was set to zero. What the engine takes of its own kind is
+// bounded by the memory limit of the database.
+std::atomic<size_t> largest_new{0};
+
+constexpr size_t kNewBytesMax = size_t{16} << 20;
+constexpr uint64_t kMemoryBytesMax = 64 << 20;
+constexpr auto kTimeMax = std::chrono::seconds(20);
+
+size_t number_of(const char* name, size_t otherwise) {
+  const char* given = std::getenv(name);
+  return given == nullptr ? otherwise : std::strtoul(given, nullptr, 10);
+}
+
+// A workload and all that the database was in its course.
+struct Course {
+  std::unique_ptr<SimEnv> env;
+  std::vector<std::string> states;
+  size_t certain = 0;  // States from here on are those that damage must not take away.
+};
+
+// Closed: the log ends with a seal, and nothing less than all may be found. Else it ends as a crash
+// leaves it, and what is behind the last seal may be taken for torn.
+Course make(uint64_t seed, size_t bytes_min, bool is_closed) {
+  Course course;
+  auto env = std::make_unique<SimEnv>(seed);
+  DiskFixture fixture;
+  Random random(seed);
+  auto database = Database::open(fixture.options(env.get(), Durability::kOs)).take();
+  course.states.push_back(dump(*database));
+  while (env->bytes("/db/000001.wal")->size() < bytes_min) {
+    const Operation operation(random.next());
+    CHECK_OK(operation.prepare(*database));
+    course.states.push_back(dump(*database));
+    CHECK_OK(operation.finish(*database));
+    course.states.push_back(dump(*database));
+    if (random.below(40) == 0) {
+      CHECK_OK(checkpoint_if_any(*database));
+      CHECK_OK(database->flush(Database::Extent::kDevice));
+    }
+  }
+  if (is_closed) {
+    database.reset();
+    course.certain = course.states.size() - 1;
+  }
+  course.env = env->copy(seed);
+  return course;
+}
+
+bool is_known(const Course& course, const std::string& text) {
+  for (size_t i = course.states.size(); i-- > course.certain;) {
+    if (course.states[i] == text) return true;
+  }
+  return false;
+}
+
+// Opens it, and if that goes does everything with it.
+void try_out(const Course& course, SimEnv* env, uint64_t seed, size_t* opened_count) {
+  const auto start = std::chrono::steady_clock::now();
+  largest_new = 0;
+  DiskFixture fixture;
+  DatabaseOptions options = fixture.options(env);
+  options.max_memory_bytes = kMemoryBytesMax;
+  {
+    auto opened = Database::open(options);
+    if (!opened.is_ok()) {
+      const ErrorCode code = opened.status().code();
+      CHECK(code == ErrorCode::kCorrupt || code == ErrorCode::kFormat);
+      CHECK(!opened.status().message().empty() && !opened.status().path().empty());
+      CHECK(largest_new < kNewBytesMax);
+      return;
+    }
+    ++*opened_count;
+    Database& database = *opened.value();
+    std::string text = dump(database);
+    if (!CHECK(is_known(course, text))) std::printf("    found:\n%s", text.c_str());
+    CHECK_OK(check_database(database));
+    for (const std::string& name : database.list_collections()) {
+      const auto c = database.collection(name, CollectionOptions(), OpenMode::kOpen).take();
+      const uint32_t dimensions = c->stats().options.dimensions;
+      if (dimensions == 0) continue;
+      const std::vector<float> query(dimensions, 1.0f);
+      Rows rows;
+      CHECK_OK(c->search(query.data(), dimensions, SearchOptions(), &rows));
+      CHECK_EQ(rows.ids.size(), std::min<size_t>(10, c->count()));
+    }
+    CHECK_OK(Operation(seed).apply(database));
+    text = dump(database);
+    opened = Status::error(ErrorCode::kClosed, "");  // Closes it.
+    auto again = Database::open(options);
+    if (CHECK_OK(again)) CHECK(dump(*again.value()) == text);
+  }
+  CHECK(largest_new < kNewBytesMax);
+  CHECK(std::chrono::steady_clock::now() - start < kTimeMax);
+}
+
+void flip_and_cut(bool is_closed, size_t bytes_min, size_t step) {
+  const uint64_t seed = test_seed();
+  const Course course = make(seed, bytes_min, is_closed);
+  size_t tried = 0;
+  size_t opened = 0;
+  for (const std::string& path : course.env->paths()) {
+    const size_t size = course.env->bytes(path)->size();
+    for (size_t bit = 0; bit < size * 8; bit += step, ++tried) {
+      const auto env = course.env->copy(bit);
+      (*env->bytes(path))[bit / 8] ^= static_cast<uint8_t>(1 << bit % 8);
+      try_out(course, env.get(), bit, &opened);
+    }
+    for (size_t length = 0; length < size; length += step, ++tried) {
+      const auto env = course.env->copy(length);
+      env->bytes(path)->resize(length);
+      try_out(course, env.get(), length, &opened);
+    }
+  }
+  std::printf("# %zu flips and lengths, %zu could be opened\n", tried, opened);
+}
+
+// What devices and people do to files: zeros, noise, foreign pages, pieces that are missing or
+// twice there, a file of another length, a file that is gone.
+void damage(SimEnv* env, Random& random) {
+  const std::vector<std::string> paths = env->paths();
+  const std::string path = paths[random.below(paths.size())];
+  SimEnv::Bytes& bytes = *env->bytes(path);
+  const size_t size = bytes.size();
+  const size_t page = random.below(2) == 0 ? 512 : 4096;
+  const size_t from = size == 0 ? 0 : random.below(size);
+  const size_t length = size == 0 ? 0 : std::min(size - from, random.below(3) * page + 1);
+  const auto at = [&](size_t i) { return bytes.begin() + static_cast<ptrdiff_t>(i); };
+  switch (random.below(8)) {
+    case 0:
+      std::fill(at(from), at(from + length), 0);
+      return;
+    case 1:
+      for (size_t i = 0; i < length; ++i) bytes[from + i] = static_cast<uint8_t>(random.next());
+      return;
+    case 2:
+      for (uint64_t n = 1 + random.below(8); n > 0 && size > 0; --n) {
+        bytes[random.below(size)] ^= static_cast<uint8_t>(1 << random.below(8));
+      }
+      return;
+    case 3: {
+      const SimEnv::Bytes piece(at(from), at(from + length));
+      const size_t to = size == 0 ? 0 : random.below(size - length + 1);
+      std::copy(piece.begin(), piece.end(), at(to));
+      return;
+    }
+    case 4:
+      bytes.erase(at(from), at(from + length));
+      return;
+    case 5: {
+      const SimEnv::Bytes piece(at(from), at(from + length));
+      bytes.insert(at(from), piece.begin(), piece.end());
+      return;
+    }
+    case 6:
+      bytes.resize(random.below(2 * size + 1));
+      return;
+    default:
+      if (random.below(4) == 0) (void)env->remove(path);
+  }
+}
+
+void damage_at_random(bool is_closed) {
+  const uint64_t seed = test_seed();
+  Random random(seed);
+  const size_t rounds = number_of("OMEN_DAMAGE_RANDOM", 60);
+  size_t opened = 0;
+  for (size_t made = 0; made * 500 < rounds; ++made) {
+    const Course course = make(random.next(), 400 << 10, is_closed);
+    for (size_t i = 0; i < std::min<size_t>(500, rounds - made * 500); ++i) {
+      const auto env = course.env->copy(random.next());
+      for (uint64_t n = 1 + random.below(3); n > 0; --n) damage(env.get(), random);
+      try_out(course, env.get(), random.next(), &opened);
+    }
+  }
+  std::printf("# %zu times damaged at random, %zu could be opened\n", rounds, opened);
+}
+
+}  // namespace
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+void* operator new(size_t bytes) {
+  if (bytes > largest_new) largest_new = bytes;
+  void* memory = std::malloc(bytes);
+  if (memory == nullptr) std::abort();
+  return memory;
+}
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, size_t) noexcept { std::free(memory); }
+#endif
+
+TEST(a_closed_database_survives_every_flip_and_length) {
+  flip_and_cut(true, 64 << 10, number_of("OMEN_DAMAGE_STEP", 97));
+}
+
+TEST(a_database_as_a_crash_leaves_it_survives_every_flip_and_length) {
+  flip_and_cut(false, 8 << 10, number_of("OMEN_DAMAGE_STEP", 97));
+}
+
+TEST(a_closed_database_survives_damage_at_random) { damage_at_random(true); }
+
+TEST(a_database_as_a_crash_leaves_it_survives_damage_at_random) { damage_at_random(false); }
