@@ -3,6 +3,7 @@
 #include <limits>
 #include <new>
 
+#include "base/planted.h"
 #include "db/collection_impl.h"
 #include "meta/merge.h"
 
@@ -335,7 +336,7 @@ Status Collection::Impl::apply_update(Commit* commit) {
     queue_link(slot);
     batch->rep_->committed = true;
   } else {
-    if (s->is_saved) s->unsaved.note_metadata(slot);
+    if (s->is_saved && !OMEN_PLANTED("changed-metadata-not-saved")) s->unsaved.note_metadata(slot);
     s->columns.apply(slot, std::move(record));
   }
   commit->count = 1;

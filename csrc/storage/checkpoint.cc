@@ -1,6 +1,7 @@
 // Directory, while the database lives: the steps of a checkpoint, and reading its snapshot.
 #include <algorithm>
 
+#include "base/planted.h"
 #include "storage/checks.h"
 #include "storage/directory.h"
 
@@ -143,6 +144,11 @@ Status Directory::install(const SnapshotFiles& files) {
   OMEN_TRY(Status(failed_));
   failed_ = sync_directory(env_, path_);  // The segments' names.
   OMEN_TRY(Status(failed_));
+  if (OMEN_PLANTED("old-files-go-first")) {
+    for (const std::string& path : named) {
+      if (!next.names_file(path_, path)) OMEN_TRY(remove_file(env_, path));
+    }
+  }
   OMEN_TRY(switch_to(std::move(next)));
   const std::set<std::string> kept = manifest_.paths(path_);
   std::erase_if(segments_, [&](const auto& entry) {

@@ -3,6 +3,7 @@
 #include <bit>
 
 #include "base/crc32c.h"
+#include "base/planted.h"
 #include "storage/checks.h"
 #include "storage/segment.h"
 
@@ -246,7 +247,7 @@ Result<BlobPlace> SegmentWriter::end_blob() {
 Status SegmentWriter::finish() {
   OMEN_ASSERT(!is_in_blob_ && !is_finished_);
   OMEN_TRY(flush());
-  OMEN_TRY(file_->sync());
+  if (!OMEN_PLANTED("snapshot-not-synced")) OMEN_TRY(file_->sync());
   file_.reset();
   buffer_.drop();
   is_finished_ = true;
