@@ -45,8 +45,7 @@ Status Collection::Impl::load_extent(Store& s, const SegmentFiles& files, Loaded
   if (place.segment == 0) return Status::ok();
   const SegmentReader* file = files.find(place.segment);
   if (file == nullptr) {
-    return Status::error(ErrorCode::kCorrupt, "the snapshot names a file that is not there; "
-                                              "restore a backup of the database");
+    return Status::error(ErrorCode::kCorrupt, "the snapshot names a file that is not there");
   }
   const ExtentShape expected{in.collection,  rows->extent, in.extent_rows,
                              in.dimensions, in.stride,    s.has_norms};
@@ -65,9 +64,11 @@ Status Collection::Impl::load_extent(Store& s, const SegmentFiles& files, Loaded
     if (s.has_norms) *s.norms.row_as<float>(slot) = head.norm(row);
     const std::string_view json = head.metadata(row);
     if (json.empty()) continue;
-    OMEN_ASSIGN(ParsedRecord record, s.columns.parse(json));
+    Result<ParsedRecord> parsed = s.columns.parse(json);
+    if (parsed.status().code() == ErrorCode::kMemory) return parsed.status();
+    if (!parsed.is_ok()) return impossible(*file, parsed.status().message());
     rows->slots.push_back(slot);
-    rows->records.push_back(std::move(record));
+    rows->records.push_back(parsed.take());
   }
   return Status::ok();
 }
@@ -171,8 +172,8 @@ Result<bool> Collection::load(CollectionSnapshot snapshot, const SegmentFiles& f
   OMEN_TRY(c.make_store(in.dimensions));
   Store& s = *c.store();
   if (in.extent_rows != s.extent_rows() || in.stride != s.vectors.stride()) {
-    return Status::error(ErrorCode::kCorrupt, "collection '" + c.name + "' has rows of a size that "
-                                              "they cannot have; restore a backup of the database");
+    return Status::error(ErrorCode::kCorrupt,
+                         "collection '" + c.name + "' has rows of a size that they cannot have");
   }
   OMEN_TRY(s.ensure_staged(in.high_water));
   s.populate_staged(0, in.high_water);

@@ -26,6 +26,20 @@ Status stage_id(WriteBatch& batch, size_t row, const RecordId& id) {
 
 }  // namespace
 
+namespace {
+
+// What a snapshot holds is damaged wherever it was found out.
+Status told_of(const std::string& path, const Status& status) {
+  const ErrorCode code = status.code();
+  const bool is_of_files = code == ErrorCode::kIo || code == ErrorCode::kNotFound;
+  if (code == ErrorCode::kMemory || is_of_files || !status.path().empty()) return status;
+  return Status::error(ErrorCode::kCorrupt, path + " is damaged: " + status.message() +
+                                                "; restore a backup of the database")
+      .with_path(path);
+}
+
+}  // namespace
+
 Status Replay::load(const Directory& directory) {
   OMEN_ASSIGN(Snapshot snapshot, directory.read_snapshot());
   // Segments, open as long as they are read.
@@ -56,9 +70,13 @@ Status Replay::load(const Directory& directory) {
     };
     const uint64_t sequence = in.sequence;
     std::shared_ptr<Collection> made;
-    OMEN_TRY(make(record, &made));
+    if (const Status status = make(record, &made); !status.is_ok()) {
+      return told_of(directory.path(), status);
+    }
     by_id_[in.collection] = {made, sequence};
-    OMEN_ASSIGN(const bool is_whole, made->load(std::move(in), files));
+    const Result<bool> loaded = made->load(std::move(in), files);
+    if (!loaded.is_ok()) return told_of(directory.path(), loaded.status());
+    const bool is_whole = loaded.value();
     db_->recovery.rebuilt_graphs += is_whole ? 0 : 1;
     db_->recovery.snapshot_records += made->count();
   }

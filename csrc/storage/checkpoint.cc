@@ -145,8 +145,9 @@ Status Directory::install(const SnapshotFiles& files) {
   failed_ = sync_directory(env_, path_);  // The segments' names.
   OMEN_TRY(Status(failed_));
   if (OMEN_PLANTED("old-files-go-first")) {
+    const std::set<std::string> wanted = next.paths(path_);
     for (const std::string& path : named) {
-      if (!next.names_file(path_, path)) OMEN_TRY(remove_file(env_, path));
+      if (wanted.count(path) == 0) OMEN_TRY(remove_file(env_, path));
     }
   }
   OMEN_TRY(switch_to(std::move(next)));

@@ -38,25 +38,39 @@ struct Course {
 
 // Closed: the log ends with a seal, and nothing less than all may be found. Else it ends as a crash
 // leaves it, and what is behind the last seal may be taken for torn.
-Course make(uint64_t seed, size_t bytes_min, bool is_closed) {
+// With checkpoints most of it lies in a snapshot, else all in the log.
+struct Kind {
+  bool is_closed;
+  bool has_checkpoints;
+};
+
+uint64_t bytes_written(const SimEnv& env) {
+  uint64_t sum = 0;
+  for (const SimEnv::Change& change : env.trace()) sum += change.data.size();
+  return sum;
+}
+
+Course make(uint64_t seed, size_t bytes_min, const Kind& kind) {
   Course course;
   auto env = std::make_unique<SimEnv>(seed);
   DiskFixture fixture;
   Random random(seed);
-  auto database = Database::open(fixture.options(env.get(), Durability::kOs)).take();
+  DatabaseOptions options = fixture.options(env.get(), Durability::kOs);
+  if (!kind.has_checkpoints) options.checkpoint_bytes = uint64_t{1} << 40;
+  auto database = Database::open(options).take();
   course.states.push_back(dump(*database));
-  while (env->bytes("/db/000001.wal")->size() < bytes_min) {
+  while (bytes_written(*env) < bytes_min) {
     const Operation operation(random.next());
     CHECK_OK(operation.prepare(*database));
     course.states.push_back(dump(*database));
     CHECK_OK(operation.finish(*database));
     course.states.push_back(dump(*database));
     if (random.below(40) == 0) {
-      CHECK_OK(checkpoint_if_any(*database));
+      if (kind.has_checkpoints) CHECK_OK(database->checkpoint());
       CHECK_OK(database->flush(Database::Extent::kDevice));
     }
   }
-  if (is_closed) {
+  if (kind.is_closed) {
     database.reset();
     course.certain = course.states.size() - 1;
   }
@@ -111,9 +125,9 @@ void try_out(const Course& course, SimEnv* env, uint64_t seed, size_t* opened_co
   CHECK(std::chrono::steady_clock::now() - start < kTimeMax);
 }
 
-void flip_and_cut(bool is_closed, size_t bytes_min, size_t step) {
+void flip_and_cut(const Kind& kind, size_t bytes_min, size_t step) {
   const uint64_t seed = test_seed();
-  const Course course = make(seed, bytes_min, is_closed);
+  const Course course = make(seed, bytes_min, kind);
   size_t tried = 0;
   size_t opened = 0;
   for (const std::string& path : course.env->paths()) {
@@ -183,7 +197,7 @@ void damage_at_random(bool is_closed) {
   const size_t rounds = number_of("OMEN_DAMAGE_RANDOM", 60);
   size_t opened = 0;
   for (size_t made = 0; made * 500 < rounds; ++made) {
-    const Course course = make(random.next(), 400 << 10, is_closed);
+    const Course course = make(random.next(), 400 << 10, {is_closed, made % 2 == 0});
     for (size_t i = 0; i < std::min<size_t>(500, rounds - made * 500); ++i) {
       const auto env = course.env->copy(random.next());
       for (uint64_t n = 1 + random.below(3); n > 0; --n) damage(env.get(), random);
@@ -207,11 +221,15 @@ void operator delete(void* memory, size_t) noexcept { std::free(memory); }
 #endif
 
 TEST(a_closed_database_survives_every_flip_and_length) {
-  flip_and_cut(true, 64 << 10, number_of("OMEN_DAMAGE_STEP", 97));
+  flip_and_cut({true, false}, 64 << 10, number_of("OMEN_DAMAGE_STEP", 97));
+}
+
+TEST(a_closed_database_with_a_snapshot_survives_every_flip_and_length) {
+  flip_and_cut({true, true}, 64 << 10, number_of("OMEN_DAMAGE_STEP", 97));
 }
 
 TEST(a_database_as_a_crash_leaves_it_survives_every_flip_and_length) {
-  flip_and_cut(false, 8 << 10, number_of("OMEN_DAMAGE_STEP", 97));
+  flip_and_cut({false, true}, 8 << 10, number_of("OMEN_DAMAGE_STEP", 97));
 }
 
 TEST(a_closed_database_survives_damage_at_random) { damage_at_random(true); }
