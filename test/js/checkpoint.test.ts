@@ -1,6 +1,14 @@
 // Snapshots and backups through the public interface, on real files.
 import assert from 'node:assert/strict'
-import { mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import test, { after } from 'node:test'
@@ -41,7 +49,8 @@ test('a large database opens from its snapshot, with its graph', async () => {
   const third = await DB.open(where, { readOnly: true })
   assert.equal(await third.count(), 4801)
   assert.deepEqual((await third.get(3))?.metadata, { tag: 'new' })
-  for (const report of await third.check()) assert.deepEqual([report.ok, report.problem], [true, ''])
+  for (const report of await third.check())
+    assert.deepEqual([report.ok, report.problem], [true, ''])
   await third.close()
 })
 
