@@ -297,8 +297,8 @@ export class DB<M extends object = Metadata> extends RecordMethods<M> implements
    *
    * @param path  A directory that is empty or does not exist yet (its parent must), or a `file:`
    *   URL.
-   * @throws {OmenError} ERR_EXISTS: something is there; ERR_UNSUPPORTED: this database is in memory;
-   *   ERR_READ_ONLY; ERR_NO_SPACE; ERR_IO. Nothing is left of a copy that failed.
+   * @throws {OmenError} ERR_EXISTS: something is there; ERR_UNSUPPORTED: this database is in
+   *   memory; ERR_READ_ONLY; ERR_NO_SPACE; ERR_IO. Nothing is left of a copy that failed.
    */
   async backup(path: string | UrlLike): Promise<void> {
     this._session.check()

@@ -4,8 +4,8 @@
 //   open_bench DIR PATH [metric=l2|cosine] [codec=sq8|none|binary] [metadata=1] [rounds=5]
 //
 // DIR holds base.f32, query.f32 and gt.i32, as export.mjs writes them. A database is made at PATH
-// by batches of 20 000, unless one is there; then it is closed and opened again and again
-// (the files are in the system's cache by then). The first answer is a search for the first query, whose
+// by batches of 20 000, unless one is there; then it is closed and opened again and again (the
+// files are in the system's cache by then). The first answer is a search for the first query, whose
 // recall@10 is printed with the times, as is that of all queries.
 #include <algorithm>
 #include <chrono>

@@ -66,8 +66,9 @@ class Database : public std::enable_shared_from_this<Database> {
   // ERR_READ_ONLY, ERR_NO_SPACE, ERR_IO, ERR_IO_POISONED, ERR_MEMORY: nothing changed.
   Status checkpoint();
   // A copy of the database in the directory `to`, which must not exist or be empty: of what was
-  // written before the call, and perhaps some of what is written meanwhile. ERR_EXISTS, ERR_NO_SPACE,
-  // ERR_IO, ERR_READ_ONLY, ERR_UNSUPPORTED in memory; nothing is left of a copy that failed.
+  // written before the call, and perhaps some of what is written meanwhile. ERR_EXISTS,
+  // ERR_NO_SPACE, ERR_IO, ERR_READ_ONLY, ERR_UNSUPPORTED in memory; nothing is left of a copy that
+  // failed.
   Status backup(const std::string& to);
   // The same without blocking.
   void backup(const std::string& to, DurableWaiter* waiter);

@@ -2,9 +2,10 @@
 //
 // The header's blob: version 4 (1), slots 4, ids of a bottom row 4, layers above 4, ids of an upper
 // row 4, kind of codes 4 (0 none, 1 sq8, 2 binary), bytes of a code's row 4, flags 4 (1: sq8 of
-// integers, 2: some node may be unreachable), rows trained on 8, seed 8, bits 4, dominant dimensions 4, the entry's slot 4, zero 4,
-// nodes of each layer above 4 each; then of sq8 the lows and the steps, of binary the dominant dimensions 4 each and the
-// centre, float32 each. docs/file-format.md says the same.
+// integers, 2: some node may be unreachable), rows trained on 8, seed 8, bits 4, dominant
+// dimensions 4, the entry's slot 4, zero 4, nodes of each layer above 4 each; then of sq8 the lows
+// and the steps, of binary the dominant dimensions 4 each and the centre, float32 each.
+// docs/file-format.md says the same.
 // Trust: checksums are the segment's; what they cannot know (a graph that is none, codes that no
 // training gives) is ERR_CORRUPT here, and the caller makes both anew.
 #include <bit>

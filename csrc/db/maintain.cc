@@ -150,8 +150,9 @@ Status Collection::Impl::train(Store& s, const IncomingRows& incoming, uint64_t 
   if (*old == nullptr) return Status::ok();
   const uint64_t bytes = (*old)->bytes();
   epochs.retire(
-      old.release(), [](void* object, void*) { delete static_cast<std::shared_ptr<CodeSet>*>(object); },
-      nullptr, bytes);
+      old.release(),
+      [](void* object, void*) { delete static_cast<std::shared_ptr<CodeSet>*>(object); }, nullptr,
+      bytes);
   return Status::ok();
 }
 

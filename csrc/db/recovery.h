@@ -41,7 +41,7 @@ class Replay {
     uint64_t sequence = 0;  // Records up to it are in the snapshot.
   };
   std::map<uint64_t, Known> by_id_;
-  uint64_t snapshot_collections_ = 0;  // Numbers below this the snapshot knows, or knows to be gone.
+  uint64_t snapshot_collections_ = 0;  // Numbers below it are not the log's to make.
   uint64_t sequence_ = 0;              // Of the record that is being applied.
 };
 

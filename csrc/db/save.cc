@@ -192,7 +192,8 @@ Status Collection::Impl::write_cut(Cut* cut, const SaveTarget& target) {
     const ExtentShape shape{snapshot.collection, i, rows, snapshot.dimensions, snapshot.stride,
                             cut->store->has_norms};
     const EpochDomain::Pin pin = epochs.pin();  // For metadata, which may be swapped.
-    OMEN_TRY(target.writer->append_extent(shape, StoreExtent(*cut, i * rows), &snapshot.extents[i]));
+    const StoreExtent extent(*cut, i * rows);
+    OMEN_TRY(target.writer->append_extent(shape, extent, &snapshot.extents[i]));
   }
   if (cut->writes_derived) {
     OMEN_ASSIGN(SegmentWriter * derived, target.derived.get());

@@ -31,7 +31,9 @@ Graph::Image Graph::image(uint32_t high_water) const {
   image.levels = entry.level;
   image.entry_slot = slot_of(entry.level, entry.node);
   image.upper_capacity = layer(1).rows.capacity();
-  for (uint32_t level = 1; level <= entry.level; ++level) image.nodes[level] = layer(level).high_water;
+  for (uint32_t level = 1; level <= entry.level; ++level) {
+    image.nodes[level] = layer(level).high_water;
+  }
   return image;
 }
 

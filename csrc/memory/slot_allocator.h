@@ -3,8 +3,9 @@
 // Why: the lowest free slot is given first, so that rows stay dense and what grew shrinks back
 // towards the front. Where slots are stored in groups (the extents of a snapshot), whose rewriting
 // costs as much for one slot as for all, new ones are given while few are free, and then those of
-// the emptiest group first: a small change stays in few groups. The free set is a bitmap with summary levels of 64 (a bit says that the word
-// below has a set bit), so finding the lowest takes one word a level: 1.02 bits a slot.
+// the emptiest group first: a small change stays in few groups. The free set is a bitmap with
+// summary levels of 64 (a bit says that the word below has a set bit), so finding the lowest takes
+// one word a level: 1.02 bits a slot.
 // Invariants (validate() checks them):
 //   1. A slot is below high_water(), and either free (its bit is set) or in use, never both.
 //   2. free_count() is the number of set bits; a summary bit is set exactly if its word is not 0.
@@ -31,7 +32,8 @@ class SlotAllocator {
   // allocation. ERR_MEMORY.
   Status restore(uint32_t high_water, const uint64_t* used);
 
-  // The lowest free slot (without groups), or a new one. ERR_MEMORY; ERR_LIMIT when every slot is in use.
+  // The lowest free slot (without groups), or a new one. ERR_MEMORY; ERR_LIMIT when every slot is
+  // in use.
   Result<uint32_t> allocate();
   // `n` slots in rising order. All or nothing.
   Status allocate_many(uint32_t n, uint32_t* out);

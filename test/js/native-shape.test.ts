@@ -56,7 +56,7 @@ test('results have the declared properties', async () => {
   const plan = await collection.explain(query, 2, 0, 0, Infinity, undefined)
   assert.deepEqual(Object.keys(plan).sort(), members('NativePlan'))
   const stats = await collection.stats()
-  const optional = ['schema', 'recovery'] // No schema is given, and nothing is on disk.
+  const optional = ['schema', 'recovery', 'storage'] // No schema is given, and nothing is on disk.
   assert.deepEqual(
     Object.keys(stats).sort(),
     members('NativeCollectionStats').filter((name) => !optional.includes(name)),
