@@ -82,6 +82,8 @@ class Database : public std::enable_shared_from_this<Database> {
   // Returns whether it existed. ERR_READ_ONLY, ERR_NO_SPACE, ERR_IO, ERR_IO_POISONED.
   Result<bool> drop_collection(std::string_view name);
   DatabaseStats stats() const;
+  // The invariants of what is in memory; of a database on disk that writes also all that its
+  // snapshot has there, while checkpoints wait.
   std::vector<CheckReport> check();
 
   struct Impl;
