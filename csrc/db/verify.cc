@@ -1,7 +1,7 @@
 // Checkpointer: reads again what the snapshot has on disk, as check() promises.
 //
 // Why: what lies in memory may be whole while the device loses what it was loaded from; that would
-// be found by the next opening, when only a backup helps. Found now, a backup() still has all of it.
+// be found by the next opening, when only a backup helps. Found now, all of it can still be copied.
 // Files are opened anew, so that one that was removed or replaced is missed too.
 // Memory: one extent, or one piece of a blob, at a time.
 // Threads: any; holds checkpoints off, and waits for one that is running. No commit is held up.
