@@ -11,18 +11,24 @@ import type { CheckReport, Recovery } from '../../types/stats.js'
 import { DB } from '../db.js'
 import { OmenError } from '../errors.js'
 import { EXIT } from './exit.js'
+import { salvage } from './salvage.js'
 import { counted, table } from './table.js'
 
-export const CHECK_HELP = `Usage: omendb check PATH [--json]
+export const CHECK_HELP = `Usage: omendb check PATH [--json] [--salvage OUT]
 
 Verifies the database in the directory PATH, without writing to it: every file, every record, the
 graph. It may be in use meanwhile.
 
+With --salvage: brings what is readable of PATH, however damaged, into a new database in OUT, a
+directory that is empty or does not exist. Close the database in PATH first; it is left as it is.
+
 Options:
       --json         one JSON object instead of a table
+      --salvage OUT  rescue into OUT
   -h, --help         this text
 
-Exit code: 0 all is well; 1 damage was found; 2 PATH is no database, or the call is wrong.
+Exit code: 0 all is well; 1 damage was found, or something was lost; 2 PATH is no database, OUT is
+not empty, or the call is wrong.
 `
 
 export interface CheckOptions {
@@ -31,6 +37,7 @@ export interface CheckOptions {
 }
 
 export async function check(where: string, options: CheckOptions): Promise<number> {
+  if (options.out !== undefined) return salvage(where, options.out, options.json)
   let found: Found
   try {
     found = await verify(where)
@@ -76,12 +83,14 @@ function tellFault(where: string, error: OmenError, options: CheckOptions): numb
     )
   } else {
     process.stderr.write(`omendb: ${code}: ${message}\n`)
-    process.stderr.write(ADVICE)
+    process.stderr.write(advice(where))
   }
   return EXIT.damaged
 }
 
-const ADVICE = 'Restore a backup.\n'
+function advice(where: string): string {
+  return `Restore a backup, or rescue what is readable: omendb check ${where} --salvage OUT\n`
+}
 
 function describe(where: string, { collections, recovery }: Found, ok: boolean): string {
   const rows = collections.map((c) => [c.name, c.records, c.unreachable, c.problem || 'none'])
@@ -97,5 +106,5 @@ function describe(where: string, { collections, recovery }: Found, ok: boolean):
       text += 'crash left torn; they were never acknowledged.\n'
     }
   }
-  return `${text}${where} ${ok ? 'is whole.' : 'is damaged.'}\n${ok ? '' : ADVICE}`
+  return `${text}${where} ${ok ? 'is whole.' : 'is damaged.'}\n${ok ? '' : advice(where)}`
 }

@@ -65,6 +65,7 @@ async function run(args: string[]): Promise<number> {
   if (where === undefined || where === '')
     throw new UsageError('check needs the PATH of a database')
   if (rest.length > 1) throw new UsageError(`check takes one PATH; what is '${rest[1]}'?`)
+  if (values.salvage === '') throw new UsageError('--salvage needs the path of a new directory')
   return check(where, { json: values.json === true, out: values.salvage })
 }
 

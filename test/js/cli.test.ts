@@ -135,3 +135,78 @@ test('what is no database is no damage', () => {
     assert.match(err, /^omendb: ERR_(NOT_FOUND|FORMAT|IO): .*\n$/)
   }
 })
+
+/** All that a user can read. */
+async function contents(where: string): Promise<Map<unknown, unknown>> {
+  const db = await DB.open(where, { readOnly: true })
+  const out = new Map<unknown, unknown>()
+  for (const name of await db.listCollections()) {
+    const collection = await db.collection(name)
+    for await (const row of collection.records({ include: ['metadata', 'vector'] })) {
+      out.set(`${name} ${row.id}`, [row.metadata, Array.from(row.vector)])
+    }
+  }
+  await db.close()
+  return out
+}
+
+const filesOf = (where: string): Record<string, string> =>
+  Object.fromEntries(readdirSync(where).map((f) => [f, readFileSync(path.join(where, f), 'hex')]))
+
+test('salvage brings a whole database back, also without its manifest', async () => {
+  const where = await makeDatabase()
+  const expected = await contents(where)
+  for (const has of [true, false]) {
+    if (!has) rmSync(path.join(where, 'MANIFEST'))
+    const before = filesOf(where)
+    const out = fresh()
+    const { code, out: text, err } = omendb('check', where, '--salvage', out)
+    assert.deepEqual([code, err], [0, ''])
+    assert.match(text, /^collection +records +options\ndefault +597 +as stored\nnamed +2 +as/)
+    assert.match(text, /Nothing is known to be lost\./)
+    assert.deepEqual(await contents(out), expected)
+    assert.deepEqual(filesOf(where), before)
+    assert.equal(omendb('check', out).code, 0)
+  }
+})
+
+test('salvage tells what is lost, and brings all else', async () => {
+  const where = await makeDatabase()
+  const expected = await contents(where)
+  damage(newest(where, '.seg'), 70)
+  assert.match(omendb('check', where).err, /omendb check \/.* --salvage OUT\n$/)
+  const out = fresh()
+  const { code, out: text } = omendb('check', where, '--salvage', out)
+  assert.equal(code, 1)
+  assert.match(text, /- \/.*\.seg is damaged at byte \d+: /)
+  assert.match(text, /Lost: 1 extent /)
+  const found = await contents(out)
+  assert.ok(found.size > 0 && found.size < expected.size)
+  for (const [key, value] of found) assert.deepEqual(value, expected.get(key))
+  const json = omendb('check', where, '--salvage', fresh(), '--json')
+  assert.equal(json.code, 1)
+  const report = JSON.parse(json.out)
+  assert.deepEqual([report.isWhole, report.lost.extents, report.problems.length], [false, 1, 1])
+})
+
+test('salvage writes to a new place alone', async () => {
+  const where = await makeDatabase()
+  const foreign = fresh()
+  mkdirSync(foreign)
+  writeFileSync(path.join(foreign, 'diary.txt'), 'text')
+  const codes: [string, string, RegExp][] = [
+    [where, where, /ERR_ARGUMENT/],
+    [where, path.join(where, 'below'), /ERR_ARGUMENT/],
+    [where, foreign, /ERR_EXISTS/],
+    [foreign, fresh(), /ERR_NOT_FOUND/],
+    [fresh(), fresh(), /ERR_NOT_FOUND/],
+    [where, path.join(home, 'no', 'where'), /ERR_NOT_FOUND/],
+    [where, '', /needs the path/],
+  ]
+  for (const [from, out, expected] of codes) {
+    const { code, out: text, err } = omendb('check', from, '--salvage', out)
+    assert.deepEqual([code, text], [2, ''], out)
+    assert.match(err, expected)
+  }
+  assert.deepEqual(readdirSync(foreign), ['diary.txt'])
+})

@@ -210,8 +210,12 @@ TEST(a_damaged_graph_is_built_anew) {
       continue;
     }
     CHECK_EQ(dump(*opened.value()), text);
+    // The damage is told until a snapshot takes the place of the one that has it.
+    const uint64_t anew = opened.value()->stats().recovery.rebuilt_graphs;
+    CHECK(check_database(*opened.value()).is_ok() == (anew == 0));
+    CHECK_OK(opened.value()->checkpoint());
     CHECK_OK(check_database(*opened.value()));
-    rebuilt += opened.value()->stats().recovery.rebuilt_graphs;
+    rebuilt += anew;
   }
   CHECK(rebuilt > 5);
   CHECK(refused > 5);
