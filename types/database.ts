@@ -37,7 +37,10 @@ export interface Database<M extends object = Metadata> extends Records<M> {
    * @throws {OmenError} ERR_IO_POISONED: a sync failed; open the database again.
    */
   flush(): Promise<void>
-  /** Verifies the invariants of every collection. Takes time in proportion to the data. */
+  /**
+   * Verifies the invariants of every collection, and, of a database on disk that is open for
+   * writing, all that its snapshot has there. Takes time in proportion to the data.
+   */
   check(): Promise<CheckReport[]>
   /**
    * Refuses new calls with ERR_CLOSED, lets running ones finish, puts what is written on the

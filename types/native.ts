@@ -406,6 +406,30 @@ export interface NativeDatabase {
   close(): Promise<void>
 }
 
+/** What a salvage brought back, and what not. */
+export interface NativeSalvage {
+  /** Nothing is known to be missing. */
+  isWhole: boolean
+  hasManifest: boolean
+  /** False: which records of the snapshot still lived is not known; deleted ones may be back. */
+  hasTable: boolean
+  /** At the end of the log, torn by a crash: never acknowledged. */
+  cutBytes: number
+  /** `entries`: of the log. `updates`: of records that were lost. */
+  lost: {
+    files: number
+    tables: number
+    extents: number
+    entries: number
+    updates: number
+    bytes: number
+  }
+  /** In words, the first 1000. */
+  problems: string[]
+  /** `hasOptions` false: nothing told name and options. */
+  collections: { name: string; records: number; hasOptions: boolean }[]
+}
+
 /** Makes the error that native code throws or rejects with. */
 export type NativeErrorFactory = (
   code: string,
@@ -430,6 +454,8 @@ export interface NativeAddon {
     operation?: NativeOperation,
   ): Promise<NativeDatabase>
   openDatabaseSync(path: string, options: NativeDiskOptions | undefined): NativeDatabase
+  /** Brings what is readable of a damaged database into a new one; see csrc/db/salvage.h. */
+  salvage(path: string, out: string, operation?: NativeOperation): Promise<NativeSalvage>
   setErrorFactory(factory: NativeErrorFactory): void
   /** The true setImmediate, where the global one may be a fake clock's. */
   setImmediate(setImmediate: (callback: () => void) => unknown): void

@@ -109,7 +109,7 @@ export interface CheckReport {
   records: number
   /** Live records that no path of the graph reaches. */
   unreachable: number
-  /** The first violated invariant; empty if there is none. */
+  /** The first violated invariant, the first damage on disk with file and byte; else empty. */
   problem: string
 }
 

@@ -8,7 +8,7 @@
 // When: the log has grown past a share of what is stored, or the database closes. Disk use stays
 // bounded: segments of which little is left are emptied by writing that little again.
 // A checkpoint that fails changes nothing, and is tried again when the log has grown as much again.
-// Threads: run() and backup() from any thread, one at a time; due() from who appends. The
+// Threads: run(), backup() and check() from any thread, one at a time; due() from who appends. The
 // checkpointer's own thread runs those that are due.
 #pragma once
 
@@ -41,6 +41,8 @@ class Checkpointer final : public LogWatcher {
   Status backup(const std::string& to);
   // On the checkpointer's thread; the waiter is answered on the executor.
   void backup(const std::string& to, DurableWaiter* waiter);
+  // Tells in `reports`, by collection, what is damaged of the snapshot on disk.
+  void check(std::vector<CheckReport>* reports);
   StorageStats stats() const;
 
  private:

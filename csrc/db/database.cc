@@ -226,6 +226,7 @@ std::vector<CheckReport> Database::check() {
   }
   std::vector<CheckReport> reports;
   for (const auto& collection : all) reports.push_back(collection->check());
+  if (impl_->checkpointer != nullptr) impl_->checkpointer->check(&reports);
   return reports;
 }
 

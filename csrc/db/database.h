@@ -44,6 +44,8 @@ struct DatabaseOptions {
   size_t record_bytes = Journal::kRecordBytes;
 };
 
+struct SalvageReport;
+
 enum class OpenMode : uint8_t { kOpenOrCreate, kCreate, kOpen };
 
 class Database : public std::enable_shared_from_this<Database> {
@@ -54,6 +56,11 @@ class Database : public std::enable_shared_from_this<Database> {
   // opens or closes it. ERR_NOT_FOUND, ERR_LOCKED, ERR_FORMAT, ERR_CORRUPT, ERR_READ_ONLY,
   // ERR_OPTIONS, ERR_MEMORY, ERR_IO, ERR_NO_SPACE, ERR_UNSUPPORTED; each names the path.
   static Result<std::shared_ptr<Database>> open(const DatabaseOptions& options);
+  // Brings what is readable of the database in `options.path`, however damaged, into a new one in
+  // the directory `to`, which must not exist or be empty; see db/salvage.h. Nothing is written to
+  // the damaged one. ERR_NOT_FOUND, ERR_EXISTS, ERR_ARGUMENT (`to` lies within), ERR_MEMORY,
+  // ERR_NO_SPACE, ERR_IO: nothing is left in `to`.
+  static Result<SalvageReport> salvage(const DatabaseOptions& options, const std::string& to);
   ~Database();
 
   bool is_on_disk() const;
@@ -83,6 +90,8 @@ class Database : public std::enable_shared_from_this<Database> {
   // Returns whether it existed. ERR_READ_ONLY, ERR_NO_SPACE, ERR_IO, ERR_IO_POISONED.
   Result<bool> drop_collection(std::string_view name);
   DatabaseStats stats() const;
+  // The invariants of what is in memory; of a database on disk that writes also all that its
+  // snapshot has there, while checkpoints wait.
   std::vector<CheckReport> check();
 
   struct Impl;
@@ -93,6 +102,8 @@ class Database : public std::enable_shared_from_this<Database> {
   static Result<std::shared_ptr<Database>> open_read_only(Env* env, const DatabaseOptions& options);
   Status agree_on(const DatabaseOptions& given) const;
   Status load(Env* env);
+  Status open_directory(Env* env);  // The first step of load(),
+  Status start();                   // and the last.
   void close_on_disk();
   std::unique_ptr<Impl> impl_;
 };

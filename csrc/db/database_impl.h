@@ -20,6 +20,8 @@ Status check_collection_options(const CollectionOptions& options);
 // Of a collection to be made: one that exists has options that go together.
 Status check_combination(const CollectionOptions& options, bool on_disk);
 const Clock& system_clock();
+// ERR_ARGUMENT if it cannot be the path of a database.
+Status check_path(const std::string& path);
 
 class Checkpointer;
 

@@ -35,12 +35,12 @@ Status open_with_another(const std::string& path, const char* option) {
       .with_path(path);
 }
 
+}  // namespace
+
 Status check_path(const std::string& path) {
   if (!path.empty() && path.find('\0') == std::string::npos) return Status::ok();
   return Status::error(ErrorCode::kArgument, "the path of a database is a name, without NUL bytes");
 }
-
-}  // namespace
 
 Status Database::Impl::close_files() {
   if (journal == nullptr) return Status::ok();
@@ -73,6 +73,22 @@ Status Database::agree_on(const DatabaseOptions& given) const {
 
 // Reads the directory's log; the database is complete, but for writing.
 Status Database::load(Env* env) {
+  OMEN_TRY(open_directory(env));
+  Impl& d = *impl_;
+  Replay replay(&d);
+  if (d.directory->has_snapshot()) OMEN_TRY(replay.load(*d.directory));
+  OMEN_TRY(replay.run(d.directory.get()));
+  if (d.options.read_only) {
+    OMEN_ASSIGN(const bool has_changed, d.directory->has_changed());
+    if (has_changed) {
+      return Status::error(ErrorCode::kCorrupt,
+                           d.options.path + " changed while it was read; try again");
+    }
+  }
+  return start();
+}
+
+Status Database::open_directory(Env* env) {
   Impl& d = *impl_;
   const DatabaseOptions& o = d.options;
   d.env = env;
@@ -88,15 +104,13 @@ Status Database::load(Env* env) {
         .with_path(o.path);
   }
   d.options.seed = seed;
-  Replay replay(&d);
-  if (d.directory->has_snapshot()) OMEN_TRY(replay.load(*d.directory));
-  OMEN_TRY(replay.run(d.directory.get()));
-  if (o.read_only) {
-    OMEN_ASSIGN(const bool has_changed, d.directory->has_changed());
-    if (has_changed) {
-      return Status::error(ErrorCode::kCorrupt, o.path + " changed while it was read; try again");
-    }
-  }
+  return Status::ok();
+}
+
+// What the files brought becomes a database: graphs, and the log to write to.
+Status Database::start() {
+  Impl& d = *impl_;
+  const DatabaseOptions& o = d.options;
   for (const auto& [name, collection] : d.collections) OMEN_TRY(collection->finish_replay());
   if (o.read_only) {
     d.directory.reset();

@@ -1,6 +1,8 @@
 // Replay: records become the commits that they were written for.
 #include "db/recovery.h"
 
+#include <algorithm>
+
 #include "base/planted.h"
 #include "base/test_points.h"
 
@@ -70,10 +72,9 @@ Status Replay::load(const Directory& directory) {
     };
     const uint64_t sequence = in.sequence;
     std::shared_ptr<Collection> made;
-    if (const Status status = make(record, &made); !status.is_ok()) {
+    if (const Status status = add(record, sequence, &made); !status.is_ok()) {
       return told_of(directory.path(), status);
     }
-    by_id_[in.collection] = {made, sequence};
     const Result<bool> loaded = made->load(std::move(in), files);
     if (!loaded.is_ok()) return told_of(directory.path(), loaded.status());
     const bool is_whole = loaded.value();
@@ -90,7 +91,6 @@ Status Replay::run(Directory* directory) {
   for (LogRecord record;;) {
     OMEN_ASSIGN(const bool is_one, directory->next(&record));
     if (!is_one) break;
-    sequence_ = record.header.sequence;
     Status status = apply(record);
     ++db_->recovery.records;
     if (status.is_ok()) continue;
@@ -109,6 +109,7 @@ Status Replay::apply(const LogRecord& record) {
   const std::byte* payload = record.payload;
   const size_t length = record.header.length;
   uint64_t id = 0;
+  sequence_ = record.header.sequence;
   switch (record.header.type) {
     case RecordType::kCreate:
       return create(record);
@@ -146,17 +147,23 @@ Status Replay::create(const LogRecord& record) {
     return malformed("the record of a collection is malformed");
   }
   if (in.collection < snapshot_collections_) return Status::ok();
+  if (in.collection < db_->next_journal_id) return malformed("a collection is made twice");
   std::shared_ptr<Collection> made;
-  OMEN_TRY(make(in, &made));
-  by_id_[in.collection] = {std::move(made), 0};
+  return add(in, 0, &made);
+}
+
+Status Replay::add(const CreateRecord& in, uint64_t sequence, std::shared_ptr<Collection>* out) {
+  OMEN_TRY(make(in, out));
+  by_id_[in.collection] = {*out, sequence};
   return Status::ok();
 }
 
 Status Replay::make(const CreateRecord& in, std::shared_ptr<Collection>* out) {
   if (in.metric > static_cast<uint8_t>(Metric::kDot) ||
       in.quantization > static_cast<uint8_t>(Quantization::kBinary) ||
-      in.layout > static_cast<uint8_t>(Layout::kFast) || in.collection < db_->next_journal_id ||
-      !is_collection_name(in.name) || db_->collections.count(in.name) > 0) {
+      in.layout > static_cast<uint8_t>(Layout::kFast) || in.collection == 0 || has(in.collection) ||
+      in.collection > kFileNumberMax || !is_collection_name(in.name) ||
+      db_->collections.count(in.name) > 0) {
     return malformed("a collection that cannot be");
   }
   CollectionOptions options;
@@ -171,7 +178,7 @@ Status Replay::make(const CreateRecord& in, std::shared_ptr<Collection>* out) {
   OMEN_TRY(check_collection_options(options));
   OMEN_TRY(check_combination(options, true));
   OMEN_ASSIGN(*out, db_->make(in.name, options, in.collection));
-  db_->next_journal_id = in.collection + 1;
+  db_->next_journal_id = std::max(db_->next_journal_id, in.collection + 1);
   db_->collections.emplace(in.name, *out);
   return Status::ok();
 }
@@ -246,8 +253,12 @@ Status Replay::put_metadata(Collection& collection, const PutRecord& record) {
     commit.metadata = length == 0 ? "{}" : std::string(text, length);
     add_id(ids.next(), &commit);
     collection.run(&commit);
-    OMEN_TRY(Status(commit.status));
     text += length;
+    if (commit.status.code() == ErrorCode::kNotFound && missing_ != nullptr) {
+      ++*missing_;
+      continue;
+    }
+    OMEN_TRY(Status(commit.status));
   }
   return Status::ok();
 }

@@ -20,8 +20,16 @@ class Replay {
   // one that cannot be what was written; ERR_MEMORY if maxMemoryBytes is too small for the data.
   Status run(Directory* directory);
 
- private:
+  // For salvage (db/salvage.h), which has nothing but single records.
+  // Applies one as if it came from the log. ERR_CORRUPT: it cannot be; ERR_MEMORY.
   Status apply(const LogRecord& record);
+  // Makes a collection of which records up to `sequence` are there already.
+  Status add(const CreateRecord& in, uint64_t sequence, std::shared_ptr<Collection>* out);
+  bool has(uint64_t id) const { return by_id_.count(id) > 0; }
+  // Counts updates of records that are not there, instead of failing.
+  void count_missing(uint64_t* missing) { missing_ = missing; }
+
+ private:
   Status create(const LogRecord& record);
   Status drop(uint64_t id);
   Status fix_dimensions(const DimensionsRecord& record);
@@ -43,6 +51,7 @@ class Replay {
   std::map<uint64_t, Known> by_id_;
   uint64_t snapshot_collections_ = 0;  // Numbers below it are not the log's to make.
   uint64_t sequence_ = 0;              // Of the record that is being applied.
+  uint64_t* missing_ = nullptr;
 };
 
 }  // namespace omen

@@ -10,6 +10,7 @@
 #include "napi/database_object.h"
 #include "napi/id_list.h"
 #include "napi/operation.h"
+#include "napi/salvage.h"
 #include "napi/write_batch.h"
 
 #ifdef _WIN32
@@ -133,7 +134,7 @@ bool define_all(Environment& environment, napi_value exports) {
   return define_functions(environment, exports, kFunctions) &&
          define_database(environment, exports) && define_operation(environment, exports) &&
          define_id_list(environment, exports) && define_collection(environment) &&
-         define_write_batch(environment);
+         define_write_batch(environment) && define_salvage(environment, exports);
 }
 
 }  // namespace

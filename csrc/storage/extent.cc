@@ -55,6 +55,18 @@ void encode_extent_header(const ExtentShape& shape, const ExtentTexts& texts,
   store_number<uint32_t>(out + 60, crc32c(mark, out, 60));
 }
 
+bool decode_extent_header(const std::byte* in, ExtentShape* shape, ExtentTexts* texts) {
+  const auto flags = load_number<uint32_t>(in + 28);
+  *shape = {load_number<uint64_t>(in + 8),  load_number<uint32_t>(in + 4),
+            load_number<uint32_t>(in + 16), load_number<uint32_t>(in + 20),
+            load_number<uint32_t>(in + 24), (flags & kExtentNorms) != 0};
+  *texts = {(flags & kExtentStrings) != 0, (flags & kExtentMetadata) != 0,
+            load_number<uint32_t>(in + 32), load_number<uint32_t>(in + 36)};
+  return std::memcmp(in, kExtentMagic, 4) == 0 && (flags & ~kKnownFlags) == 0 &&
+         load_number<uint64_t>(in + 52) == 0 && is_extent_shape(*shape) &&
+         load_number<uint32_t>(in + 40) == shape->rows * shape->stride;
+}
+
 RecordId ExtentHead::id(size_t row) const {
   RecordId id;
   id.is_string = texts_.has_strings && *at(layout_.kinds, row, 1) != std::byte{0};
@@ -91,22 +103,10 @@ class ExtentDecoder {
   }
 
   const char* header(size_t head_bytes, const ExtentShape& expected) {
-    if (head_bytes < kExtentHeaderBytes || std::memcmp(in_, kExtentMagic, 4) != 0) {
-      return "no extent is there";
+    if (head_bytes < kExtentHeaderBytes || !decode_extent_header(in_, &h_.shape, &h_.texts_)) {
+      return "no extent is there, or one of an unknown kind";
     }
-    const auto flags = load_number<uint32_t>(in_ + 28);
-    if ((flags & ~kKnownFlags) != 0 || load_number<uint64_t>(in_ + 52) != 0) {
-      return "an extent has flags that are unknown";
-    }
-    h_.shape = {load_number<uint64_t>(in_ + 8),  load_number<uint32_t>(in_ + 4),
-                load_number<uint32_t>(in_ + 16), load_number<uint32_t>(in_ + 20),
-                load_number<uint32_t>(in_ + 24), (flags & kExtentNorms) != 0};
-    if (!(h_.shape == expected) || !is_extent_shape(h_.shape) ||
-        load_number<uint32_t>(in_ + 40) != h_.shape.rows * h_.shape.stride) {
-      return "another extent is there than the snapshot says";
-    }
-    h_.texts_ = {(flags & kExtentStrings) != 0, (flags & kExtentMetadata) != 0,
-                 load_number<uint32_t>(in_ + 32), load_number<uint32_t>(in_ + 36)};
+    if (!(h_.shape == expected)) return "another extent is there than the snapshot says";
     h_.layout_ = ExtentLayout(h_.shape, h_.texts_);
     if (h_.layout_.size != head_bytes) return "an extent's head has another size";
     h_.text_ends_ = reinterpret_cast<const uint32_t*>(in_ + head_bytes);

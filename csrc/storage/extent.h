@@ -98,6 +98,9 @@ struct ExtentChecksums {
 void encode_extent_header(const ExtentShape& shape, const ExtentTexts& texts,
                           const ExtentChecksums& checksums, uint32_t mark, std::byte* out);
 
+// What a header says of itself, whatever its checksum. False: it is none, or of an unknown kind.
+bool decode_extent_header(const std::byte* in, ExtentShape* shape, ExtentTexts* texts);
+
 // What `buffer` must be able to hold to decode a head of so many bytes.
 size_t extent_buffer_bytes(size_t head_bytes, uint32_t rows);
 // Decodes a head of `head_bytes` at the start of `buffer`, which has extent_buffer_bytes(). Checks

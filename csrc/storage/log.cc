@@ -107,11 +107,27 @@ Status LogReader::corrupt(uint64_t offset, const std::string& what) const {
 }
 
 Status LogReader::open(uint64_t database_id) {
+  OMEN_TRY(read_header());
+  if (header_.database_id != database_id) return corrupt(32, "it belongs to another database");
+  start();
+  return Status::ok();
+}
+
+Status LogReader::open_any() {
+  Status status = read_header();
+  start();
+  return status;
+}
+
+Status LogReader::read_header() {
   OMEN_ASSIGN(const FileStat stat, file_->stat());
   file_bytes_ = stat.size;
   std::byte in[kLogHeaderBytes];
   if (file_bytes_ < sizeof(in)) return corrupt(file_bytes_, "its header is cut off");
   OMEN_TRY(file_->read_exactly(0, in, sizeof(in)));
+  header_.database_id = load_number<uint64_t>(in + 32);
+  header_.seed = load_number<uint64_t>(in + 40);
+  header_.first_sequence = load_number<uint64_t>(in + 48);
   if (std::memcmp(in, kLogMagic, kMagicBytes) != 0) return corrupt(0, "it is no log");
   if (load_number<uint32_t>(in + 60) != crc32c(0, in, 60)) {
     return corrupt(0, "the header's checksum differs");
@@ -121,11 +137,6 @@ Status LogReader::open(uint64_t database_id) {
   if (version != kFormatVersion || (features & ~kKnownFeatures) != 0) {
     return unknown_format(file_->path(), version);
   }
-  header_.database_id = load_number<uint64_t>(in + 32);
-  header_.seed = load_number<uint64_t>(in + 40);
-  header_.first_sequence = load_number<uint64_t>(in + 48);
-  if (header_.database_id != database_id) return corrupt(32, "it belongs to another database");
-  start();
   return Status::ok();
 }
 
@@ -182,6 +193,19 @@ Result<bool> LogReader::find_record(LogRecord* record) {
     if (header == nullptr) return false;
     if (!decode_record(header, {header_.seed, offset}, &record->header)) continue;
     record->offset = offset;
+    return true;
+  }
+}
+
+Result<bool> LogReader::next_whole(LogRecord* record) {
+  for (;; place_.offset += 8) {
+    OMEN_ASSIGN(const std::byte* header, bytes_at(place_.offset, kRecordHeaderBytes));
+    if (header == nullptr) return false;
+    if (!decode_record(header, {header_.seed, place_.offset}, &record->header)) continue;
+    watermark_ = std::max(watermark_, record->header.watermark);
+    OMEN_ASSIGN(const bool is_whole, read_record(place_.offset, record));
+    if (!is_whole) continue;
+    place_.offset += kRecordHeaderBytes + round_up_8(record->header.length);
     return true;
   }
 }

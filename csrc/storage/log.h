@@ -109,10 +109,20 @@ class LogReader {
   Result<bool> next(const LogEnd& end, LogRecord* record);
   // The first record from the log's beginning on whose header is valid, whatever lies before it.
   Result<bool> find_record(LogRecord* record);
+  // For salvage: opens whatever is there, and tells what is wrong with the header. What lies behind
+  // it can be read, by the seed that it names, unless that is what was damaged.
+  Status open_any();
+  // The next whole record, whatever lies before it.
+  Result<bool> next_whole(LogRecord* record);
+  uint64_t position() const { return place_.offset; }  // Behind the last record.
+  uint64_t bytes() const { return file_bytes_; }
+  // The highest of any valid header that next_whole() met.
+  uint64_t watermark() const { return watermark_; }
   // Until it reads again it needs none.
   void drop_buffer() { buffer_.drop(); }
 
  private:
+  Status read_header();
   // The record at `offset`; false if what lies there is none, or not whole.
   Result<bool> read_record(uint64_t offset, LogRecord* record);
   // Whether some record behind `offset` was written when `sequence` was on the device already.
@@ -127,6 +137,7 @@ class LogReader {
   uint64_t file_bytes_ = 0;
   LogHeader header_;
   LogWriter::Place place_{kLogHeaderBytes, 0};
+  uint64_t watermark_ = 0;
 };
 
 }  // namespace omen

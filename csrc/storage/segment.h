@@ -112,6 +112,22 @@ class SegmentReader {
   // and a part that is not the last ends at one. (The last also verifies the blob's trailer.)
   Status read_blob(const BlobPlace& place, uint64_t offset, void* out, size_t bytes) const;
 
+  // For salvage (segment_rescue.cc): opens whatever is there. *fault: what is wrong with the
+  // header; what lies behind it can be read by the seed that it names, unless that was damaged.
+  static Result<std::unique_ptr<SegmentReader>> open_any(Env* env, const std::string& directory,
+                                                         uint64_t number, Status* fault);
+  // The first extent at `from` or behind it whose header is valid; the rest of it may be damaged,
+  // or cut off. False: there is none.
+  struct FoundExtent {
+    ExtentPlace place;
+    ExtentShape shape;
+    uint64_t end() const { return place.offset + place.head_bytes + place.vector_bytes; }
+  };
+  Result<bool> find_extent(uint64_t from, FoundExtent* out) const;
+  // The blob that the file ends with: the table, in the segment that a checkpoint wrote last.
+  Result<BlobPlace> last_blob() const;
+  uint64_t database_id() const { return database_id_; }
+
   // Whether such a place may be in the file: bounds and alignment, nothing is read.
   bool may_hold(const ExtentPlace& place) const;
   bool may_hold(const BlobPlace& place) const;
@@ -126,11 +142,13 @@ class SegmentReader {
                         std::byte* out) const;
   Status verify_trailer(const BlobPlace& place) const;
   Status damaged_at(uint64_t offset, const std::string& what) const;
+  bool is_extent_at(uint64_t offset, const std::byte* header, FoundExtent* out) const;
 
   const std::unique_ptr<File> file_;
   const uint64_t number_;
   const uint64_t bytes_;
   uint64_t seed_ = 0;
+  uint64_t database_id_ = 0;
 };
 
 }  // namespace omen

@@ -56,7 +56,8 @@ Status SegmentReader::read_header(const ManifestFile& named, uint64_t database_i
   if (version != kFormatVersion || (features & ~kKnownFeatures) != 0) {
     return unknown_format(path(), version);
   }
-  if (load_number<uint64_t>(in + 32) != database_id) {
+  database_id_ = load_number<uint64_t>(in + 32);
+  if (database_id_ != database_id) {
     return damaged_at(32, "it belongs to another database");
   }
   if (named.checksum != checksum) {

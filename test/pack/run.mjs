@@ -148,6 +148,12 @@ await step('two packages are installed, without a compiler and without scripts',
   return installed.join(' and ')
 })
 await step('it works, installed from the file', () => smoke(fromFile))
+await step('the command line is installed with it', async () => {
+  const command = path.join(fromFile, 'node_modules/.bin/omendb')
+  const version = await node([command, '--version'], fromFile, bareEnv)
+  assert.equal(version.trim(), packageJson.version)
+  return `omendb ${version.trim()}`
+})
 
 await step('it works, published to a registry and installed from there', async () => {
   const gypBuild = await pack(path.join(root, 'node_modules/node-gyp-build'), '--ignore-scripts')

@@ -1,0 +1,110 @@
+/**
+ * `omendb check`: opens a database read-only, verifies it, and tells what it found.
+ *
+ * Opening reads and verifies all that is stored, and check() what was made of it. Nothing is
+ * written, so that a database may be checked beside the process that writes to it.
+ */
+
+import { existsSync } from 'node:fs'
+import path from 'node:path'
+import type { CheckReport, Recovery } from '../../types/stats.js'
+import { DB } from '../db.js'
+import { OmenError } from '../errors.js'
+import { EXIT } from './exit.js'
+import { salvage } from './salvage.js'
+import { counted, table } from './table.js'
+
+export const CHECK_HELP = `Usage: omendb check PATH [--json] [--salvage OUT]
+
+Verifies the database in the directory PATH, without writing to it: every file, every record, the
+graph. It may be in use meanwhile.
+
+With --salvage: brings what is readable of PATH, however damaged, into a new database in OUT, a
+directory that is empty or does not exist. Close the database in PATH first; it is left as it is.
+
+Options:
+      --json         one JSON object instead of a table
+      --salvage OUT  rescue into OUT
+  -h, --help         this text
+
+Exit code: 0 all is well; 1 damage was found, or something was lost; 2 PATH is no database, OUT is
+not empty, or the call is wrong.
+`
+
+export interface CheckOptions {
+  json: boolean
+  out: string | undefined
+}
+
+export async function check(where: string, options: CheckOptions): Promise<number> {
+  if (options.out !== undefined) return salvage(where, options.out, options.json)
+  let found: Found
+  try {
+    found = await verify(where)
+  } catch (error) {
+    if (!(error instanceof OmenError) || !isDamage(where, error)) throw error
+    return tellFault(where, error, options)
+  }
+  const ok = found.collections.every((c) => c.ok)
+  if (options.json) {
+    process.stdout.write(`${JSON.stringify({ path: where, ok, ...found })}\n`)
+  } else {
+    process.stdout.write(describe(where, found, ok))
+  }
+  return ok ? EXIT.ok : EXIT.damaged
+}
+
+interface Found {
+  collections: CheckReport[]
+  recovery: Recovery | undefined
+}
+
+async function verify(where: string): Promise<Found> {
+  const db = await DB.open(where, { readOnly: true })
+  try {
+    const { recovery } = await db.stats()
+    return { collections: await db.check(), recovery }
+  } finally {
+    await db.close()
+  }
+}
+
+/** Not so where there is no database at all: a file, or a directory of something else. */
+function isDamage(where: string, error: OmenError): boolean {
+  if (error.code === 'ERR_CORRUPT') return true
+  return error.code === 'ERR_FORMAT' && existsSync(path.join(where, 'MANIFEST'))
+}
+
+function tellFault(where: string, error: OmenError, options: CheckOptions): number {
+  const { code, message } = error
+  if (options.json) {
+    process.stdout.write(
+      `${JSON.stringify({ path: where, ok: false, error: { code, message } })}\n`,
+    )
+  } else {
+    process.stderr.write(`omendb: ${code}: ${message}\n`)
+    process.stderr.write(advice(where))
+  }
+  return EXIT.damaged
+}
+
+function advice(where: string): string {
+  return `Restore a backup, or rescue what is readable: omendb check ${where} --salvage OUT\n`
+}
+
+function describe(where: string, { collections, recovery }: Found, ok: boolean): string {
+  const rows = collections.map((c) => [c.name, c.records, c.unreachable, c.problem || 'none'])
+  let text = rows.length > 0 ? table(['collection', 'records', 'unreachable', 'problem'], rows) : ''
+  if (recovery !== undefined) {
+    text += `Opened ${counted(recovery.snapshotRecords, 'record')} of the snapshot, then replayed `
+    text += `${counted(recovery.records, 'entry', 'entries')} of the log.\n`
+    if (recovery.rebuiltGraphs > 0) {
+      text += `Built ${counted(recovery.rebuiltGraphs, 'graph')} anew: none was stored, or whole.\n`
+    }
+    if (recovery.cutBytes > 0) {
+      text += `Passed over ${counted(recovery.cutBytes, 'byte')} at the end of the log, which a `
+      text += 'crash left torn; they were never acknowledged.\n'
+    }
+  }
+  return `${text}${where} ${ok ? 'is whole.' : 'is damaged.'}\n${ok ? '' : advice(where)}`
+}
