@@ -49,15 +49,14 @@ class Checkpointer::Files final : public SegmentFiles {
   std::map<uint64_t, std::shared_ptr<const SegmentReader>> readers_;
 };
 
-// Makes a segment in the database's directory.
+// Makes a segment in the database's directory. Its number is taken at once.
 class Checkpointer::NewSegment final : public LazySegment {
  public:
-  explicit NewSegment(Database::Impl* db) : db_(db) {}
+  explicit NewSegment(Database::Impl* db) : db_(db), number_(db->directory->take_number()) {}
   Result<SegmentWriter*> get() override {
     if (writer_ == nullptr) {
       Directory& directory = *db_->directory;
-      OMEN_ASSIGN(writer_, SegmentWriter::create(db_->env, directory.path(),
-                                                 directory.take_number(),
+      OMEN_ASSIGN(writer_, SegmentWriter::create(db_->env, directory.path(), number_,
                                                  directory.manifest().database_id,
                                                  db_->journal->account()));
     }
@@ -73,6 +72,7 @@ class Checkpointer::NewSegment final : public LazySegment {
 
  private:
   Database::Impl* const db_;
+  const uint64_t number_;
   std::unique_ptr<SegmentWriter> writer_;
 };
 
@@ -273,8 +273,8 @@ Status Checkpointer::write(std::vector<Part>& parts, const Files& files, Snapsho
                            SnapshotFiles* out) {
   Database::Impl& d = *db_;
   const std::set<uint64_t> leaving = choose_leaving(parts);
-  NewSegment rows(&d);
   NewSegment derived(&d);
+  NewSegment rows(&d);  // The newest, with the table at its end: where a rescue looks for it.
   OMEN_ASSIGN(SegmentWriter * writer, rows.get());
   std::set<uint64_t> used;
   for (Part& part : parts) {

@@ -117,11 +117,13 @@ std::unique_ptr<Stored> store_rows(size_t rows) {
   return stored;
 }
 
+// The one with the rows and the table: the newest.
 std::string segment_of(const SimEnv& env) {
+  std::string newest;
   for (const std::string& path : env.paths()) {
-    if (path.ends_with(".seg")) return path;
+    if (path.ends_with(".seg")) newest = std::max(newest, path);
   }
-  return {};
+  return newest;
 }
 
 size_t count_records(const std::string& text) {
