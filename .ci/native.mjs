@@ -15,6 +15,8 @@ const [preset = 'release', ...rest] = process.argv.slice(2)
 const buildOnly = rest.includes('--build-only')
 const targets = rest.flatMap((a) => /^--target=(.+)/.exec(a)?.[1].split(',') ?? [])
 const ctestArgs = rest.filter((a) => a !== '--build-only' && !a.startsWith('--target='))
+// Most of a test is one thread's work.
+if (!ctestArgs.includes('-j')) ctestArgs.push('-j', String(availableParallelism()))
 
 function run(command, args) {
   const { status, error } = spawnSync(command, args, { cwd: root, stdio: 'inherit' })
