@@ -63,7 +63,8 @@ async function latencies(db, until) {
     if (times.length % 200 === 0) await new Promise((resolve) => setImmediate(resolve))
   }
   const at = (share) => percentile(times, share).toFixed(0)
-  return `${times.length} searches, p50 ${at(0.5)} us, p99 ${at(0.99)} us, recall@10 ${(found / times.length / 10).toFixed(3)}`
+  const recall = (found / times.length / 10).toFixed(3)
+  return `${times.length} searches, p50 ${at(0.5)} us, p99 ${at(0.99)} us, ` + `recall@10 ${recall}`
 }
 
 const where = join(home, 'searched')
