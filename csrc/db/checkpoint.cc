@@ -31,24 +31,6 @@ struct Checkpointer::Part {
   Cut cut;
 };
 
-// Segments by number, open as long as this lives.
-class Checkpointer::Files final : public SegmentFiles {
- public:
-  explicit Files(const Directory& directory) {
-    for (const ManifestFile& file : directory.segments()) {
-      Result<std::shared_ptr<const SegmentReader>> opened = directory.segment(file.number);
-      if (opened.is_ok()) readers_.emplace(file.number, opened.take());
-    }
-  }
-  const SegmentReader* find(uint64_t number) const override {
-    const auto found = readers_.find(number);
-    return found == readers_.end() ? nullptr : found->second.get();
-  }
-
- private:
-  std::map<uint64_t, std::shared_ptr<const SegmentReader>> readers_;
-};
-
 // Makes a segment in the database's directory. Its number is taken at once.
 class Checkpointer::NewSegment final : public LazySegment {
  public:
@@ -121,7 +103,9 @@ void Checkpointer::run_when_due() {
     const bool is_over = is_stopping_;
     lock.unlock();
     for (const Order& order : orders) answer(order.waiter, backup(order.to));
-    if (is_due) (void)run().is_ok();  // stats() tells.
+    // A commit that came before the last one's rotation may have called for another.
+    const bool is_long = db_->journal->wal()->log_bytes() >= due_at_.load();
+    if (is_due && is_long) (void)run().is_ok();  // stats() tells.
     lock.lock();
     if (is_over && backups_.empty()) return;
   }
@@ -259,7 +243,8 @@ Status Checkpointer::run_locked(bool is_closing) {
   for (Part& part : parts) {
     if (status.is_ok()) status = part.collection->cut(wal, is_closing, &part.cut);
   }
-  const Files readers(*d.directory);
+  SegmentFiles readers;
+  if (status.is_ok()) status = readers.open(*d.directory);
   if (status.is_ok()) status = write(parts, readers, &snapshot, &files);
   // What a cut saw, the log must have: metadata are read as they are, not as they were.
   if (status.is_ok()) status = wal.wait_durable(wal.last_commit());
@@ -269,7 +254,7 @@ Status Checkpointer::run_locked(bool is_closing) {
   return status;
 }
 
-Status Checkpointer::write(std::vector<Part>& parts, const Files& files, Snapshot* snapshot,
+Status Checkpointer::write(std::vector<Part>& parts, const SegmentFiles& files, Snapshot* snapshot,
                            SnapshotFiles* out) {
   Database::Impl& d = *db_;
   const std::set<uint64_t> leaving = choose_leaving(parts);

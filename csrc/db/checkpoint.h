@@ -47,11 +47,10 @@ class Checkpointer final : public LogWatcher {
 
  private:
   struct Part;
-  class Files;
   class NewSegment;
   Status run_counted(bool is_closing);
   Status run_locked(bool is_closing);
-  Status write(std::vector<Part>& parts, const Files& files, Snapshot* snapshot,
+  Status write(std::vector<Part>& parts, const SegmentFiles& files, Snapshot* snapshot,
                SnapshotFiles* out);
   std::set<uint64_t> choose_leaving(const std::vector<Part>& parts) const;
   uint64_t threshold() const;

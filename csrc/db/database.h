@@ -3,8 +3,9 @@
 // Why: several handles, also of several worker threads, may share one in-memory engine by name; an
 // unnamed one belongs to its handle alone. A handle holds a shared_ptr; the last one to go frees
 // all.
-// A database on disk logs every change before it is applied (db/journal.h), and comes back by
-// replaying its log (db/recovery.h); handles of one directory share one engine.
+// A database on disk logs every change before it is applied (db/journal.h), brings the log into
+// snapshots (db/checkpoint.h), and comes back from both (db/recovery.h); handles of one directory
+// share one engine.
 // Invariants:
 //   1. A registered name, and a directory, maps to at most one living engine.
 //   2. Collection names are unique and match [A-Za-z0-9_-]{1,64}.

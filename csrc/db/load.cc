@@ -30,6 +30,18 @@ Status impossible(const SegmentReader& file, const std::string& what) {
 
 }  // namespace
 
+Status SegmentFiles::open(const Directory& directory) {
+  for (const ManifestFile& file : directory.segments()) {
+    OMEN_ASSIGN(readers_[file.number], directory.segment(file.number));
+  }
+  return Status::ok();
+}
+
+const SegmentReader* SegmentFiles::find(uint64_t number) const {
+  const auto found = readers_.find(number);
+  return found == readers_.end() ? nullptr : found->second.get();
+}
+
 // The rows of an extent, between reading and the columns.
 struct Collection::Impl::LoadedRows {
   uint32_t extent = 0;

@@ -1,8 +1,8 @@
 // Collection and the log: what a commit writes before it is applied, who waits for it, and how a
 // collection comes back from it.
 //
-// While the log is replayed commits are applied as ever, but not linked: codes are trained and the
-// graph is built once, in bulk, when all rows are there (finish_replay()).
+// While the log is replayed commits are applied as ever, but not linked: what the stored graph
+// lacks is linked when all rows are there, in bulk if it is much (finish_replay()).
 #include <algorithm>
 
 #include "db/collection_impl.h"

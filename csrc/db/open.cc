@@ -147,10 +147,6 @@ Result<std::shared_ptr<Database>> Database::open_read_only(Env* env,
 Result<std::shared_ptr<Database>> Database::open(const DatabaseOptions& given) {
   DatabaseOptions options = given;
   Env* env = options.env != nullptr ? options.env : system_env();
-  if (env == nullptr) {
-    return Status::error(ErrorCode::kUnsupported,
-                         "databases on disk do not exist on this system yet; use new DB()");
-  }
   OMEN_TRY(check_path(given.path));
   const int64_t resolved = env->absolute(given.path, &options.path);
   if (resolved < 0) return io_error(resolved, "resolve the path", given.path);

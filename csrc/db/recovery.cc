@@ -26,10 +26,6 @@ Status stage_id(WriteBatch& batch, size_t row, const RecordId& id) {
                       : batch.stage_integer_id(row, id.integer);
 }
 
-}  // namespace
-
-namespace {
-
 // What a snapshot holds is damaged wherever it was found out.
 Status told_of(const std::string& path, const Status& status) {
   const ErrorCode code = status.code();
@@ -44,19 +40,8 @@ Status told_of(const std::string& path, const Status& status) {
 
 Status Replay::load(const Directory& directory) {
   OMEN_ASSIGN(Snapshot snapshot, directory.read_snapshot());
-  // Segments, open as long as they are read.
-  class Files final : public SegmentFiles {
-   public:
-    const SegmentReader* find(uint64_t number) const override {
-      const auto found = readers.find(number);
-      return found == readers.end() ? nullptr : found->second.get();
-    }
-    std::map<uint64_t, std::shared_ptr<const SegmentReader>> readers;
-  };
-  Files files;
-  for (const ManifestFile& file : directory.segments()) {
-    OMEN_ASSIGN(files.readers[file.number], directory.segment(file.number));
-  }
+  SegmentFiles files;
+  OMEN_TRY(files.open(directory));
   snapshot_collections_ = snapshot.next_collection;
   for (CollectionSnapshot& in : snapshot.collections) {
     const CreateRecord record{

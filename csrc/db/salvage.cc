@@ -37,10 +37,6 @@ Status check_destination(Env* env, const std::string& from, const std::string& t
 Result<SalvageReport> Database::salvage(const DatabaseOptions& given, const std::string& to) {
   DatabaseOptions options = given;
   Env* const env = options.env != nullptr ? options.env : system_env();
-  if (env == nullptr) {
-    return Status::error(ErrorCode::kUnsupported,
-                         "databases on disk do not exist on this system yet");
-  }
   OMEN_TRY(check_path(given.path));
   OMEN_TRY(check_path(to));
   std::string from;

@@ -9,11 +9,12 @@
 // Threads: the checkpoint's, one at a time.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <set>
 
 #include "db/store.h"
-#include "storage/snapshot.h"
+#include "storage/directory.h"
 
 namespace omen {
 
@@ -48,17 +49,19 @@ struct Saved {
   CollectionSnapshot snapshot;
 };
 
-class SegmentWriter;
-class SegmentReader;
-
 // Graph and codes of a cut, written as blobs.
 Status write_derived(const Cut& cut, SegmentWriter* writer, std::vector<SnapshotBlob>* blobs);
 
-// Finds the file of a segment that the manifest names; nullptr: there is none.
+// The segments that the manifest names, open as long as this lives.
 class SegmentFiles {
  public:
-  virtual ~SegmentFiles() = default;
-  virtual const SegmentReader* find(uint64_t number) const = 0;
+  // ERR_CORRUPT, ERR_IO (too many open files, say).
+  Status open(const Directory& directory);
+  // nullptr: there is none of this number.
+  const SegmentReader* find(uint64_t number) const;
+
+ private:
+  std::map<uint64_t, std::shared_ptr<const SegmentReader>> readers_;
 };
 
 // A segment that is made when something is to be written to it.

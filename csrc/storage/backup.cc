@@ -79,22 +79,9 @@ class Copy {
     made_.push_back(path);
     const LogHeader header{manifest->database_id, env_->random(), manifest->log_first_sequence};
     OMEN_ASSIGN(const std::unique_ptr<LogWriter> log, LogWriter::create(env_, path, header));
-    uint64_t last = manifest->log_first_sequence - 1;
-    Array<std::byte> bytes(account_, Use::kScratch);
-    chain.start();
-    for (LogRecord record;;) {
-      OMEN_ASSIGN(const bool is_one, chain.next(&record));
-      if (!is_one) break;
-      bytes.clear();
-      OMEN_TRY(bytes.resize(kRecordHeaderBytes));
-      OMEN_TRY(bytes.append(record.payload, record.header.length));
-      const RecordHeader& h = record.header;
-      OMEN_TRY(log->append({h.type, h.flags, h.watermark}, &bytes));
-      last = h.sequence;
-    }
-    OMEN_TRY(log->sync());
+    OMEN_TRY(chain.copy_to(log.get()));
     manifest->log_number = manifest->last_number = number;
-    manifest->durable_sequence = last;
+    manifest->durable_sequence = chain.end().sequence;
     manifest->drop_files(ManifestKind::kLog);
     ++manifest->generation;
     return Status::ok();

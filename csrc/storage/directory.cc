@@ -177,18 +177,7 @@ Result<std::unique_ptr<LogWriter>> Directory::copy_chain(const Manifest& next) {
   const LogHeader header{next.database_id, env_->random(), next.log_first_sequence};
   OMEN_ASSIGN(std::unique_ptr<LogWriter> writer,
               LogWriter::create(env_, log_path(path_, next.log_number), header));
-  Array<std::byte> bytes(account_, Use::kScratch);
-  chain_->start();
-  for (LogRecord record;;) {
-    OMEN_ASSIGN(const bool is_one, chain_->next(&record));
-    if (!is_one) break;
-    bytes.clear();
-    OMEN_TRY(bytes.resize(kRecordHeaderBytes));
-    OMEN_TRY(bytes.append(record.payload, record.header.length));
-    const RecordHeader& h = record.header;
-    OMEN_TRY(writer->append({h.type, h.flags, h.watermark}, &bytes));
-  }
-  if (!OMEN_PLANTED("manifest-before-data")) OMEN_TRY(writer->sync());
+  OMEN_TRY(chain_->copy_to(writer.get()));
   OMEN_TRY(sync_directory(env_, path_));
   return writer;
 }

@@ -104,6 +104,21 @@ Result<bool> LogChain::next(LogRecord* record) {
   }
 }
 
+Status LogChain::copy_to(LogWriter* log) {
+  Array<std::byte> bytes(account_, Use::kScratch);
+  start();
+  for (LogRecord record;;) {
+    OMEN_ASSIGN(const bool is_one, next(&record));
+    if (!is_one) break;
+    bytes.clear();
+    OMEN_TRY(bytes.resize(kRecordHeaderBytes));
+    OMEN_TRY(bytes.append(record.payload, record.header.length));
+    const RecordHeader& h = record.header;
+    OMEN_TRY(log->append({h.type, h.flags, h.watermark}, &bytes));
+  }
+  return log->sync();
+}
+
 Result<LogChain::Resumed> LogChain::resume() {
   OMEN_ASSERT(can_resume() || OMEN_PLANTED("goes-on-after-a-crash"));
   const size_t last = logs_.size() - 1;

@@ -38,6 +38,9 @@ class LogChain {
   // Of the record that next() gave last.
   const std::string& record_path() const { return logs_[at_].file->path(); }
 
+  // Writes all its records to `log`, an empty one, and syncs that.
+  Status copy_to(LogWriter* log);
+
   // Whether it was closed in order, so that the last log can be written on.
   bool can_resume() const { return end_.is_sealed || is_empty_; }
   // Goes on in the last log; ends the use of the chain. ERR_IO.
