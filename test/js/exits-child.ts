@@ -87,6 +87,8 @@ const OPERATIONS: Record<string, [point: string | undefined, Start]> = {
   flush: ['wal-sync', (c, all) => afterAWrite(c, () => all.database.flush())],
   close: ['wal-sync', (c, all) => afterAWrite(c, () => all.database.close())],
   make: ['wal-sync', (_, all) => make(all.database)],
+  backup: ['checkpoint', (_, all) => all.database.backup(`${all.directory}-copy`)],
+  install: ['checkpoint-install', (_, all) => all.database.backup(`${all.directory}-copy`)],
 }
 
 function make(database: NativeDatabase) {

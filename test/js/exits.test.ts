@@ -25,7 +25,10 @@ const OPERATIONS = [
   ...['add', 'link', 'upsert', 'update', 'delete', 'deleteFilter', 'clear', 'optimize'],
   ...['staged', 'upkeep', 'check'],
 ]
-const ON_DISK = [...OPERATIONS, 'open', 'appended', 'synced', 'flush', 'close', 'make']
+const ON_DISK = [
+  ...OPERATIONS,
+  ...['open', 'appended', 'synced', 'flush', 'close', 'make', 'backup', 'install'],
+]
 // Records beside the 64 that there were, once the operation has been done.
 const CHANGES: Record<string, number> = {
   ...{ add: 64, link: 64, appended: 64, synced: 64, delete: -3, deleteFilter: -9, clear: -64 },

@@ -100,11 +100,6 @@ export function apply(rows: Rows, name: string, n: number): void {
   for (const [id, row] of rows) if (row.metadata.of === doomedBy(operation)) rows.delete(id)
 }
 
-/** A checkpoint, in a version that has them. */
-export async function checkpointIfAny(db: DB): Promise<void> {
-  await (db as DB & { checkpoint?: () => Promise<unknown> }).checkpoint?.()
-}
-
 /** All that a user can read of a collection. */
 export async function rowsOf(db: DB, name: string): Promise<Rows> {
   const rows: Rows = new Map()

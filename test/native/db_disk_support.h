@@ -26,17 +26,6 @@ struct DiskFixture {
   }
 };
 
-// A checkpoint, in an engine that has them: whether there was one.
-template <class D>
-Result<bool> checkpoint_if_any(D& database) {
-  if constexpr (requires { database.checkpoint(); }) {
-    OMEN_TRY(Status(database.checkpoint()));
-    return true;
-  } else {
-    return false;
-  }
-}
-
 // Everything that a user can read, sorted.
 inline std::string dump(Database& database) {
   std::string out;
