@@ -69,28 +69,41 @@ async function latencies(db, until) {
 
 const where = join(home, 'searched')
 const all = base.length / dimensions
-const db = await DB.open(where, { metric: 'l2', dimensions, durability: 'os' })
+const replaced = Math.floor(all / 100)
+const options = { metric: 'l2', dimensions, durability: 'os' }
+let db = await DB.open(where, options)
 await write(db, 0, Math.floor(all / BATCH) * BATCH)
 await db.optimize()
+await db.close()
+// The last of the replaced rows makes a checkpoint due.
+const rowBytes = dimensions * 4
+db = await DB.open(where, { ...options, checkpointBytes: Math.floor(replaced * rowBytes) })
+await latencies(db, (n) => n >= 2000)
 console.log(`at rest:             ${await latencies(db, (n) => n >= 5000)}`)
-const replaced = Math.floor(all / 100)
 const before = readdirSync(where)
-for (let i = 0; i < replaced; i++) {
-  const id = (i * 7919) % all
-  await db.upsert({ id, vector: base.subarray(id * dimensions, (id + 1) * dimensions) })
+const checkpoints = async () => (await db.stats()).storage.checkpoints
+async function replace(first) {
+  const ids = Float64Array.from({ length: 50 }, (_, j) => ((first + j) * 7919) % all)
+  const vectors = new Float32Array(50 * dimensions)
+  for (const [j, id] of ids.entries())
+    vectors.set(base.subarray(id * dimensions, (id + 1) * dimensions), j * dimensions)
+  await db.upsert({ ids, vectors })
 }
+for (let i = 0; (await checkpoints()) === 0 && i < 2 * replaced; i += 50) await replace(i)
+const bytes = readdirSync(where)
+  .filter((name) => name.endsWith('.seg') && !before.includes(name))
+  .reduce((sum, name) => sum + statSync(join(where, name)).size, 0)
+const times = (bytes / (replaced * rowBytes)).toFixed(1)
+console.log(
+  `1 % of the rows replaced at random: ${bytes} bytes written, ${times} times their vectors`,
+)
+// A checkpoint that writes the graph too, and the copy of all files.
+for (let i = 0; i < 2 * replaced; i += 50) await replace(i)
 let isDone = false
-const backup = db.backup(join(home, 'copy')).then(() => {
+const backup = db.backup(join(home, 'copy')).finally(() => {
   isDone = true
 })
-const during = await latencies(db, (n) => isDone && n >= 200)
+console.log(`during a backup:     ${await latencies(db, (n) => isDone && n >= 200)}`)
 await backup
-const bytes = readdirSync(where)
-  .filter((name) => !before.includes(name))
-  .reduce((sum, name) => sum + statSync(join(where, name)).size, 0)
-console.log(`during a checkpoint: ${during}`)
-console.log(
-  `(a checkpoint of 1 % replaced rows, and the copy of a backup; new files: ${bytes} bytes)`,
-)
 await db.close()
 rmSync(home, { recursive: true, force: true })
