@@ -49,6 +49,11 @@ Status Collection::Impl::make_store(uint32_t dimensions) {
 // Readers may still hold what store_ pointed to.
 void Collection::Impl::retire_store() {
   if (owned_store_ == nullptr) return;
+  {
+    // Whoever fills its columns ends first: nothing of a store is retired after the store itself.
+    owned_store_->is_leaving.store(true, std::memory_order_relaxed);
+    const std::lock_guard<std::mutex> guard(owned_store_->index_mutex);
+  }
   auto* old = new (std::nothrow) std::shared_ptr<Store>(std::move(owned_store_));
   OMEN_ASSERT(old != nullptr);
   owned_store_.reset();

@@ -141,6 +141,9 @@ Status Collection::Impl::apply(Commit* commit) {
   if (commit->kind != Commit::Kind::kOptimize) OMEN_TRY(check_writable());
   OMEN_TRY(Status(commit->status));
   if (commit->cancel != nullptr) OMEN_TRY(commit->cancel->check(*env.clock));
+  const bool changes_columns =
+      commit->kind != Commit::Kind::kDeleteIds && commit->kind != Commit::Kind::kClear;
+  if (Store* s = store(); s != nullptr && changes_columns) OMEN_TRY(index_metadata(*s));
   switch (commit->kind) {
     case Commit::Kind::kAdd:
     case Commit::Kind::kUpsert:

@@ -61,6 +61,12 @@ Status Collection::Impl::filter_rows(Store& s, const std::shared_ptr<const Filte
   fresh->generation = s.generation();
   fresh->version = version;
   fresh->changes = s.changes.count();
+  OMEN_TRY(index_metadata(s));
+  if (!s.is_indexed.load(std::memory_order_acquire)) {
+    OMEN_TRY(fresh->rows.resize(s.high_water()));
+    *out = std::move(fresh);
+    return Status::ok();
+  }
   OMEN_ASSIGN(const CompiledFilter compiled, CompiledFilter::compile(*filter, s.columns, s));
   bool patched = false;
   if (old != nullptr) {

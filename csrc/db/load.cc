@@ -2,7 +2,8 @@
 //
 // How: rows first, extent by extent and in parallel, then the id index, then codes and graph. Those
 // two are derived: where they are damaged, or were never written, they are left out, and made when
-// the log has been replayed (finish_replay()).
+// the log has been replayed (finish_replay()). Metadata come as text alone: parsing takes longer
+// than all the rest, so their columns are filled behind the opening (metadata_index.cc).
 // Threads: one; before anybody else knows the collection.
 #include <algorithm>
 #include <bit>
@@ -15,7 +16,7 @@ namespace omen {
 
 namespace {
 
-// Extents whose metadata are parsed before they are put into columns, which one thread does.
+// Extents that are read before their metadata are put into slots, which one thread does.
 constexpr uint32_t kExtentsAtOnce = 256;
 
 bool has_bit(const std::vector<uint64_t>& bits, uint32_t i) {
@@ -76,11 +77,9 @@ Status Collection::Impl::load_extent(Store& s, const SegmentFiles& files, Loaded
     if (s.has_norms) *s.norms.row_as<float>(slot) = head.norm(row);
     const std::string_view json = head.metadata(row);
     if (json.empty()) continue;
-    Result<ParsedRecord> parsed = s.columns.parse(json);
-    if (parsed.status().code() == ErrorCode::kMemory) return parsed.status();
-    if (!parsed.is_ok()) return impossible(*file, parsed.status().message());
+    OMEN_ASSIGN(ParsedRecord kept, s.columns.keep(json));
     rows->slots.push_back(slot);
-    rows->records.push_back(parsed.take());
+    rows->records.push_back(std::move(kept));
   }
   return Status::ok();
 }
@@ -104,10 +103,8 @@ Status Collection::Impl::load_extents(Store& s, const SegmentFiles& files) {
     });
     OMEN_TRY(std::move(fault));
     for (LoadedRows& rows : loaded) {
-      OMEN_TRY(s.columns.reserve(rows.slots, rows.records));
-      for (size_t i = 0; i < rows.slots.size(); ++i) {
-        s.columns.apply(rows.slots[i], std::move(rows.records[i]));
-      }
+      OMEN_TRY(s.columns.restore(rows.slots, rows.records));
+      if (!rows.slots.empty()) s.is_indexed.store(false, std::memory_order_relaxed);
     }
   }
   return Status::ok();

@@ -217,6 +217,7 @@ Status Collection::Impl::consolidate(Store& s) {
     if (s.states.has(slot, SlotStates::kMarked)) doomed.add(slot);
   }
   if (doomed.is_empty()) return Status::ok();
+  OMEN_TRY(index_metadata(s));
   OMEN_TEST_POINT("consolidate");
   const Graph::Accept accept{doomed.words(), doomed.size()};
   const Store::BuildSpace space(s);

@@ -111,7 +111,10 @@ Status Database::open_directory(Env* env) {
 Status Database::start() {
   Impl& d = *impl_;
   const DatabaseOptions& o = d.options;
-  for (const auto& [name, collection] : d.collections) OMEN_TRY(collection->finish_replay());
+  for (const auto& [name, collection] : d.collections) {
+    OMEN_TRY(collection->finish_replay());
+    collection->start_indexing();
+  }
   if (o.read_only) {
     d.directory.reset();
     d.journal->start_reading();

@@ -153,7 +153,8 @@ CollectionStats Collection::stats() const {
   stats.options = options();
   stats.next_id = c.next_id_.load();
   const EpochDomain::Pin pin = impl_->epochs.pin();
-  if (const Store* s = c.store()) {
+  if (Store* s = c.store()) {
+    (void)c.index_metadata(*s).is_ok();  // Then they are the fields that were found so far.
     stats.count = s->live();
     stats.deleted = s->marked();
     stats.free_slots = s->slots.free_count();
@@ -236,6 +237,7 @@ CheckReport Collection::check() {
   const uint32_t high = s->high_water();
   report.records = s->live();
   const auto check_all = [&]() -> Status {
+    OMEN_TRY(c.index_metadata(*s));
     OMEN_TRY(check_slots(*s));
     OMEN_TRY(s->graph.validate(high));
     OMEN_TRY(check_packed(*s));

@@ -130,6 +130,12 @@ class Store final : public RowIds {
   SlotIndex index;
   Graph graph;
   Columns columns;
+  // False after an opening, until the columns have what the blocks say: see
+  // Collection::Impl::index_metadata(), which writes both under the mutex.
+  std::atomic<bool> is_indexed{true};
+  std::mutex index_mutex;
+  std::atomic<bool> is_leaving{false};  // Then they stay as they are.
+  uint32_t indexed_end = 0;  // Slots that have been seen to.
   Float32Codec floats;
   std::shared_ptr<CodeSet> owned_codes;  // What codes_ points to; under the commit lock.
   std::atomic<CodeSet*> codes_{nullptr};

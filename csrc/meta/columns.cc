@@ -270,6 +270,12 @@ void Columns::apply(uint32_t slot, ParsedRecord&& record) {
                            .exchange(record.block_, std::memory_order_acq_rel);
   record.block_ = nullptr;
   if (old != nullptr) blocks_.retire(old);
+  store_cells(slot, record);
+  record.is_reserved_ = false;
+  record = ParsedRecord();
+}
+
+void Columns::store_cells(uint32_t slot, const ParsedRecord& record) {
   uint32_t next = 0;
   const uint32_t count = column_count();
   const ColumnTable* t = table_.load(std::memory_order_relaxed);
@@ -282,8 +288,33 @@ void Columns::apply(uint32_t slot, ParsedRecord&& record) {
     }
   }
   OMEN_ASSERT(next == record.field_count_);
-  record.is_reserved_ = false;
-  record = ParsedRecord();
+}
+
+Result<ParsedRecord> Columns::keep(std::string_view json) const {
+  return RecordReader::keep(json, &blocks_, account_);
+}
+
+Status Columns::restore(std::span<const uint32_t> slots, std::span<ParsedRecord> records) {
+  OMEN_ASSERT(slots.size() == records.size());
+  for (const uint32_t slot : slots) OMEN_TRY(cover_slot(slot));
+  for (size_t i = 0; i < slots.size(); ++i) {
+    std::atomic<MetadataBlock*>& at = block_at(block_rows_, slots[i]);
+    OMEN_ASSERT(at.load(std::memory_order_relaxed) == nullptr);
+    at.store(std::exchange(records[i].block_, nullptr), std::memory_order_release);
+  }
+  return Status::ok();
+}
+
+Status Columns::fill(std::span<const uint32_t> slots, std::span<ParsedRecord> records) {
+  OMEN_ASSERT(slots.size() == records.size());
+  for (size_t i = 0; i < records.size(); ++i) {
+    if (Status s = reserve_record(slots[i], &records[i]); !s.is_ok()) {
+      return std::move(s).with_row(static_cast<int64_t>(i));
+    }
+    store_cells(slots[i], records[i]);
+    records[i].is_reserved_ = false;
+  }
+  return Status::ok();
 }
 
 void Columns::clear(uint32_t slot) {

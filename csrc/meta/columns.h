@@ -8,12 +8,15 @@
 // Life of a write, under the collection's commit lock but for parse():
 //   parse() in parallel -> reserve() the whole batch, or nothing -> apply() each, which cannot
 //   fail.
+// A snapshot brings blocks alone, so that opening need not parse them; until fill() has been there
+// for every slot with a block, nothing but block() and json() may be asked (Store::index_metadata).
 // Invariants (validate() checks them):
 //   1. A cell is what parsing the slot's block gives: no field of an older version stays.
 //   2. Every string code in a cell names a dictionary entry, and an entry's count of references is
 //      the number of cells and array elements that hold it.
 //   3. At most kIndexedFieldsMax columns. One without cells gives up its place when it is wanted.
-// Threads: parse() any; reserve(), cancel(), apply(), clear() one at a time (the commit lock);
+// Threads: parse() and keep() any; reserve(), cancel(), apply(), clear(), restore() and fill() one at
+// a time (the commit lock, or, for fill(), one that excludes it);
 // readers any time under a pin of the epoch domain. Blocks, arrays and strings are retired through
 // it.
 #pragma once
@@ -54,6 +57,15 @@ class Columns {
   // not start with '$' (but {"$date": ISO}). Empty text is {}. ERR_METADATA with the path of the
   // fault.
   Result<ParsedRecord> parse(std::string_view json) const;
+
+  // What a snapshot brings: the block of a checked record, whose fields are not found yet. Under any
+  // lock; ERR_MEMORY.
+  Result<ParsedRecord> keep(std::string_view json) const;
+  // Puts such blocks into slots that have none: all, or none. ERR_MEMORY.
+  Status restore(std::span<const uint32_t> slots, std::span<ParsedRecord> records);
+  // Fills the cells of such slots with what parsing their blocks gave. ERR_METADATA past 1 024
+  // fields, ERR_MEMORY; those before records[row()] are filled then.
+  Status fill(std::span<const uint32_t> slots, std::span<ParsedRecord> records);
 
   // Takes all that apply() will need to put records[i] into slots[i], or nothing at all: columns,
   // chunks, dictionary entries, array blocks. ERR_METADATA past 1 024 indexed fields (row() is the
@@ -101,6 +113,7 @@ class Columns {
   Status reserve_record(uint32_t slot, ParsedRecord* record);
   void cancel_fields(ParsedRecord* record, uint32_t count);
   void store_cell(Column* column, uint32_t slot, Cell fresh);
+  void store_cells(uint32_t slot, const ParsedRecord& record);
   bool is_cell_of(Cell c, const Scalar& value) const;
   bool is_cell_of(Cell c, const RecordField& field) const;
   Status validate_slot(uint32_t slot) const;

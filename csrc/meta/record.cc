@@ -313,6 +313,21 @@ void ParsedRecord::swap(ParsedRecord& other) noexcept {
   std::swap(is_reserved_, other.is_reserved_);
 }
 
+Result<ParsedRecord> RecordReader::keep(std::string_view json, RetiringPool* pool,
+                                        MemoryAccount* account) {
+  ParsedRecord record;
+  record.pool_ = pool;
+  record.account_ = account;
+  OMEN_ASSIGN(void* memory, pool->allocate(sizeof(MetadataBlock) + json.size()));
+  record.block_ = new (memory) MetadataBlock{static_cast<uint32_t>(json.size()), 0};
+  std::memcpy(record.block_->text(), json.data(), json.size());
+  // An escape may spell the key.
+  const bool may_have_date = json.find("$date") != std::string_view::npos ||
+                             json.find("\\u") != std::string_view::npos;
+  if (may_have_date) record.block_->flags |= MetadataBlock::kHasDate;
+  return record;
+}
+
 Result<ParsedRecord> RecordReader::read(std::string_view json, const Schema* schema,
                                         RetiringPool* pool, MemoryAccount* account) {
   ParsedRecord record;
@@ -321,11 +336,8 @@ Result<ParsedRecord> RecordReader::read(std::string_view json, const Schema* sch
     return fault("", std::to_string(json.size()) + " bytes of JSON are past the limit of " +
                          std::to_string(kRecordBytesMax) + " a record");
   }
-  record.pool_ = pool;
-  record.account_ = account;
-  OMEN_ASSIGN(void* memory, pool->allocate(sizeof(MetadataBlock) + json.size()));
-  record.block_ = new (memory) MetadataBlock{static_cast<uint32_t>(json.size()), 0};
-  std::memcpy(record.block_->text(), json.data(), json.size());
+  OMEN_ASSIGN(record, keep(json, pool, account));
+  record.block_->flags = 0;
 
   Bump bump;
   Result<const JsonNode*> root =

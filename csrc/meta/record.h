@@ -29,7 +29,7 @@ inline constexpr uint32_t kIndexedFieldsMax = 1024;    // Per collection, and so
 inline constexpr uint32_t kPathBytesMax = 4096;        // Of one dotted path.
 
 struct MetadataBlock {
-  static constexpr uint32_t kHasDate = 1;  // Some object is {"$date": ...}.
+  static constexpr uint32_t kHasDate = 1;  // Some object may be {"$date": ...}.
 
   uint32_t length;
   uint32_t flags;
