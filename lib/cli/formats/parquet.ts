@@ -21,8 +21,8 @@ const GROUP_ROWS_MAX = 2 ** 24
 const WINDOW_BYTES = 8 * 2 ** 20
 const WINDOW_ROWS_MAX = 16_384
 const MAGIC = 'PAR1'
-/** Rows of a row group that is written: as many as make it about 32 MiB. */
-const GROUP_BYTES = 32 * 2 ** 20
+/** Rows of a row group that is written: as many as make it about 8 MiB. */
+const GROUP_BYTES = 8 * 2 ** 20
 
 const load = () => import('../bundled/parquet.mjs')
 type Library = Awaited<ReturnType<typeof load>>
@@ -98,6 +98,7 @@ export async function openParquet(reader: Reader): Promise<Source> {
     }
   })
   const rows = metadata.row_groups.reduce((sum, group) => sum + Number(group.num_rows), 0)
+  await guard(() => checkChunks(library, metadata, size))
   const hasNonsense = metadata.row_groups.some(({ num_rows }) => num_rows < 0n)
   if (hasNonsense || !Number.isSafeInteger(rows)) throw formatError(name, `it claims ${rows} rows`)
   let wanted: string[] = names
@@ -158,6 +159,42 @@ export async function openParquet(reader: Reader): Promise<Source> {
   }
 }
 
+/**
+ * What the footer says of columns, held against the schema and the size of the file. Without it the
+ * library fails half-way through a group, and leaves the promises of the columns before unobserved.
+ */
+function checkChunks(library: Library, metadata: Metadata, size: number): void {
+  const leaves: string[] = []
+  const walk = (node: ReturnType<Library['parquetSchema']>): void => {
+    if (node.children.length === 0) leaves.push(node.path.join('.'))
+    for (const child of node.children) walk(child)
+  }
+  walk(library.parquetSchema(metadata))
+  const within = (start: bigint | undefined, length: bigint | number | undefined): boolean => {
+    if (start === undefined || length === undefined) return false
+    return start >= 0n && BigInt(length) >= 0n && start + BigInt(length) <= BigInt(size)
+  }
+  for (const { columns } of metadata.row_groups) {
+    if (columns.length !== leaves.length) {
+      throw new Error(`a row group has ${columns.length} columns, the schema ${leaves.length}`)
+    }
+    for (const [i, chunk] of columns.entries()) {
+      const meta = chunk.meta_data
+      if (meta === undefined || meta.path_in_schema.join('.') !== leaves[i]) {
+        throw new Error(`column ${i} of a row group is not the schema's '${leaves[i]}'`)
+      }
+      if (chunk.file_path) throw new Error('its columns lie in other files')
+      const start = meta.dictionary_page_offset || meta.data_page_offset
+      const hasIndex = (chunk.offset_index_offset ?? 0n) !== 0n
+      const isIndexThere = within(chunk.offset_index_offset, chunk.offset_index_length)
+      if (!within(start, meta.total_compressed_size) || (hasIndex && !isIndexThere)) {
+        throw new Error(`column '${leaves[i]}' lies outside of the file`)
+      }
+    }
+  }
+}
+
+type Metadata = Awaited<ReturnType<Library['parquetMetadataAsync']>>
 type Scan = Awaited<ReturnType<Library['parquetScan']>>
 
 async function readWindow(scan: Scan, names: string[], rowStart: number, rowEnd: number) {
@@ -213,7 +250,7 @@ export async function parquetSink(output: Output, plan: SinkPlan): Promise<Sink>
   const writeGroup = async () => {
     const rows = held
     held = []
-    const ids = rows.map(({ id }) => (plan.ids === 'integer' ? BigInt.asIntN(64, BigInt(id)) : id))
+    const ids = rows.map(({ id }) => (plan.ids === 'integer' ? BigInt(id) : id))
     const vectors = rows.map((r) => Array.from(r.vector))
     // PLAIN: looking for repeated values takes ten times as long, and vectors have few.
     await file.write({
