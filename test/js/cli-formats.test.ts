@@ -42,8 +42,12 @@ const { Columns } = part<{
   Columns: new (source: Source, choice: object) => { map(chunk: unknown): Rows }
 }>('import/columns.js')
 
-async function write(format: string, rows: Row[], dimensions: number): Promise<string> {
-  const file = fresh(`file.${format}`)
+/** The format of files whose names end so. */
+const formatOf = (extension: string) => (extension === 'arrows' ? 'arrow' : extension)
+
+async function write(extension: string, rows: Row[], dimensions: number): Promise<string> {
+  const file = fresh(`file.${extension}`)
+  const format = formatOf(extension)
   const strings = rows.filter((r) => typeof r.id === 'string').length
   const ids = strings === 0 ? 'integer' : strings === rows.length ? 'string' : 'mixed'
   const output = await toFile(file)
@@ -379,7 +383,7 @@ test('a line or a cell without an end is refused at 16 MiB, not read whole', asy
 })
 
 // Whatever is in a file, reading it ends with rows or with an OmenError, within bounds.
-for (const format of ['fvecs', 'bvecs', 'npy', 'jsonl', 'csv', 'parquet', 'arrow']) {
+for (const format of ['fvecs', 'bvecs', 'npy', 'jsonl', 'csv', 'parquet', 'arrow', 'arrows']) {
   test(`${format}: damaged files end with an OmenError or rows, soon`, {
     timeout: 60_000,
   }, async () => {
@@ -406,7 +410,7 @@ for (const format of ['fvecs', 'bvecs', 'npy', 'jsonl', 'csv', 'parquet', 'arrow
       writeFileSync(file, bytes.subarray(0, cut))
       const started = performance.now()
       try {
-        await read(file, format)
+        await read(file, formatOf(format))
       } catch (error) {
         assert.ok(error instanceof OmenError, `run ${run}: ${(error as Error).stack}`)
         refused += 1

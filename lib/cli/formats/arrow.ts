@@ -11,6 +11,7 @@ import { OmenError } from '../../errors.js'
 import { formatError, systemError } from '../exit.js'
 import type { Output } from '../output.js'
 import { toJson } from '../wire.js'
+import { arrowMessages, isArrowFile, verifyArrowFile } from './arrow-messages.js'
 import type { Fields, OutRow, Sink, SinkPlan, Source } from './format.js'
 import { mixedIds } from './parquet.js'
 import type { Reader } from './reader.js'
@@ -49,16 +50,24 @@ export async function openArrow(reader: Reader, file: string): Promise<Source> {
     await handle?.close().catch(() => {}) // The library may have closed it.
     await reader.close()
   }
-  if (reader.size !== undefined) {
-    handle = await open(file, 'r').catch((error: unknown) => {
-      throw systemError(error, file)
-    })
-  }
   try {
+    const isFile = await isArrowFile(reader)
+    if (isFile && reader.size === undefined) {
+      throw new OmenError(
+        'ERR_UNSUPPORTED',
+        `${name}: an Arrow file is read by ranges; give the file, or a stream`,
+      )
+    }
+    if (isFile) {
+      await guard(() => verifyArrowFile(reader))
+      handle = await open(file, 'r').catch((error: unknown) => {
+        throw systemError(error, file)
+      })
+    }
     const batches = await guard(async () => {
       const opened =
         handle === undefined
-          ? await arrow.RecordBatchReader.from(bytesOf(reader))
+          ? await arrow.RecordBatchReader.from(arrowMessages(reader))
           : await arrow.RecordBatchReader.from(handle)
       return opened.open({ autoDestroy: false })
     })
@@ -73,7 +82,7 @@ export async function openArrow(reader: Reader, file: string): Promise<Source> {
       format: 'arrow',
       rows: undefined,
       columns: names,
-      part: () => (total === undefined || total === 0 ? undefined : taken / total),
+      part: () => (total === undefined ? reader.part() : taken / Math.max(1, total)),
       select: (columns) => {
         wanted = names.filter((n) => columns.includes(n))
       },
@@ -97,14 +106,6 @@ export async function openArrow(reader: Reader, file: string): Promise<Source> {
   } catch (error) {
     await close()
     throw error
-  }
-}
-
-async function* bytesOf(reader: Reader): AsyncGenerator<Uint8Array> {
-  for (;;) {
-    const bytes = await reader.read(2 ** 18)
-    if (bytes.length === 0) return
-    yield bytes
   }
 }
 
