@@ -1,17 +1,17 @@
 /**
  * Rows gathered into batches of the size that the engine likes.
  *
- * Why not batches of one size: the engine links a batch in bulk, several times as fast as row by
- * row, once it is a third of what is there. So a batch grows with the collection, up to what memory
- * and patience allow: BATCH_BYTES of vectors, and of a table the rows of BATCH_CHUNKS chunks.
+ * Why so large: the engine links a batch in bulk, several times as fast as row by row, once it is a
+ * third of what is there, and each such batch costs what all rows so far do: the fewer, the faster.
+ * BATCH_BYTES of vectors are some seconds of work, which is what a kill undoes at most. Of a table
+ * BATCH_CHUNKS chunks, about a MiB of the file each, bound what metadata takes.
  */
 
 import type { Id } from '../../../types/values.js'
 import type { Rows } from './columns.js'
 
-const ROWS_MIN = 10_000
-const BATCH_BYTES = 128 * 2 ** 20
-const BATCH_CHUNKS = 32
+const BATCH_BYTES = 256 * 2 ** 20
+const BATCH_CHUNKS = 128
 
 export class Batches {
   readonly #fixed: number | undefined
@@ -29,18 +29,18 @@ export class Batches {
     this.#isSplitAtRepeats = isUpsert
   }
 
-  /** Takes rows in, and gives out the batches that are full. `stored`: records there are. */
-  *add(rows: Rows, stored: number): Generator<Rows> {
+  /** Takes rows in, and gives out the batches that are full. */
+  *add(rows: Rows): Generator<Rows> {
     let rest = rows
     while (rest.count > 0) {
-      const room = this.#target(rest.dimensions, stored) - this.#count
+      const room = this.#target(rest.dimensions) - this.#count
       const taken = this.#fitting(rest, Math.min(rest.count, Math.max(1, room)))
       if (taken > 0) {
         this.#parts.push(cut(rest, 0, taken))
         this.#count += taken
         rest = cut(rest, taken, rest.count)
       }
-      const isFull = this.#count >= this.#target(rows.dimensions, stored)
+      const isFull = this.#count >= this.#target(rows.dimensions)
       if (isFull || rest.count > 0) yield* this.flush()
     }
     if (rows.ids !== undefined && this.#fixed === undefined && this.#parts.length >= BATCH_CHUNKS) {
@@ -58,10 +58,8 @@ export class Batches {
     yield batch
   }
 
-  #target(dimensions: number, stored: number): number {
-    if (this.#fixed !== undefined) return this.#fixed
-    const most = Math.max(1, Math.floor(BATCH_BYTES / (dimensions * 4)))
-    return Math.min(most, Math.max(ROWS_MIN, Math.ceil(stored / 2)))
+  #target(dimensions: number): number {
+    return this.#fixed ?? Math.max(1, Math.floor(BATCH_BYTES / (dimensions * 4)))
   }
 
   /** How many of the first `count` rows may join the batch. */

@@ -60,8 +60,6 @@ export class Importer {
   #isEntrySaved = false
   #isPassingStored: boolean
   #dimensions: number | undefined
-  /** Records of the collection. */
-  #count = 0
   #stored = 0
   #passed = 0
 
@@ -73,7 +71,6 @@ export class Importer {
 
   async run(): Promise<Outcome> {
     const { source, entry, first, end, progress } = this.#work
-    this.#count = await this.#work.collection.count()
     const earlier = Math.min(entry.rows, end) - first
     progress.begin(earlier)
     let isInterrupted = false
@@ -117,7 +114,7 @@ export class Importer {
         rows = cut(rows, 1, rows.count)
       }
       if (this.#isPassingStored) rows = await this.#passStored(rows)
-      for (const batch of this.#batches.add(rows, this.#count)) await this.#store(batch)
+      for (const batch of this.#batches.add(rows)) await this.#store(batch)
       if (rows.row + rows.count >= end) break
     }
     if (toVerify) {
@@ -175,7 +172,6 @@ export class Importer {
     if (batch.ids === undefined) entry.lastId = (entry.base ?? 0) + entry.rows - 1
     ledger.save(entry)
     this.#stored += batch.count
-    this.#count += batch.count
     progress.update(entry.rows - first, this.#part(entry.rows - first))
   }
 
