@@ -10,48 +10,41 @@ import path from 'node:path'
 import type { CheckReport, Recovery } from '../../types/stats.js'
 import { DB } from '../db.js'
 import { OmenError } from '../errors.js'
+import type { Call } from './arguments.js'
 import { EXIT } from './exit.js'
+import { print } from './output.js'
 import { salvage } from './salvage.js'
 import { counted, table } from './table.js'
+import { errorToJson } from './wire.js'
 
-export const CHECK_HELP = `Usage: omendb check PATH [--json] [--salvage OUT]
-
-Verifies the database in the directory PATH, without writing to it: every file, every record, the
-graph. It may be in use meanwhile.
-
-With --salvage: brings what is readable of PATH, however damaged, into a new database in OUT, a
-directory that is empty or does not exist. Close the database in PATH first; it is left as it is.
-
-Options:
-      --json         one JSON object instead of a table
-      --salvage OUT  rescue into OUT
-  -h, --help         this text
-
-Exit code: 0 all is well; 1 damage was found, or something was lost; 2 PATH is no database, OUT is
-not empty, or the call is wrong.
-`
-
-export interface CheckOptions {
-  json: boolean
-  out: string | undefined
+export async function check(call: Call): Promise<number> {
+  try {
+    return await verifyOrSalvage(call)
+  } catch (error) {
+    // Nothing was looked at, which is neither well nor damaged.
+    if (!(error instanceof OmenError)) throw error
+    process.stderr.write(
+      call.json ? `${errorToJson(error)}\n` : `omendb: ${error.code}: ${error.message}\n`,
+    )
+    return EXIT.unusable
+  }
 }
 
-export async function check(where: string, options: CheckOptions): Promise<number> {
-  if (options.out !== undefined) return salvage(where, options.out, options.json)
+async function verifyOrSalvage(call: Call): Promise<number> {
+  const where = call.path
+  const out = call.text('salvage')
+  if (out !== undefined) return salvage(where, out, call.json)
   let found: Found
   try {
     found = await verify(where)
   } catch (error) {
     if (!(error instanceof OmenError) || !isDamage(where, error)) throw error
-    return tellFault(where, error, options)
+    return tellFault(where, error, call.json)
   }
   const ok = found.collections.every((c) => c.ok)
-  if (options.json) {
-    process.stdout.write(`${JSON.stringify({ path: where, ok, ...found })}\n`)
-  } else {
-    process.stdout.write(describe(where, found, ok))
-  }
-  return ok ? EXIT.ok : EXIT.damaged
+  if (call.json) await print(`${JSON.stringify({ path: where, ok, ...found })}\n`)
+  else await print(describe(where, found, ok))
+  return ok ? EXIT.ok : EXIT.failed
 }
 
 interface Found {
@@ -75,9 +68,9 @@ function isDamage(where: string, error: OmenError): boolean {
   return error.code === 'ERR_FORMAT' && existsSync(path.join(where, 'MANIFEST'))
 }
 
-function tellFault(where: string, error: OmenError, options: CheckOptions): number {
+function tellFault(where: string, error: OmenError, isJson: boolean): number {
   const { code, message } = error
-  if (options.json) {
+  if (isJson) {
     process.stdout.write(
       `${JSON.stringify({ path: where, ok: false, error: { code, message } })}\n`,
     )
@@ -85,7 +78,7 @@ function tellFault(where: string, error: OmenError, options: CheckOptions): numb
     process.stderr.write(`omendb: ${code}: ${message}\n`)
     process.stderr.write(advice(where))
   }
-  return EXIT.damaged
+  return EXIT.failed
 }
 
 function advice(where: string): string {

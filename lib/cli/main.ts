@@ -2,83 +2,78 @@
 /**
  * The command line `omendb`: which command is meant, and what the process answers.
  *
- * Answers go to stdout, faults to stderr. The exit code is 0: all is well; 1: damage was found, or
- * something was lost; 2: nothing was looked at, since the call or the path is wrong.
+ * Answers go to stdout; faults, one line each, and progress go to stderr. Exit codes: exit.ts.
  */
 
-import { readFileSync } from 'node:fs'
-import path from 'node:path'
-import { parseArgs } from 'node:util'
 import { OmenError } from '../errors.js'
-import { CHECK_HELP, check } from './check.js'
-import { EXIT, UsageError } from './exit.js'
+import { readCall } from './arguments.js'
+import { COMMANDS } from './commands.js'
+import { EXIT, isSystemError, systemError, UsageError } from './exit.js'
+import { commandHelp, overview } from './help.js'
+import { print } from './output.js'
+import { version } from './version.js'
+import { errorToJson } from './wire.js'
 
-const HELP = `Usage: omendb COMMAND [options]
-
-Commands:
-  check PATH    verifies a database, or rescues what is readable of a damaged one
-
-Options:
-  -h, --help     this text, or that of a command: omendb check --help
-      --version  the version of the package
-`
-
-function version(): string {
-  const file = path.join(__dirname, '../../../package.json')
-  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version
+function commandOf(name: string) {
+  const command = COMMANDS.find((c) => c.name === name)
+  if (command === undefined) throw new UsageError(`there is no command '${name}'`)
+  return command
 }
 
-/** `parseArgs`, its faults as UsageError. */
-function parsed(args: string[]) {
-  try {
-    return parseArgs({
-      args,
-      allowPositionals: true,
-      options: {
-        help: { type: 'boolean', short: 'h' },
-        version: { type: 'boolean' },
-        json: { type: 'boolean' },
-        salvage: { type: 'string' },
-      },
-    })
-  } catch (error) {
-    throw new UsageError((error as Error).message)
+async function run([name, ...args]: string[]): Promise<number> {
+  if (name === undefined) throw new UsageError('a command is missing')
+  if (name === '--version') await print(`${version()}\n`)
+  else if (name === '--help' || name === '-h') await print(overview(COMMANDS))
+  else if (name === 'help') {
+    const [about, ...rest] = args
+    if (rest.length > 0) throw new UsageError('help takes one COMMAND')
+    await print(about === undefined ? overview(COMMANDS) : commandHelp(commandOf(about)))
+  } else if (name.startsWith('-')) throw new UsageError(`there is no option '${name}'`)
+  else {
+    const command = commandOf(name)
+    const call = readCall(command, args)
+    if (call !== 'help') return command.run(call)
+    await print(commandHelp(command))
   }
+  return EXIT.ok
 }
 
-async function run(args: string[]): Promise<number> {
-  const { values, positionals } = parsed(args)
-  const [command, ...rest] = positionals
-  if (values.version) {
-    process.stdout.write(`${version()}\n`)
-    return EXIT.ok
+/** Tells a fault; the exit code of it. */
+function tell(error: unknown, isJson: boolean): number {
+  if (error instanceof UsageError) {
+    if (isJson) process.stderr.write(`${errorToJson({ code: 'USAGE', message: error.message })}\n`)
+    else process.stderr.write(`omendb: ${error.message}; see omendb --help\n`)
+    return EXIT.unusable
   }
-  if (command !== undefined && command !== 'check') {
-    throw new UsageError(`there is no command '${command}'`)
+  const known = isSystemError(error) ? systemError(error, 'omendb') : error
+  if (known instanceof OmenError) {
+    if (isJson) process.stderr.write(`${errorToJson(known)}\n`)
+    else process.stderr.write(`omendb: ${known.code}: ${oneLine(known.message)}\n`)
+    return EXIT.failed
   }
-  if (values.help) {
-    process.stdout.write(command === 'check' ? CHECK_HELP : HELP)
-    return EXIT.ok
-  }
-  if (command === undefined) throw new UsageError('a command is missing')
-  const [where] = rest
-  if (where === undefined || where === '')
-    throw new UsageError('check needs the PATH of a database')
-  if (rest.length > 1) throw new UsageError(`check takes one PATH; what is '${rest[1]}'?`)
-  if (values.salvage === '') throw new UsageError('--salvage needs the path of a new directory')
-  return check(where, { json: values.json === true, out: values.salvage })
+  // A bug of ours. What it is takes one line; where it is, who looks for it asks.
+  const { message, stack } = error as Error
+  process.stderr.write(`omendb: internal error: ${oneLine(message ?? String(error))}\n`)
+  if (process.env.OMENDB_DEBUG !== undefined) process.stderr.write(`${stack}\n`)
+  return EXIT.failed
 }
 
-run(process.argv.slice(2)).then(
+const oneLine = (text: string): string => text.replace(/\s*\n\s*/g, '; ')
+
+// The reader went away, as `head` does when it has enough. Nobody listens any more.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(EXIT.pipeClosed)
+  process.stderr.write(`omendb: ERR_IO: standard output: ${error.message}\n`)
+  process.exit(EXIT.failed)
+})
+process.stderr.on('error', () => {}) // Nowhere to tell it.
+
+const given = process.argv.slice(2)
+run(given).then(
   (code) => {
     process.exitCode = code
   },
   (error: unknown) => {
-    process.exitCode = EXIT.unusable
-    if (error instanceof UsageError) {
-      process.stderr.write(`omendb: ${error.message}; see omendb --help\n`)
-    } else if (error instanceof OmenError) {
-      process.stderr.write(`omendb: ${error.code}: ${error.message}\n`)
-    } else throw error
+    process.exitCode = tell(error, given.includes('--json'))
   },
 )

@@ -16,7 +16,7 @@ export async function salvage(where: string, out: string, json: boolean): Promis
   const report = await native().salvage(databasePath(where), databasePath(out))
   if (json) process.stdout.write(`${JSON.stringify({ path: where, out, ...report })}\n`)
   else process.stdout.write(describe(where, out, report))
-  return report.isWhole ? EXIT.ok : EXIT.damaged
+  return report.isWhole ? EXIT.ok : EXIT.failed
 }
 
 function describe(where: string, out: string, report: NativeSalvage): string {

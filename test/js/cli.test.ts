@@ -201,7 +201,7 @@ test('salvage writes to a new place alone', async () => {
     [foreign, fresh(), /ERR_NOT_FOUND/],
     [fresh(), fresh(), /ERR_NOT_FOUND/],
     [where, path.join(home, 'no', 'where'), /ERR_NOT_FOUND/],
-    [where, '', /needs the path/],
+    [where, '', /--salvage needs a value/],
   ]
   for (const [from, out, expected] of codes) {
     const { code, out: text, err } = omendb('check', from, '--salvage', out)

@@ -1,0 +1,258 @@
+/**
+ * Arrow IPC, files and streams, by apache-arrow: an optional peer, since it is larger than omendb.
+ *
+ * Read by record batches. Written: `id` (Uint64 or Utf8), `vector` (FixedSizeList of Float32) and
+ * `metadata` (Utf8, JSON text), in batches of BATCH_ROWS; a file, or a stream for standard output.
+ */
+
+import { type FileHandle, open } from 'node:fs/promises'
+import type * as Arrow from 'apache-arrow'
+import { OmenError } from '../../errors.js'
+import { formatError, systemError } from '../exit.js'
+import type { Output } from '../output.js'
+import { toJson } from '../wire.js'
+import { arrowMessages, isArrowFile, verifyArrowFile } from './arrow-messages.js'
+import type { Fields, OutRow, Sink, SinkPlan, Source } from './format.js'
+import { mixedIds } from './parquet.js'
+import type { Reader } from './reader.js'
+
+const BATCH_ROWS = 4096
+
+type Library = typeof Arrow
+
+async function load(): Promise<Library> {
+  try {
+    return await import('apache-arrow')
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code !== 'ERR_MODULE_NOT_FOUND' && code !== 'MODULE_NOT_FOUND') throw error
+    throw new OmenError(
+      'ERR_UNSUPPORTED',
+      'Arrow files need the package apache-arrow, which is not installed: npm install apache-arrow',
+      { cause: error },
+    )
+  }
+}
+
+export async function openArrow(reader: Reader, file: string): Promise<Source> {
+  const arrow = await load()
+  const { name } = reader
+  const guard = async <T>(work: () => Promise<T> | T): Promise<T> => {
+    try {
+      return await work()
+    } catch (error) {
+      if (error instanceof OmenError) throw error
+      throw formatError(name, `no Arrow file, or a damaged one: ${(error as Error).message}`)
+    }
+  }
+  let handle: FileHandle | undefined
+  const close = async () => {
+    await handle?.close().catch(() => {}) // The library may have closed it.
+    await reader.close()
+  }
+  try {
+    const isFile = await isArrowFile(reader)
+    if (isFile && reader.size === undefined) {
+      throw new OmenError(
+        'ERR_UNSUPPORTED',
+        `${name}: an Arrow file is read by ranges; give the file, or a stream`,
+      )
+    }
+    if (isFile) {
+      await guard(() => verifyArrowFile(reader))
+      handle = await open(file, 'r').catch((error: unknown) => {
+        throw systemError(error, file)
+      })
+    }
+    const batches = await guard(async () => {
+      const opened =
+        handle === undefined
+          ? await arrow.RecordBatchReader.from(arrowMessages(reader))
+          : await arrow.RecordBatchReader.from(handle)
+      return opened.open({ autoDestroy: false })
+    })
+    const schema = batches.schema as Arrow.Schema | undefined
+    if (schema === undefined) throw formatError(name, 'no Arrow file: it has no schema')
+    const names = schema.fields.map((f) => f.name)
+    let wanted: string[] = names
+    const total = (batches as { numRecordBatches?: number }).numRecordBatches
+    let taken = 0
+    return {
+      name,
+      format: 'arrow',
+      rows: undefined,
+      columns: names,
+      part: () => (total === undefined ? reader.part() : taken / Math.max(1, total)),
+      select: (columns) => {
+        wanted = names.filter((n) => columns.includes(n))
+      },
+      close,
+      async *chunks(from) {
+        const next = () => guard<IteratorResult<Arrow.RecordBatch>>(async () => batches.next())
+        let row = 0
+        for (let step = await next(); !step.done; step = await next()) {
+          const batch = step.value
+          taken += 1
+          const start = Math.max(0, from - row)
+          for (let at = start; at < batch.numRows; at += BATCH_ROWS) {
+            const part = batch.slice(at, Math.min(at + BATCH_ROWS, batch.numRows))
+            const records = await guard(() => toRecords(arrow, part, wanted))
+            yield { kind: 'records', row: row + at, records }
+          }
+          row += batch.numRows
+        }
+      },
+    }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+function toRecords(arrow: Library, batch: Arrow.RecordBatch, names: string[]): Fields[] {
+  const records = Array.from({ length: batch.numRows }, () => Object.create(null) as Fields)
+  for (const name of names) {
+    const index = batch.schema.fields.findIndex((f) => f.name === name)
+    const column = batch.getChildAt(index)
+    const type = batch.schema.fields[index]?.type
+    if (column === null || type === undefined) throw new Error(`the column '${name}' is missing`)
+    const read = readerOf(arrow, type, name)
+    for (let i = 0; i < records.length; i++) {
+      const value: unknown = column.get(i)
+      ;(records[i] as Fields)[name] = value === null || value === undefined ? null : read(value)
+    }
+  }
+  return records
+}
+
+type Read = (value: unknown) => unknown
+
+/** How values of a type become plain ones; null stays null. */
+function readerOf(arrow: Library, type: Arrow.DataType, name: string): Read {
+  const { DataType } = arrow
+  if (DataType.isDictionary(type)) return readerOf(arrow, type.dictionary as Arrow.DataType, name)
+  if (DataType.isDate(type) || DataType.isTimestamp(type)) {
+    return (value) => new Date(Number(value))
+  }
+  if (
+    DataType.isNull(type) ||
+    DataType.isInt(type) ||
+    DataType.isFloat(type) ||
+    DataType.isBool(type) ||
+    DataType.isUtf8(type) ||
+    DataType.isLargeUtf8(type)
+  ) {
+    return (value) => value
+  }
+  if (DataType.isList(type) || DataType.isFixedSizeList(type)) {
+    const inner = type.children[0]?.type as Arrow.DataType
+    const isFloats = DataType.isFloat(inner) && inner.precision === arrow.Precision.SINGLE
+    const read = readerOf(arrow, inner, name)
+    return (value) => {
+      const list = value as Arrow.Vector
+      if (isFloats && list.nullCount === 0) return list.toArray()
+      return Array.from(list, (v: unknown) => (v === null ? null : read(v)))
+    }
+  }
+  if (DataType.isStruct(type)) {
+    const fields = type.children.map((f) => [f.name, readerOf(arrow, f.type, name)] as const)
+    return (value) => {
+      const out = Object.create(null) as Fields
+      for (const [key, read] of fields) {
+        const inner = (value as Fields)[key]
+        out[key] = inner === null || inner === undefined ? null : read(inner)
+      }
+      return out
+    }
+  }
+  throw new Error(
+    `the column '${name}' has the type ${type}, which records cannot hold; choose other columns ` +
+      'with --metadata',
+  )
+}
+
+export async function arrowSink(output: Output, plan: SinkPlan, isStream: boolean): Promise<Sink> {
+  if (plan.ids === 'mixed') throw mixedIds('Arrow')
+  const arrow = await load()
+  const idType = plan.ids === 'integer' ? new arrow.Uint64() : new arrow.Utf8()
+  const element = new arrow.Field('item', new arrow.Float32(), false)
+  const schema = new arrow.Schema([
+    new arrow.Field('id', idType, false),
+    new arrow.Field('vector', new arrow.FixedSizeList(plan.dimensions, element), false),
+    new arrow.Field('metadata', new arrow.Utf8(), false),
+  ])
+  const Writer = isStream ? arrow.RecordBatchStreamWriter : arrow.RecordBatchFileWriter
+  const writer = new Writer()
+  writer.reset(undefined, schema)
+  // The writer puts what it makes into a queue; it is taken out after each batch, so that the
+  // queue stays as small as a batch.
+  const bytes = writer[Symbol.asyncIterator]()
+  let next = bytes.next()
+  const drain = async (isLast: boolean) => {
+    for (;;) {
+      const step = isLast ? await next : await Promise.race([next, new Promise<undefined>(later)])
+      if (step === undefined || step.done === true) return
+      await output.write(step.value)
+      next = bytes.next()
+    }
+  }
+  return {
+    async write(rows) {
+      for (let i = 0; i < rows.length; i += BATCH_ROWS) {
+        writer.write(toBatch(arrow, schema, rows.slice(i, i + BATCH_ROWS), plan))
+        await drain(false)
+      }
+    },
+    async finish() {
+      writer.finish()
+      await drain(true)
+    },
+  }
+}
+
+const later = (resolve: (value: undefined) => void) => setImmediate(() => resolve(undefined))
+
+function toBatch(arrow: Library, schema: Arrow.Schema, rows: OutRow[], plan: SinkPlan) {
+  const [id, vector, metadata] = schema.fields.map((f) => f.type) as [
+    Arrow.DataType,
+    Arrow.FixedSizeList<Arrow.Float32>,
+    Arrow.Utf8,
+  ]
+  const flat = new Float32Array(rows.length * plan.dimensions)
+  for (const [i, row] of rows.entries()) flat.set(row.vector, i * plan.dimensions)
+  const ids =
+    plan.ids === 'integer'
+      ? arrow.makeData({
+          type: id as Arrow.Uint64,
+          data: BigUint64Array.from(rows, (r) => BigInt(r.id)),
+        })
+      : textData(
+          arrow,
+          id as Arrow.Utf8,
+          rows.map((r) => String(r.id)),
+        )
+  const child = arrow.makeData({ type: new arrow.Float32(), data: flat })
+  const struct = arrow.makeData({
+    type: new arrow.Struct(schema.fields),
+    length: rows.length,
+    children: [
+      ids,
+      arrow.makeData({ type: vector, length: rows.length, child }),
+      textData(
+        arrow,
+        metadata,
+        rows.map((r) => toJson(r.metadata)),
+      ),
+    ],
+  })
+  return new arrow.RecordBatch(schema, struct as Arrow.Data<Arrow.Struct>)
+}
+
+function textData(arrow: Library, type: Arrow.Utf8, texts: string[]): Arrow.Data<Arrow.Utf8> {
+  const parts = texts.map((t) => Buffer.from(t))
+  const valueOffsets = new Int32Array(parts.length + 1)
+  parts.forEach((part, i) => {
+    valueOffsets[i + 1] = (valueOffsets[i] as number) + part.length
+  })
+  return arrow.makeData({ type, length: parts.length, valueOffsets, data: Buffer.concat(parts) })
+}

@@ -1,0 +1,93 @@
+/**
+ * JSON lines: one object a line; blank lines are passed over.
+ *
+ * Written: {"id", "vector", "metadata"}, with {"$int"} and {"$date"} as wire.ts says.
+ */
+
+import { reviveDates } from '../../metadata.js'
+import { formatError } from '../exit.js'
+import type { Output } from '../output.js'
+import { idToJson, toJson } from '../wire.js'
+import { CHUNK_ROWS, type Fields, type OutRow, type Sink, type Source } from './format.js'
+import type { Reader } from './reader.js'
+import { textBlocks } from './text.js'
+
+export async function openJsonl(reader: Reader): Promise<Source> {
+  return {
+    name: reader.name,
+    format: 'jsonl',
+    rows: undefined,
+    columns: undefined,
+    part: () => reader.part(),
+    select: () => {},
+    close: () => reader.close(),
+    async *chunks(from) {
+      let line = 0
+      let row = 0
+      let records: Fields[] = []
+      let lines: number[] = []
+      for await (const block of textBlocks(reader)) {
+        for (let start = 0; start < block.length; ) {
+          const found = block.indexOf('\n', start)
+          const end = found === -1 ? block.length : found
+          const text = block.slice(start, end)
+          start = end + 1
+          line += 1
+          if (text.trim() === '') continue
+          if (row++ < from) continue
+          records.push(parseLine(reader.name, text, line, row - 1))
+          lines.push(line)
+          if (records.length < CHUNK_ROWS) continue
+          yield { kind: 'records', row: row - records.length, records, lines }
+          records = []
+          lines = []
+        }
+        if (records.length === 0) continue
+        yield { kind: 'records', row: row - records.length, records, lines }
+        records = []
+        lines = []
+      }
+    },
+  }
+}
+
+function parseLine(name: string, text: string, line: number, row: number): Fields {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch (error) {
+    // What V8 says quotes the text, which may be long: the reason alone.
+    const reason = (error as Error).message.split(', "')[0]
+    throw formatError(name, `line ${line} is not JSON: ${reason}`, row)
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw formatError(name, `line ${line} is no JSON object`, row)
+  }
+  if (text.includes('$date')) reviveDates(value)
+  return value as Fields
+}
+
+export function jsonlSink(output: Output): Sink {
+  return {
+    write: (rows) => output.write(rows.map(toLine).join('')),
+    finish: async () => {},
+  }
+}
+
+function toLine({ id, vector, metadata }: OutRow): string {
+  const id_ = JSON.stringify(idToJson(id))
+  return `{"id":${id_},"vector":${vectorText(vector)},"metadata":${toJson(metadata)}}\n`
+}
+
+/**
+ * The vector as a JSON array whose numbers read back as the same floats: the shortest decimal of a
+ * double that is a float32 is exact. -0 is written as such, which JSON.stringify does not.
+ */
+export function vectorText(vector: Float32Array): string {
+  const parts = new Array<string>(vector.length)
+  for (let i = 0; i < vector.length; i++) {
+    const value = vector[i] as number
+    parts[i] = Object.is(value, -0) ? '-0' : String(value)
+  }
+  return `[${parts.join(',')}]`
+}

@@ -1,0 +1,197 @@
+/** `omendb import`: files into a collection, one after the other. */
+
+import type { LocalCollection } from '../../../types/collection.js'
+import type { CollectionOptions, Schema } from '../../../types/options.js'
+import { DB } from '../../db.js'
+import type { Call } from '../arguments.js'
+import { EXIT, UsageError } from '../exit.js'
+import { FORMATS, type Source } from '../formats/format.js'
+import { chooseFormat, openSource } from '../formats/index.js'
+import { Interrupt } from '../interrupt.js'
+import { print } from '../output.js'
+import { Progress } from '../progress.js'
+import { counted } from '../table.js'
+import { type Choice, Columns } from './columns.js'
+import { Importer, type Outcome } from './importer.js'
+import { type Entry, type ImportKey, Ledger } from './ledger.js'
+
+const ROWS_MAX = Number.MAX_SAFE_INTEGER
+
+/** What one file came to. */
+interface FileResult {
+  file: string
+  format: string
+  stored: number
+  alreadyStored: number
+  isInterrupted: boolean
+  seconds: number
+}
+
+interface Settings {
+  to: string
+  name: string
+  choice: Choice
+  skip: number
+  end: number
+  batchRows: number | undefined
+  isUpsert: boolean
+  isRestart: boolean
+  isSilent: boolean
+}
+
+export async function importFiles(call: Call): Promise<number> {
+  const settings = readSettings(call)
+  const options = collectionOptions(call)
+  const files = call.positionals
+  if (files.filter((f) => f === '-').length > 1) throw new UsageError('- can be read once')
+  const given = call.oneOf('format', FORMATS)
+  const formats = files.map((file) => chooseFormat(file, given))
+  const interrupt = new Interrupt(() => {
+    process.stderr.write('\nomendb: ending when the rows under way are stored; ')
+    process.stderr.write('Ctrl-C again gives them up\n')
+  })
+  const results: FileResult[] = []
+  const delimiter = call.text('delimiter')
+  let db: DB | undefined
+  try {
+    for (const [i, file] of files.entries()) {
+      // Opened before the database is: a file that cannot be read makes none.
+      const { source, head } = await openSource(file, formats[i] as Source['format'], delimiter)
+      try {
+        const columns = new Columns(source, settings.choice)
+        db ??= await DB.open(settings.to)
+        const collection = await db.collection(settings.name, options)
+        const key = keyOf(settings, source, delimiter)
+        const { outcome, seconds } = await importOne(
+          { source, head, columns, key, collection },
+          settings,
+          interrupt,
+        )
+        results.push({ file, format: source.format, ...outcome, seconds })
+      } finally {
+        await source.close()
+      }
+      if (results.at(-1)?.isInterrupted) break
+    }
+    if (call.json) await print(`${JSON.stringify(await asJson(settings, results, db as DB))}\n`)
+  } finally {
+    await db?.close()
+    interrupt.dispose()
+  }
+  const isInterrupted = results.at(-1)?.isInterrupted === true
+  if (!call.json && !settings.isSilent) for (const result of results) await print(describe(result))
+  if (isInterrupted && !call.json) process.stderr.write(howToGoOn(results.at(-1) as FileResult))
+  return isInterrupted ? EXIT.interrupted : EXIT.ok
+}
+
+function readSettings(call: Call): Settings {
+  const skip = call.integer('skip', 0, ROWS_MAX) ?? 0
+  const limit = call.integer('limit', 1, ROWS_MAX)
+  const choice = {
+    id: call.text('id'),
+    vector: call.text('vector'),
+    metadata: call.text('metadata'),
+  }
+  const isUpsert = call.flag('upsert')
+  if (isUpsert && choice.id === 'none') throw new UsageError('--upsert needs ids, not --id none')
+  return {
+    to: call.required('to'),
+    name: call.text('collection') ?? 'default',
+    choice,
+    skip,
+    end: limit === undefined ? Number.POSITIVE_INFINITY : skip + limit,
+    batchRows: call.integer('batch', 1, 10_000_000),
+    isUpsert,
+    isRestart: call.flag('restart'),
+    isSilent: call.json || call.flag('quiet'),
+  }
+}
+
+function collectionOptions(call: Call): CollectionOptions {
+  return {
+    metric: call.oneOf('metric', ['cosine', 'l2', 'dot']),
+    quantization: call.oneOf('quantization', ['sq8', 'none', 'binary']),
+    dimensions: call.integer('dimensions', 1, 16_384),
+    schema: call.parsed('schema') as Schema | undefined,
+  }
+}
+
+function keyOf(settings: Settings, source: Source, delimiter: string | undefined): ImportKey {
+  const { choice, skip } = settings
+  const mapping = JSON.stringify({ format: source.format, ...choice, delimiter, skip })
+  return { collection: settings.name, mapping }
+}
+
+interface Opened {
+  source: Source
+  head: Buffer
+  columns: Columns
+  key: ImportKey
+  collection: LocalCollection
+}
+
+async function importOne(
+  { source, head, columns, key, collection }: Opened,
+  settings: Settings,
+  interrupt: Interrupt,
+): Promise<{ outcome: Outcome; seconds: number }> {
+  const { to, skip, end, isUpsert, batchRows, isRestart, isSilent } = settings
+  const ledger = new Ledger(to)
+  // In an empty collection nothing can be stored twice: whatever an entry says is of the past.
+  const isEmpty = (await collection.count()) === 0
+  const found = isRestart || isEmpty ? undefined : ledger.find(key, head)
+  const entry: Entry = found ?? ledger.begin(key, source.name, head, skip)
+  const progress = new Progress(source.name, 'rows', isSilent)
+  const started = performance.now()
+  const outcome = await new Importer({
+    source,
+    columns,
+    collection,
+    ledger,
+    entry,
+    isResumed: found !== undefined,
+    first: skip,
+    end,
+    isUpsert,
+    batchRows,
+    progress,
+    interrupt,
+  })
+    .run()
+    .finally(() => progress.clear())
+  return { outcome, seconds: (performance.now() - started) / 1000 }
+}
+
+async function asJson({ to, name }: Settings, results: FileResult[], db: DB): Promise<unknown> {
+  const collection = await db.collection(name)
+  return {
+    to,
+    collection: name,
+    count: await collection.count(),
+    isInterrupted: results.at(-1)?.isInterrupted === true,
+    files: results,
+  }
+}
+
+function describe({ file, stored, alreadyStored, seconds, isInterrupted }: FileResult): string {
+  const name = file === '-' ? 'standard input' : file
+  let text = `${name}: ${counted(stored, 'row')} stored`
+  if (stored > 0) {
+    const rate = Math.round(stored / Math.max(seconds, 1e-3)).toLocaleString('en')
+    text += ` in ${seconds.toFixed(1)} s (${rate} rows/s)`
+  }
+  if (alreadyStored > 0) text += `, ${alreadyStored} were there from an earlier run`
+  if (stored === 0 && alreadyStored > 0 && !isInterrupted) {
+    text += '; --restart imports them once more'
+  }
+  return `${text}\n`
+}
+
+function howToGoOn({ file, stored, alreadyStored }: FileResult): string {
+  const rows = counted(stored + alreadyStored, 'row')
+  const how =
+    file === '-'
+      ? 'give it the same input and the same arguments again'
+      : 'run the same command again'
+  return `omendb: interrupted; ${rows} of it are stored. To go on, ${how}.\n`
+}
