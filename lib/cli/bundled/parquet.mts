@@ -1,4 +1,4 @@
-/** What is used of the Parquet libraries: .ci/bundle.mjs makes one file of it. */
+/** What is used of the Parquet libraries: .ci/bundle-cli.mjs makes one file of it. */
 
 export { parquetMetadataAsync, parquetScan, parquetSchema, snappyUncompress } from 'hyparquet'
 export { decompressLz4, decompressLz4Raw, decompressZstd } from 'hyparquet-compressors'
