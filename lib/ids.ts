@@ -93,3 +93,8 @@ export function generatedIds(first: number | bigint, count: number): Id[] {
   }
   return out
 }
+
+/** An id as JSON has it: `{"$int": "..."}` past 2^53 - 1. */
+export function idToJson(id: Id): number | string | { $int: string } {
+  return typeof id === 'bigint' ? { $int: String(id) } : id
+}

@@ -22,7 +22,7 @@ import { detached } from '../vectors.js'
 import { SLICE_MS, type StagedWrite } from './staging.js'
 
 /** Chooses how many rows a slice takes, from how long the last one took. */
-class Pace {
+export class Pace {
   #rows: number
 
   constructor(firstRows: number) {
