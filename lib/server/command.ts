@@ -82,7 +82,7 @@ ${SPELLINGS.map(({ flag, kind, help }) => {
 Exit code: 0 after SIGINT or SIGTERM; 2 if the server could not start.
 `
 
-function valueOf({ kind, flag }: Spelling, text: string): unknown {
+function parsedValue({ kind, flag }: Spelling, text: string): unknown {
   if (kind === 'number' || (kind === 'port' && text !== 'none')) {
     if (!/^\d+$/.test(text)) throw argumentError(`--${flag} takes an integer, not '${text}'`)
     return Number(text)
@@ -135,8 +135,8 @@ export function readCommand(args: string[], env: Environment): ServerOptions | s
     const given = values[option.flag]
     const variable = env[option.variable]
     if (typeof given === 'boolean' || Array.isArray(given)) put(options, option.path, given)
-    else if (typeof given === 'string') put(options, option.path, valueOf(option, given))
-    else if (variable !== undefined) put(options, option.path, valueOf(option, variable))
+    else if (typeof given === 'string') put(options, option.path, parsedValue(option, given))
+    else if (variable !== undefined) put(options, option.path, parsedValue(option, variable))
   }
   return options as ServerOptions
 }
