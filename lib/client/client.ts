@@ -54,7 +54,6 @@ export class Client<M extends object = Metadata> extends RemoteRecords<M> implem
 
   /** @internal */
   protected override _opened(): Promise<void> {
-    this._session.check()
     return this.#default.ensure()
   }
 

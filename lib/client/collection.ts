@@ -105,14 +105,18 @@ export abstract class RemoteRecords<M extends object = Metadata> implements Reco
   /** @internal */
   protected abstract _target(): Target
   /** Opens the collection if that is still to be done. @internal */
-  protected abstract _opened(): Promise<void> | undefined
+  protected abstract _opened(): Promise<void>
 
   async #read<T>(
     settings: Settings,
     work: (transport: Transport, sent: Sent) => Promise<T>,
   ): Promise<T> {
-    await this._opened()
-    return this._session.read(settings, (sent) => work(this._session.transport, sent))
+    const { transport } = this._session
+    return this._session.read(
+      settings,
+      (sent) => work(transport, sent),
+      () => this._opened(),
+    )
   }
 
   async #write<T>(
@@ -120,15 +124,13 @@ export abstract class RemoteRecords<M extends object = Metadata> implements Reco
     work: (transport: Transport, sent: Sent) => Promise<T>,
   ): Promise<T> {
     const { name } = this._target()
-    await this._opened()
-    return this._session.write(name, settings, (sent) => work(this._session.transport, sent))
+    const { transport } = this._session
+    const opened = () => this._opened()
+    return this._session.write(name, settings, (sent) => work(transport, sent), opened)
   }
 
   async #rows(kind: WriteKind, input: unknown, options: unknown): Promise<Id | Id[]> {
-    const settings = readCall(options)
-    this._session.check()
-    await this._opened()
-    return writeRows(this._target(), kind, input, settings)
+    return writeRows(this._target(), kind, input, readCall(options), () => this._opened())
   }
 
   add(record: NewRecord<M>, options?: WriteOptions): Promise<Id>
@@ -248,6 +250,7 @@ export abstract class RemoteRecords<M extends object = Metadata> implements Reco
     options?: Omit<SearchOptions<M>, 'include'>,
   ): Promise<BatchHits> {
     const call = readSearchCall(options, TAKES_SIGNAL)
+    this._session.check()
     await this._opened()
     const target = this._target()
     // A flat array does not tell where a query ends; the first write may have come meanwhile.
@@ -349,9 +352,7 @@ export class RemoteCollection<M extends object = Metadata>
   }
 
   /** @internal */
-  protected override _opened(): undefined {
-    this._session.check()
-  }
+  protected override async _opened(): Promise<void> {}
 
   stats(): Promise<CollectionStats> {
     return this._stats()

@@ -18,6 +18,7 @@ const FIRST_PAUSE_MS = 50
 const PAUSE_MS_MAX = 2000
 
 type Limits = Pick<CallSettings, 'signal' | 'timeoutMs'>
+type First = () => Promise<void>
 
 export class Session {
   readonly transport: Transport
@@ -37,16 +38,25 @@ export class Session {
     if (this.#isClosed) throw new OmenError('ERR_CLOSED', 'the client is closed; make a new one')
   }
 
-  /** One call: its work may be repeated. */
-  read<T>(limits: Limits, work: (sent: Sent) => Promise<T>): Promise<T> {
-    return this.#run(limits, (deadline) => this.#retried(deadline, work, undefined))
+  /** One call: its work may be repeated. @param first  Is done before it, once. */
+  read<T>(limits: Limits, work: (sent: Sent) => Promise<T>, first?: First): Promise<T> {
+    return this.#run(limits, async (deadline) => {
+      if (first !== undefined) await deadline.race(first())
+      return this.#retried(deadline, work, undefined)
+    })
   }
 
   /** One write to `name`, after those that were called before it. */
-  write<T>(name: string, limits: Limits, work: (sent: Sent) => Promise<T>): Promise<T> {
+  write<T>(
+    name: string,
+    limits: Limits,
+    work: (sent: Sent) => Promise<T>,
+    first?: First,
+  ): Promise<T> {
     const before = this.#writes.get(name)
     const done = this.#run(limits, async (deadline) => {
       if (before !== undefined) await deadline.race(before)
+      if (first !== undefined) await deadline.race(first())
       return this.#retried(deadline, work, randomId())
     })
     // A write that gave up waiting is over; what comes after it still waits for those before.

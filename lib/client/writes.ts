@@ -24,20 +24,26 @@ export async function writeRows(
   kind: WriteKind,
   input: unknown,
   settings: CallSettings,
+  opened: () => Promise<void>,
 ): Promise<Id | Id[]> {
   const { session } = target
   const one = isOne(kind, input)
+  let rows = 0
+  const judge = async (): Promise<void> => {
+    await opened()
+    rows = (await firstSource(target, kind, input)).rows
+  }
+  const work = async (sent: Sent): Promise<Id[]> => {
+    if (rows === 0) return []
+    // Each attempt reads the input from its start.
+    const source = sourceOf(kind, input, target)
+    const response = await send(target, kind, source, sent, settings)
+    target.dimensions ||= source.dimensions
+    return source.result(integerOf(response.firstGeneratedId ?? 0n))
+  }
   try {
-    const source = await firstSource(target, kind, input)
-    if (source.rows === 0) return []
-    const ids = await session.write(target.name, settings, async (sent) => {
-      // Each attempt reads the input from its start; the first has its shape judged already.
-      const rows = sourceOf(kind, input, target)
-      const response = await send(target, kind, rows, sent, settings)
-      target.dimensions ||= rows.dimensions
-      return rows.result(integerOf(response.firstGeneratedId ?? 0n))
-    })
-    settings.onProgress?.({ done: source.rows, total: source.rows })
+    const ids = await session.write(target.name, settings, work, judge)
+    if (rows > 0) settings.onProgress?.({ done: rows, total: rows })
     return one ? (ids[0] as Id) : ids
   } catch (error) {
     target.learn(error)

@@ -58,6 +58,7 @@ export function refuseRpc(
   const headers: Record<string, string> = Object.fromEntries(fault.metadata)
   if (contentType?.startsWith('application/grpc')) {
     for (const [name, value] of setTrailerStatus(new Headers(), fault)) headers[name] = value
+    spareMessage(headers)
     finish(response, 200, { ...headers, 'content-type': contentType }, undefined)
     return
   }
@@ -76,6 +77,18 @@ export function refuseRpc(
     codeToHttpStatus(fault.code),
     { ...headers, 'content-type': 'application/json' },
     body,
+  )
+}
+
+/**
+ * Encodes no more of `grpc-message` than gRPC asks for. Why: @grpc/grpc-js decodes no more, and would
+ * show `%2C` for a comma.
+ */
+export function spareMessage(trailers: Record<string, unknown>): void {
+  const message = trailers['grpc-message']
+  if (typeof message !== 'string') return
+  trailers['grpc-message'] = decodeURIComponent(message).replace(/[^\x20-\x7e]|%/gu, (c) =>
+    encodeURIComponent(c),
   )
 }
 

@@ -5,6 +5,7 @@
  * and every error becomes a status with one ErrorDetail.
  */
 
+import { constants } from 'node:http2'
 import {
   Code,
   ConnectError,
@@ -22,7 +23,7 @@ import { OmenError } from '../errors.js'
 import { OmenDB } from '../wire/protocol.js'
 import { type Caller, mustWrite } from './caller.js'
 import { type AnyRequest, type AnyResponse, Exchange, exchangeOf } from './exchange.js'
-import { connectErrorOf, omenErrorOf, refuseRpc } from './faults.js'
+import { connectErrorOf, omenErrorOf, refuseRpc, spareMessage } from './faults.js'
 import type { Context } from './handlers/context.js'
 import { ACCESS, HANDLERS, type Method } from './handlers/index.js'
 import { addHealth } from './health.js'
@@ -30,6 +31,34 @@ import type { Log } from './log.js'
 import { addReflection } from './reflection.js'
 
 const exchangeKey = createContextKey(new Exchange('connect'))
+
+const DRAIN_MS = 1000
+
+/**
+ * Takes what is left of a request that was answered early, so that a caller who reads the answer
+ * only after sending everything gets to read it. For a moment; then the connection ends.
+ */
+function drain(request: AnyRequest): void {
+  if (request.complete) return
+  if ('stream' in request) {
+    request.stream.close(constants.NGHTTP2_NO_ERROR)
+    return
+  }
+  const timer = setTimeout(() => request.destroy(), DRAIN_MS)
+  request.once('close', () => clearTimeout(timer))
+  request.removeAllListeners('readable')
+  request.on('error', () => {}) // The caller has gone, which is as well.
+  request.resume()
+}
+
+function spareTrailers(response: AnyResponse): void {
+  const target = response as import('node:http').ServerResponse
+  const add = target.addTrailers.bind(target)
+  target.addTrailers = (trailers) => {
+    spareMessage(trailers as Record<string, unknown>)
+    add(trailers)
+  }
+}
 
 /** Which protocols a port speaks. gRPC needs HTTP/2. */
 export type Protocols = 'grpc' | 'web'
@@ -90,12 +119,14 @@ export class Rpc {
         return
       }
     }
+    response.once('finish', () => drain(request))
     const values = createContextValues().set(exchangeKey, exchange)
     const incoming = universalRequestFromNodeRequest(request, response, undefined, values)
     handler(incoming)
       .then((outgoing) => {
         // What connect itself refuses, such as a content type, has no handler to tell its code.
         if (outgoing.status >= 400 && exchange.code === 'OK') exchange.code = 'ERR_ARGUMENT'
+        spareTrailers(response)
         return universalResponseToNodeResponse(outgoing, response)
       })
       .catch((error: unknown) => {

@@ -53,6 +53,8 @@ type Handler = (request: AnyRequest, response: AnyResponse) => void
 class Port {
   readonly #server: NetServer
   readonly #sockets = new Set<Socket>()
+  /** Of HTTP/1.1: with how many requests each has at work. */
+  readonly #running = new Map<Socket, number>()
   readonly #sessions = new Set<http2.Http2Session>()
 
   constructor(server: NetServer, connectionsMax: number) {
@@ -62,9 +64,26 @@ class Port {
       this.#sockets.add(socket)
       socket.once('close', () => this.#sockets.delete(socket))
     })
+    if (server instanceof http.Server || server instanceof https.Server) this.#countRequests(server)
     server.on('session', (session: http2.Http2Session) => {
       this.#sessions.add(session)
       session.once('close', () => this.#sessions.delete(session))
+    })
+  }
+
+  #countRequests(server: http.Server | https.Server): void {
+    const count = (socket: Socket, change: 1 | -1): void => {
+      const running = this.#running.get(socket)
+      if (running !== undefined) this.#running.set(socket, running + change)
+    }
+    const event = server instanceof https.Server ? 'secureConnection' : 'connection'
+    server.on(event, (socket: Socket) => {
+      this.#running.set(socket, 0)
+      socket.once('close', () => this.#running.delete(socket))
+    })
+    server.on('request', ({ socket }: http.IncomingMessage, response: http.ServerResponse) => {
+      count(socket, 1)
+      response.once('close', () => count(socket, -1))
     })
   }
 
@@ -84,11 +103,10 @@ class Port {
   async close(drainMs: number): Promise<void> {
     if (!this.#server.listening) return
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()))
-    for (const session of this.#sessions) session.close() // When its streams have ended.
-    // Connections that become idle meanwhile end too.
+    // Sessions of HTTP/2 end with their streams; other connections when they have nothing to do.
+    for (const session of this.#sessions) session.close()
     const idle = setInterval(() => {
-      if (this.#server instanceof http.Server) this.#server.closeIdleConnections()
-      if (this.#server instanceof https.Server) this.#server.closeIdleConnections()
+      for (const [socket, running] of this.#running) if (running === 0) socket.destroy()
     }, IDLE_MS)
     const timer = setTimeout(() => {
       for (const socket of this.#sockets) socket.destroy()

@@ -11,7 +11,7 @@ const isLittleEndian = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1
 
 /** The same bytes, each group of `size` turned round: a copy. */
 function swapped(bytes: Uint8Array, size: number): Uint8Array {
-  const out = bytes.slice()
+  const out = new Uint8Array(bytes)
   for (let at = 0; at < out.length; at += size) out.subarray(at, at + size).reverse()
   return out
 }
@@ -28,7 +28,8 @@ function aligned(bytes: Uint8Array, size: number, what: string): Uint8Array {
     throw new OmenError('ERR_ARGUMENT', `${what} has ${bytes.length} bytes, no multiple of ${size}`)
   }
   if (!isLittleEndian) return swapped(bytes, size)
-  return bytes.byteOffset % size === 0 ? bytes : bytes.slice()
+  // Not slice(): that of Node's Buffer is no copy.
+  return bytes.byteOffset % size === 0 ? bytes : new Uint8Array(bytes)
 }
 
 /** @param what  For messages. Throws ERR_ARGUMENT where a number is cut off. */

@@ -145,7 +145,7 @@ export function batchToMessage(batch: NativeBatch, k: number): SearchBatchRespon
 
 export function batchOfMessage(message: SearchBatchResponse): NativeBatch {
   const batch: NativeBatch = {
-    counts: wordsOf(message.counts.slice(), 'counts'),
+    counts: wordsOf(new Uint8Array(message.counts), 'counts'),
     distances: ownFloats(message.distances, 'distances'),
     approximate: message.approximate,
   }
