@@ -1,5 +1,6 @@
 /** Faults as each protocol tells them: OmenError to RPC errors, and refusals before a body is read. */
 
+import { constants } from 'node:http2'
 import { Code, ConnectError } from '@connectrpc/connect'
 import {
   codeToHttpStatus,
@@ -99,11 +100,17 @@ export function finish(
   headers: Record<string, string>,
   body: Buffer | undefined,
 ): void {
+  if ('stream' in response) {
+    const { stream } = response
+    const before = response.getHeaders() as Record<string, string>
+    // gRPC knows an answer without a message by its headers being its end.
+    stream.respond({ ':status': status, ...before, ...headers }, { endStream: body === undefined })
+    if (body !== undefined) stream.end(body)
+    stream.close(constants.NGHTTP2_NO_ERROR)
+    return
+  }
   const length = { 'content-length': String(body?.length ?? 0) }
-  const all: Record<string, string> = { ...headers, ...length }
-  // HTTP/2 has streams, and forbids the header.
-  if (!('stream' in response)) all.connection = 'close'
-  const target = response as import('node:http').ServerResponse
-  target.writeHead(status, all)
-  target.end(body)
+  const all = { ...headers, ...length, connection: 'close' }
+  response.writeHead(status, all)
+  response.end(body)
 }

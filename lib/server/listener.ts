@@ -15,7 +15,7 @@ import {
   Exchange,
   transportOf,
 } from './exchange.js'
-import { refuseRpc } from './faults.js'
+import { finish, refuseRpc } from './faults.js'
 import type { Gate } from './gate.js'
 import type { Log } from './log.js'
 import type { Metrics } from './metrics.js'
@@ -58,7 +58,8 @@ export function createListener(around: Surroundings, { rpc, rest }: Served) {
       return
     }
     observeAtClose(around, response, exchange, leave)
-    if (isRpc) rpc.serve(request, response, path)
+    if (request.method === 'OPTIONS') finish(response, 204, {}, undefined)
+    else if (isRpc) rpc.serve(request, response, path)
     else rest?.(request, response)
   }
 }
