@@ -37,6 +37,10 @@ export function omenErrorOf(error: unknown, signal?: AbortSignal): OmenError | u
       return new OmenError('ERR_ARGUMENT', rawMessage)
     case Code.Unimplemented:
       return new OmenError('ERR_UNSUPPORTED', rawMessage)
+    case Code.Internal:
+      // What the caller sent and nobody can read is the caller's fault.
+      if (!rawMessage.startsWith('parse ')) return undefined
+      return new OmenError('ERR_ARGUMENT', 'a message is not one of this method of the contract')
     default:
       return undefined
   }

@@ -51,12 +51,23 @@ function drain(request: AnyRequest): void {
   request.resume()
 }
 
-function spareTrailers(response: AnyResponse): void {
+function unreadable(): OmenError {
+  return new OmenError('ERR_ARGUMENT', 'the message is not one of this method of the contract')
+}
+
+/** On their way out: the message, and the status of what could not be read, which is no fault here. */
+function changeTrailers(response: AnyResponse, exchange: Exchange): void {
   const target = response as import('node:http').ServerResponse
   const add = target.addTrailers.bind(target)
   target.addTrailers = (trailers) => {
-    spareMessage(trailers as Record<string, unknown>)
-    add(trailers)
+    const changed = trailers as Record<string, unknown>
+    if (exchange.code === 'OK' && changed['grpc-status'] === String(Code.Internal)) {
+      exchange.code = 'ERR_ARGUMENT'
+      changed['grpc-status'] = String(Code.InvalidArgument)
+      changed['grpc-message'] = unreadable().message
+    }
+    spareMessage(changed)
+    add(changed as typeof trailers)
   }
 }
 
@@ -124,9 +135,14 @@ export class Rpc {
     const incoming = universalRequestFromNodeRequest(request, response, undefined, values)
     handler(incoming)
       .then((outgoing) => {
-        // What connect itself refuses, such as a content type, has no handler to tell its code.
-        if (outgoing.status >= 400 && exchange.code === 'OK') exchange.code = 'ERR_ARGUMENT'
-        spareTrailers(response)
+        // What connect itself refuses has no handler to tell its code.
+        const isUntold = exchange.code === 'OK'
+        if (outgoing.status >= 400 && isUntold) exchange.code = 'ERR_ARGUMENT'
+        if (outgoing.status >= 500 && isUntold) {
+          refuseRpc(response, contentType, unreadable())
+          return
+        }
+        changeTrailers(response, exchange)
         return universalResponseToNodeResponse(outgoing, response)
       })
       .catch((error: unknown) => {
@@ -148,8 +164,9 @@ export class Rpc {
   }
 
   #single(method: Method) {
-    const handler = HANDLERS[method] as (...given: unknown[]) => Promise<object>
+    const handlers: Readonly<Record<Method, unknown>> = HANDLERS
     return async (request: unknown, context: HandlerContext): Promise<object> => {
+      const handler = handlers[method] as (...given: unknown[]) => Promise<object>
       try {
         return await handler(this.#context, this.#caller(context, method), request)
       } catch (error) {
