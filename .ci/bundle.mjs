@@ -94,5 +94,7 @@ const notice = [...packages]
   .map(([name, text]) => `${name}\n\n${text}\n`)
 writeFileSync(
   path.join(dist, 'THIRD-PARTY-LICENSES.txt'),
-  `What dist/ holds of others, and under which licences.\n\n${notice.join(`\n${'-'.repeat(80)}\n\n`)}`,
+  ['What dist/ holds of others, and under which licences.\n', ...notice].join(
+    `\n${'-'.repeat(80)}\n\n`,
+  ),
 )

@@ -1,8 +1,8 @@
 // Writes lib/wire/gen from proto/ by buf and protoc-gen-es.
 //
 //   node .ci/proto.mjs [--check]
-// The files are committed, so that a checkout builds without buf; --check fails if they are not what
-// proto/ says.
+// The files are committed, so that a checkout builds without buf; --check fails if they are not
+// what proto/ says.
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -55,10 +55,11 @@ await server.close()
 const lines = [
   '# REST',
   '',
-  'Written by `npm run build:rest-page` from `/openapi.json`, where a server says the same to programs.',
-  '[server.md](server.md) tells of keys, limits and errors. Errors are `application/problem+json` with the codes of',
-  '[errors.md](errors.md). A write with the header `omendb-request-id` is done once, however often it is sent within',
-  '10 minutes; `omendb-timeout-ms` bounds the time of any request.',
+  'Written by `npm run build:rest-page` from `/openapi.json`, where a server says the same to',
+  'programs. [server.md](server.md) tells of keys, limits and errors. Errors are',
+  '`application/problem+json` with the codes of [errors.md](errors.md). A write with the header',
+  '`omendb-request-id` is done once, however often it is sent within 10 minutes;',
+  '`omendb-timeout-ms` bounds the time of any request.',
   '',
 ]
 for (const [path, methods] of Object.entries(api.paths))

@@ -1,7 +1,7 @@
 // The load, in a process of its own: node bench/server/load.mjs, with a job as JSON on stdin.
 //
-// Over HTTP/1.1 it is autocannon's; over gRPC that of @grpc/grpc-js, a standard client, with as many
-// calls in flight. Prints { qps, p50Ms, p99Ms, errors } as JSON.
+// Over HTTP/1.1 it is autocannon's; over gRPC that of @grpc/grpc-js, a standard client, with as
+// many calls in flight. Prints { qps, p50Ms, p99Ms, errors } as JSON.
 import grpc from '@grpc/grpc-js'
 import autocannon from 'autocannon'
 import { percentile } from '../lib/measure.mjs'

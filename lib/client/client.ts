@@ -118,11 +118,12 @@ export class Client<M extends object = Metadata> extends RemoteRecords<M> implem
   }
 
   /**
-   * A consistent copy of the server's database, as the bytes of a tar archive of its files. Unpacked
-   * into a directory, they are a database to be opened with `DB.open(path)`. Takes as long as it
-   * takes to be read: the time-out of the client does not hold.
+   * A consistent copy of the server's database, as the bytes of a tar archive of its files.
+   * Unpacked into a directory, they are a database to be opened with `DB.open(path)`. Takes as
+   * long as it takes to be read: the time-out of the client does not hold.
    *
-   * @returns A ReadableStream; what goes wrong is the error of a read. ERR_UNSUPPORTED: the server's
+   * @returns A ReadableStream; what goes wrong is the error of a read. ERR_UNSUPPORTED: the
+   * server's
    *   database is in memory; ERR_FORBIDDEN: the key may only read.
    */
   backup(): ByteStream {

@@ -1,6 +1,6 @@
 /**
- * Session: what a client and all its collections share: the transport, retries, the order of writes,
- * and whether it is closed.
+ * Session: what a client and all its collections share: the transport, retries, the order of
+ * writes, and whether it is closed.
  *
  * What is repeated: reads, and writes under the same request id, so that a write whose answer was
  * lost is not done twice. Only where the server could not be reached or had no room; whatever it

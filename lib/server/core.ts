@@ -1,4 +1,6 @@
-/** What `omendb/server` and `omendb-server` share, and tests reach: the build makes one file of it. */
+/**
+ * What `omendb/server` and `omendb-server` share, and tests reach: the build makes one file of it.
+ */
 
 export { runCommand } from './command.js'
 export { HANDLERS } from './handlers/index.js'

@@ -1,4 +1,6 @@
-/** Faults as each protocol tells them: OmenError to RPC errors, and refusals before a body is read. */
+/**
+ * Faults as each protocol tells them: OmenError to RPC errors, and refusals before a body is read.
+ */
 
 import { constants } from 'node:http2'
 import { Code, ConnectError } from '@connectrpc/connect'
@@ -86,8 +88,8 @@ export function refuseRpc(
 }
 
 /**
- * Encodes no more of `grpc-message` than gRPC asks for. Why: @grpc/grpc-js decodes no more, and would
- * show `%2C` for a comma.
+ * Encodes no more of `grpc-message` than gRPC asks for. Why: @grpc/grpc-js decodes no more, and
+ * would show `%2C` for a comma.
  */
 export function spareMessage(trailers: Record<string, unknown>): void {
   const message = trailers['grpc-message']

@@ -124,7 +124,10 @@ export class Gate {
     throw new OmenError('ERR_AUTH', `${reason}; send it as \`authorization: Bearer KEY\``)
   }
 
-  /** Lets a request in, until the function that is returned is called. Throws ERR_BUSY, ERR_UNAVAILABLE. */
+  /**
+   * Lets a request in, until the function that is returned is called. Throws ERR_BUSY,
+   * ERR_UNAVAILABLE.
+   */
   enter(): () => void {
     if (this.#isDraining) {
       throw new OmenError('ERR_UNAVAILABLE', 'the server is shutting down; retry later')

@@ -55,7 +55,9 @@ function unreadable(): OmenError {
   return new OmenError('ERR_ARGUMENT', 'the message is not one of this method of the contract')
 }
 
-/** On their way out: the message, and the status of what could not be read, which is no fault here. */
+/**
+ * On their way out: the message, and the status of what could not be read, which is no fault here.
+ */
 function changeTrailers(response: AnyResponse, exchange: Exchange): void {
   const target = response as import('node:http').ServerResponse
   const add = target.addTrailers.bind(target)

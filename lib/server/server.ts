@@ -61,6 +61,8 @@ class Port {
     this.#server = server
     server.maxConnections = connectionsMax
     server.on('connection', (socket: Socket) => {
+      // HTTP/2 writes an answer in parts, which would wait for one another.
+      socket.setNoDelay(true)
       this.#sockets.add(socket)
       socket.once('close', () => this.#sockets.delete(socket))
     })

@@ -1,5 +1,5 @@
-// What a client was told is stored, and once: servers killed under load, callers that vanish, answers
-// that are lost, restarts between a write and its repetition.
+// What a client was told is stored, and once: servers killed under load, callers that vanish,
+// answers that are lost, restarts between a write and its repetition.
 import assert from 'node:assert/strict'
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -75,7 +75,9 @@ test('servers killed under load lose nothing that was acknowledged', {
   assert.equal((await db.check())[0]?.ok, true)
 })
 
-/** A way to a server that lets requests through, and does with answers to writes what it is told. */
+/**
+ * A way to a server that lets requests through, and does with answers to writes what it is told.
+ */
 async function wire(t: TestContext, url: string) {
   const to = Number(new URL(url).port)
   const state = { cutAnswers: 0, cutAfterBytes: Number.POSITIVE_INFINITY, seen: 0 }

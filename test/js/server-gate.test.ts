@@ -1,5 +1,5 @@
-// Who may do what: every route and method, on every port, with every credential; and what is refused
-// before a body is read.
+// Who may do what: every route and method, on every port, with every credential; and what is
+// refused before a body is read.
 import assert from 'node:assert/strict'
 import http from 'node:http'
 import net from 'node:net'

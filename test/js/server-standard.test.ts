@@ -140,7 +140,8 @@ test('metrics count what was answered, by method and code', async (t) => {
   for (const line of [
     'omendb_requests_total{transport="connect",method="search",code="OK"} 1',
     'omendb_requests_total{transport="connect",method="search",code="ERR_DIMENSIONS"} 1',
-    'omendb_requests_total{transport="rest",method="GET /v1/collections/:name",code="ERR_NOT_FOUND"} 1',
+    'omendb_requests_total{transport="rest",method="GET /v1/collections/:name",' +
+      'code="ERR_NOT_FOUND"} 1',
     'omendb_request_seconds_count{transport="connect",method="search"} 2',
     'omendb_rows{collection="default"} 1',
     'omendb_remembered_writes 2',

@@ -42,7 +42,9 @@ export async function listCollections(
   return create(ListCollectionsResponseSchema, { names })
 }
 
-/** Checked as `collection()` checks them. The schema is JSON text already, for the engine to read. */
+/**
+ * Checked as `collection()` checks them. The schema is JSON text already, for the engine to read.
+ */
 function nativeOptions(options: CollectionOptions | undefined): NativeCollectionOptions {
   if (options === undefined) return {}
   const { $typeName: _, $unknown: __, schema, ...given } = options

@@ -105,7 +105,8 @@ export class Staging {
   #rowsOf(vectors: Float32Array, ids: NativeIds | undefined, metadata: string[]): number {
     const rows = vectors.length / this.#dimensions
     if (!Number.isInteger(rows)) {
-      const message = `${vectors.length} numbers are no whole rows of ${this.#dimensions} dimensions`
+      const of = `${this.#dimensions} dimensions`
+      const message = `${vectors.length} numbers are no whole rows of ${of}`
       throw new OmenError('ERR_DIMENSIONS', message, { details: { row: this.#row } })
     }
     if (this.#row + rows > this.rows) {

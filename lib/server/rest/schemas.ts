@@ -1,8 +1,8 @@
 /**
  * Schemas of REST: what bodies and queries look like, for validation, types and OpenAPI alike.
  *
- * They judge shapes; what is in vectors, ids, metadata and filters is the handlers' and the engine's
- * to judge, whose messages are the same for everyone.
+ * They judge shapes; what is in vectors, ids, metadata and filters is the handlers' and the
+ * engine's to judge, whose messages are the same for everyone.
  */
 
 import { type Static, Type } from '@sinclair/typebox'
