@@ -106,6 +106,8 @@ export class Session {
         if (attempt >= this.settings.retries || !mayPass(error)) throw error
         // Nobody remembers a write of which no run of the server is known: it is not repeated.
         if (requestId !== undefined && instance === undefined) throw error
+        // Nor where another run has answered: it has said that it does not know.
+        if (requestId !== undefined && this.transport.instance !== instance) throw error
       }
       // A little by chance, so that many clients do not come back at once.
       const pause = Math.min(FIRST_PAUSE_MS * 4 ** attempt, PAUSE_MS_MAX)

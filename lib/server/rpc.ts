@@ -39,11 +39,15 @@ const DRAIN_MS = 1000
  * only after sending everything gets to read it. For a moment; then the connection ends.
  */
 function drain(request: AnyRequest): void {
-  if (request.complete) return
   if ('stream' in request) {
-    request.stream.close(constants.NGHTTP2_NO_ERROR)
+    const { stream } = request
+    // In the next turn: the trailers are on their way.
+    setImmediate(() => {
+      if (!stream.closed && !stream.readableEnded) stream.close(constants.NGHTTP2_NO_ERROR)
+    })
     return
   }
+  if (request.complete) return
   const timer = setTimeout(() => request.destroy(), DRAIN_MS)
   request.once('close', () => clearTimeout(timer))
   request.removeAllListeners('readable')

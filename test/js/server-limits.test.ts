@@ -4,10 +4,9 @@ import net from 'node:net'
 import test from 'node:test'
 import * as grpc from '@grpc/grpc-js'
 import { Client, type ErrorCode } from 'omendb'
-import type { Server } from 'omendb/server'
 import { OmenDB } from '../../dist/lib/wire/protocol.js'
 import { clientOf, serve } from './server-support.js'
-import { flatVectors, random, rejected, turn } from './support.js'
+import { flatVectors, random, rejected } from './support.js'
 
 type Try = (n: number) => Promise<unknown>
 
@@ -109,10 +108,10 @@ test('limits of requests at work and of connections', async (t) => {
   }
   const held = [open()]
   const status = async () => (await fetch(`${server.url}/v1/collections`)).status
-  await untilRunning(server, 1)
+  await seen()
   assert.equal(await status(), 200)
   held.push(open())
-  await untilRunning(server, 2)
+  await seen()
   const busy = await fetch(`${server.url}/v1/collections`)
   assert.equal(busy.status, 429)
   assert.equal(busy.headers.get('retry-after'), '1')
@@ -123,14 +122,8 @@ test('limits of requests at work and of connections', async (t) => {
   await client.close()
 })
 
-/** Until so many requests are at work. */
-async function untilRunning(server: Server, n: number): Promise<void> {
-  const gate = (server as unknown as { gate?: { running: number } }).gate
-  assert.equal(gate, undefined)
-  // They are seen a turn or two after they were sent.
-  await new Promise((resolve) => setTimeout(resolve, 50 * n))
-  await turn()
-}
+/** Requests are seen a moment after they were sent. */
+const seen = () => new Promise((resolve) => setTimeout(resolve, 100))
 
 test('a time-out of the server ends what takes longer', async (t) => {
   const server = await serve(t, { limits: { timeoutMs: 1 } })
@@ -151,6 +144,11 @@ test('a time-out of the server ends what takes longer', async (t) => {
     await client.close()
   }
 })
+
+/** Once more where the server had closed a connection that was idle, as HTTP lets it. */
+function sent(url: string, init: RequestInit): Promise<Response> {
+  return fetch(url, init).catch(() => fetch(url, init))
+}
 
 // Whatever comes, the answer is a refusal and the server lives.
 test('malformed messages and bodies', { timeout: 60_000 }, async (t) => {
@@ -175,7 +173,7 @@ test('malformed messages and bodies', { timeout: 60_000 }, async (t) => {
       const body = bytes()
       const headers = { 'content-type': type, 'connect-protocol-version': '1' }
       const init = { method: 'POST', headers, body }
-      const response = await fetch(`${server.url}/${OmenDB.typeName}/${name}`, init)
+      const response = await sent(`${server.url}/${OmenDB.typeName}/${name}`, init)
       await response.arrayBuffer()
       assert.ok(response.status !== 500, `${name} ${type} ${Buffer.from(body).toString('hex')}`)
       if (i % 8 !== 0) continue
@@ -196,7 +194,7 @@ test('malformed messages and bodies', { timeout: 60_000 }, async (t) => {
       const url = `${server.url}/v1/collections/default/${path}`
       for (const type of ['json', 'octet-stream']) {
         const headers = { 'content-type': `application/${type}` }
-        const response = await fetch(url, { method: 'POST', headers, body: bytes() })
+        const response = await sent(url, { method: 'POST', headers, body: bytes() })
         const text = await response.text()
         assert.ok(response.status < 500, `${path} ${response.status} ${text}`)
         if (response.status >= 400) assert.match(text, /"code":"ERR_/)
