@@ -60,6 +60,7 @@ slice_readme() {
 
 slice_lint() {
   npm run --silent lint
+  npm run --silent build:proto -- --check
   node bench/readme-table.mjs --check
   local file
   for file in bench/native/*.cc; do

@@ -34,15 +34,12 @@ import {
   IdsDeletion,
   plainWrite,
   RowsWrite,
-  readChange,
-  readDeletion,
-  type WriteKind,
-  withoutRow,
   writeRowsSync,
 } from './collection/writes.js'
 import { filterToJson } from './filter.js'
 import { normalId } from './ids.js'
 import { readCall } from './options.js'
+import { readChange, readDeletion, type WriteKind, withoutRow } from './rows/changes.js'
 
 /** Everything that DB and collections have in common. */
 export abstract class RecordMethods<M extends object = Metadata>

@@ -28,7 +28,8 @@ import { Session } from './collection/session.js'
 import { plainWrite } from './collection/writes.js'
 import { NamedCollection, RecordMethods } from './collection.js'
 import { native } from './native.js'
-import { collectionName, databasePath, readCollection, readMemory, readOpen } from './options.js'
+import { collectionName, readCollection, readMemory, readOpen } from './options.js'
+import { databasePath } from './paths.js'
 
 const DEFAULT = 'default'
 

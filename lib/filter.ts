@@ -6,8 +6,8 @@
  * {"$date": ISO}, and an integer id past 2^53 - 1 {"$int": "..."}.
  */
 
-import { types } from 'node:util'
 import { OmenError } from './errors.js'
+import { isDataView, isDate } from './kinds.js'
 import { describe, isPlain } from './text.js'
 
 // A filter of depth 32 nests at most three levels of JSON per level ({ $and: [{ $not: ... }] }).
@@ -82,13 +82,13 @@ class Walk {
         throw fault(path, `${describe(value)} is not an operand`)
     }
     if (value === null) return 'null'
-    if (types.isDate(value)) {
+    if (isDate(value)) {
       if (Number.isNaN(value.getTime())) throw fault(path, 'the date is invalid')
       return `{"$date":"${value.toISOString()}"}`
     }
     if (depth > DEPTH_MAX) throw fault(shortened(path), 'deeper than 32 levels, or circular')
     if (Array.isArray(value)) return this.#list(value, path, isId, depth)
-    if (ArrayBuffer.isView(value) && !types.isDataView(value)) {
+    if (ArrayBuffer.isView(value) && !isDataView(value)) {
       return this.#list(value as unknown as ArrayLike<unknown>, path, isId, depth)
     }
     if (!isPlain(value)) throw fault(path, `${describe(value)} is not an operand`)

@@ -4,10 +4,10 @@
  * 5 and 5n are one id: a bigint that a number holds becomes that number.
  */
 
-import { types } from 'node:util'
 import type { NativeIds } from '../types/native.js'
 import type { Id } from '../types/values.js'
 import { OmenError } from './errors.js'
+import { isBigUint64Array, isFloat64Array, isProxy, isUint32Array, utf8Bytes } from './kinds.js'
 import { describe } from './text.js'
 import { isDetached } from './vectors.js'
 
@@ -41,7 +41,7 @@ export function normalId(id: unknown, row?: number): Id {
 function checkText(id: string, row: number | undefined): void {
   if (id === '') throw fault('an id is not empty', row)
   // UTF-8 takes one to three bytes a UTF-16 unit: only in between must they be counted.
-  if (id.length * 3 > TEXT_BYTES_MAX && Buffer.byteLength(id) > TEXT_BYTES_MAX) {
+  if (id.length * 3 > TEXT_BYTES_MAX && utf8Bytes(id) > TEXT_BYTES_MAX) {
     throw fault(`an id has at most ${TEXT_BYTES_MAX} bytes of UTF-8, not ${describe(id)}`, row)
   }
   if (LONE_SURROGATE.test(id)) throw fault(`a lone surrogate in ${describe(id)}`, row)
@@ -53,7 +53,7 @@ export function isIds(value: unknown): value is NativeIds {
 }
 
 function isIdArray(value: unknown): value is Uint32Array | Float64Array | BigUint64Array {
-  return types.isUint32Array(value) || types.isFloat64Array(value) || types.isBigUint64Array(value)
+  return isUint32Array(value) || isFloat64Array(value) || isBigUint64Array(value)
 }
 
 /** Checks that a value is a list of ids. Throws ERR_ID, ERR_DETACHED. */
@@ -61,8 +61,7 @@ export function idList(value: unknown): NativeIds {
   if (isIdArray(value) && isDetached(value)) {
     throw new OmenError('ERR_DETACHED', 'the array of ids is detached')
   }
-  // Native code takes a Proxy for no array.
-  if (Array.isArray(value)) return types.isProxy(value) ? [...value] : value
+  if (Array.isArray(value)) return isProxy(value) ? [...value] : value
   if (isIdArray(value)) return value
   throw fault(
     `ids are an array, Uint32Array, Float64Array or BigUint64Array, not ${describe(value)}`,
@@ -72,7 +71,7 @@ export function idList(value: unknown): NativeIds {
 
 /** Checks ids[from, to), so that messages name the row. */
 export function checkIds(ids: NativeIds, from: number, to: number): void {
-  if (types.isUint32Array(ids) || types.isBigUint64Array(ids)) return
+  if (isUint32Array(ids) || isBigUint64Array(ids)) return
   for (let i = from; i < to; i++) normalId(ids[i], i)
 }
 
@@ -93,4 +92,9 @@ export function generatedIds(first: number | bigint, count: number): Id[] {
     for (let i = 0; i < count; i++) out[i] = normalId(BigInt(first) + BigInt(i))
   }
   return out
+}
+
+/** An id as JSON has it: `{"$int": "..."}` past 2^53 - 1. */
+export function idToJson(id: Id): number | string | { $int: string } {
+  return typeof id === 'bigint' ? { $int: String(id) } : id
 }

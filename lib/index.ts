@@ -1,6 +1,7 @@
 /** The public interface of omendb. */
 
 export type * from '../types/index.js'
+export { Client } from './client/client.js'
 export { DB } from './db.js'
 export {
   ERROR_CODES,

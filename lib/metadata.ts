@@ -6,8 +6,8 @@
  * and tells whether JSON.stringify may do the rest: it may unless there are Dates.
  */
 
-import { types } from 'node:util'
 import { OmenError } from './errors.js'
+import { isDate } from './kinds.js'
 import { describe } from './text.js'
 
 /** Nested objects and arrays of one record: the engine's bound. */
@@ -40,7 +40,7 @@ function fault(path: string, row: number | undefined, message: string): OmenErro
 // What makes an object other than plain data: undefined if it is plain. Instances of classes count
 // as data with their own fields.
 function refusal(object: object): string | undefined {
-  if (typeof (object as { toJSON?: unknown }).toJSON === 'function' && !types.isDate(object)) {
+  if (typeof (object as { toJSON?: unknown }).toJSON === 'function' && !isDate(object)) {
     return 'an object with a toJSON method is not plain; store what the method returns'
   }
   const prototype = Object.getPrototypeOf(object)
@@ -114,7 +114,7 @@ class Walk {
     if (typeof value !== 'object' || value === null) {
       throw fault(path, this.#row, `${describe(value)} is not JSON`)
     }
-    if (types.isDate(value)) {
+    if (isDate(value)) {
       if (Number.isNaN(value.getTime())) throw fault(path, this.#row, 'the date is invalid')
       return true
     }
@@ -147,7 +147,7 @@ function objectToJson(object: Record<string, unknown>): string {
 
 function valueToJson(value: unknown): string {
   if (typeof value !== 'object' || value === null) return JSON.stringify(value)
-  if (types.isDate(value)) return `{"$date":"${value.toISOString()}"}`
+  if (isDate(value)) return `{"$date":"${value.toISOString()}"}`
   if (Array.isArray(value)) return `[${value.map(valueToJson).join(',')}]`
   return objectToJson(value as Record<string, unknown>)
 }

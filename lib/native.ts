@@ -7,9 +7,11 @@
  */
 
 import path from 'node:path'
+import { types } from 'node:util'
 import type { NativeAddon } from '../types/native.js'
 import { setImmediate } from './clock.js'
 import { errorFromNative, OmenError } from './errors.js'
+import { setProxyTest } from './kinds.js'
 
 let addon: NativeAddon | undefined
 
@@ -25,6 +27,7 @@ function load(): NativeAddon {
     const loaded: NativeAddon = file
       ? require(path.resolve(file))
       : require('node-gyp-build')(path.resolve(__dirname, '../..'))
+    setProxyTest(types.isProxy)
     loaded.setErrorFactory(errorFromNative)
     loaded.setImmediate(setImmediate)
     return loaded

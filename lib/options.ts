@@ -5,8 +5,6 @@
  * option is an error: a misspelt `filter` must not search everything.
  */
 
-import path from 'node:path'
-import { fileURLToPath } from 'node:url'
 import type {
   NativeCollectionOptions,
   NativeDiskOptions,
@@ -378,15 +376,6 @@ export function readMemory(options: unknown): {
 }
 
 const DURABILITIES = ['sync', 'periodic', 'os']
-
-/** A path, made independent of the working directory. `file:` URLs are taken too. */
-export function databasePath(given: unknown): string {
-  const value = given instanceof URL ? fileURLToPath(given) : given
-  if (typeof value !== 'string' || value === '' || value.includes('\0')) {
-    throw argumentError(`the path of a database is a string without NUL, not ${describe(given)}`)
-  }
-  return path.resolve(value)
-}
 
 /** Options of `DB.open()`: the database's, and those of its default collection. */
 export function readOpen(options: unknown): {

@@ -6,9 +6,9 @@
  * a conversion would turn it into a number.
  */
 
-import { types } from 'node:util'
 import type { NumericArray, TensorLike } from '../types/values.js'
 import { type ErrorCode, OmenError } from './errors.js'
+import { isFloat32Array, isNumbers } from './kinds.js'
 import { describe } from './text.js'
 
 type Numbers = Exclude<NumericArray, readonly number[]>
@@ -21,13 +21,6 @@ function fault(code: ErrorCode, message: string, row?: number): OmenError {
 
 export function detached(what: string, row?: number): OmenError {
   return fault('ERR_DETACHED', `${what} was detached or shrunk during the call`, row)
-}
-
-/** Whether a value is a typed array of numbers. */
-export function isNumbers(value: unknown): value is Numbers {
-  return (
-    types.isTypedArray(value) && !types.isBigInt64Array(value) && !types.isBigUint64Array(value)
-  )
 }
 
 export function isTensor(value: unknown): value is TensorLike {
@@ -60,7 +53,7 @@ export function toFloats(
   to: number,
   rowOf: (index: number) => number | undefined,
 ): Float32Array {
-  if (types.isFloat32Array(numbers)) return numbers.subarray(from, to)
+  if (isFloat32Array(numbers)) return numbers.subarray(from, to)
   if (!Array.isArray(numbers)) return new Float32Array((numbers as Float64Array).subarray(from, to))
   const floats = new Float32Array(to - from)
   for (let i = from; i < to; i++) {
@@ -79,7 +72,7 @@ export function toFloats(
  * @param row  For messages.
  */
 export function toVector(vector: unknown, row?: number): Float32Array {
-  if (types.isFloat32Array(vector)) {
+  if (isFloat32Array(vector)) {
     if (vector.length === 0 && isDetached(vector)) {
       throw fault('ERR_DETACHED', 'the vector is detached', row)
     }
@@ -184,4 +177,13 @@ export function packRows(set: VectorSet): Float32Array {
     floats.set(vector, i * set.dimensions)
   }
   return floats
+}
+
+/** The queries of a batch. `dimensions`: the collection's; 0: not fixed yet. */
+export function querySet(queries: unknown, dimensions: number): VectorSet {
+  if (dimensions === 0 && isNumbers(queries) && queries.length > 0) {
+    const message = 'the collection has no dimensions yet: pass the queries as a list of vectors'
+    throw new OmenError('ERR_DIMENSIONS', message)
+  }
+  return vectorSet(queries, { rows: 0, dimensions })
 }

@@ -1,5 +1,6 @@
 /** The public shapes. */
 
+export type { ByteStream, ClientOptions } from './client.js'
 export type * from './collection.js'
 export type * from './database.js'
 export type {

@@ -6,7 +6,7 @@
 
 import type { NativeSalvage } from '../../types/native.js'
 import { native } from '../native.js'
-import { databasePath } from '../options.js'
+import { databasePath } from '../paths.js'
 import { EXIT } from './exit.js'
 import { counted, table } from './table.js'
 

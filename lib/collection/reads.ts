@@ -6,7 +6,7 @@ import { Call } from '../call.js'
 import { nowMs } from '../clock.js'
 import { isIds, normalId, normalIds } from '../ids.js'
 import { type ReadCall, readGet, readRecords, readScroll } from '../options.js'
-import { type AnyRow, foundRows, rowsOf } from './results.js'
+import { type AnyRow, foundRows, rowsOf } from '../rows/results.js'
 import { settle } from './search.js'
 
 /** Ids of one native call of an asynchronous get: its results are built in one turn. */

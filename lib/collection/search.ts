@@ -10,7 +10,6 @@ import type { NativeAddon, NativeCollection } from '../../types/native.js'
 import type { Plan } from '../../types/stats.js'
 import { Call } from '../call.js'
 import { nowMs } from '../clock.js'
-import { OmenError } from '../errors.js'
 import {
   type CallSettings,
   readSearch,
@@ -19,9 +18,16 @@ import {
   TAKES_INCLUDE,
   TAKES_SIGNAL,
 } from '../options.js'
-import { isNumbers, packRows, toVector, type VectorSet, vectorSet } from '../vectors.js'
+import {
+  type AnyRow,
+  BatchHitArrays,
+  flatHits,
+  hitsFrom,
+  hitsOf,
+  NO_BATCH,
+} from '../rows/results.js'
+import { packRows, querySet, toVector } from '../vectors.js'
 import { loneSearches, SearchCost } from './lone.js'
-import { type AnyRow, BatchHitArrays, flatHits, hitsFrom, hitsOf, NO_BATCH } from './results.js'
 
 const shared = searchCall()
 
@@ -193,21 +199,12 @@ export async function search(
   }
 }
 
-function querySet(collection: NativeCollection, queries: unknown): VectorSet {
-  const { dimensions } = collection
-  if (dimensions === 0 && isNumbers(queries) && queries.length > 0) {
-    const message = 'the collection has no dimensions yet: pass the queries as a list of vectors'
-    throw new OmenError('ERR_DIMENSIONS', message)
-  }
-  return vectorSet(queries, { rows: 0, dimensions })
-}
-
 export function searchBatchSync(
   collection: NativeCollection,
   queries: unknown,
   options: unknown,
 ): BatchHitArrays {
-  const set = querySet(collection, queries)
+  const set = querySet(queries, collection.dimensions)
   const floats = packRows(set)
   readSearch(options, shared, 0)
   const { k, ef, mode, maxDistance, filter } = shared
@@ -231,7 +228,7 @@ export async function searchBatch(
   queries: unknown,
   options: unknown,
 ): Promise<BatchHitArrays> {
-  const set = querySet(collection, queries)
+  const set = querySet(queries, collection.dimensions)
   const floats = packRows(set)
   const call = searchCall()
   readSearch(options, call, TAKES_SIGNAL)

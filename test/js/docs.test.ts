@@ -20,7 +20,14 @@ function examples(page: string): string[] {
   return blocks.filter((block) => /from 'omendb'/.test(block))
 }
 
-for (const page of ['docs/api.md', 'docs/filters.md', 'docs/errors.md', 'docs/durability.md']) {
+for (const page of [
+  'docs/api.md',
+  'docs/filters.md',
+  'docs/errors.md',
+  'docs/durability.md',
+  'docs/server.md',
+  'docs/client.md',
+]) {
   test(`the examples of ${page} run`, { timeout: 120_000 }, async () => {
     mkdirSync(out, { recursive: true })
     const blocks = examples(page)

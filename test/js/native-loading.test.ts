@@ -30,5 +30,5 @@ test('require and import give the same classes', () => {
       const names = Object.keys(required).filter((name) => name !== '__esModule').sort()
       console.log(names.join(), names.every((name) => imported[name] === required[name]))
     })`
-  assert.equal(run(code, {}), 'DB,ERROR_CODES,OmenError true\n')
+  assert.equal(run(code, {}), 'Client,DB,ERROR_CODES,OmenError true\n')
 })

@@ -112,7 +112,8 @@ const prebuilt = path.join(prebuilds, binaries[0])
 
 await step('the tarball holds what users need and nothing to build', () => {
   const wanted = ['README.md', 'LICENSE', 'CHANGELOG.md', 'package.json']
-  for (const kind of ['cjs', 'mjs', 'd.cts', 'd.mts']) wanted.push(`dist/index.${kind}`)
+  for (const kind of ['cjs', 'mjs', 'd.cts', 'd.mts'])
+    for (const name of ['index', 'client', 'server']) wanted.push(`dist/${name}.${kind}`)
   wanted.push(path.relative(root, prebuilt))
   for (const file of wanted) assert.ok(files.includes(file), `${file} is missing`)
   const wrong = files.filter((f) => !/^(dist\/|prebuilds\/|[A-Z]+(\.md)?$|package\.json$)/.test(f))
@@ -152,7 +153,24 @@ await step('the command line is installed with it', async () => {
   const command = path.join(fromFile, 'node_modules/.bin/omendb')
   const version = await node([command, '--version'], fromFile, bareEnv)
   assert.equal(version.trim(), packageJson.version)
-  return `omendb ${version.trim()}`
+  const server = path.join(fromFile, 'node_modules/.bin/omendb-server')
+  assert.equal((await node([server, '--version'], fromFile, bareEnv)).trim(), packageJson.version)
+  return `omendb and omendb-server ${version.trim()}`
+})
+await step('a server serves a client, by require and import', async () => {
+  const body = `async ({ createServer }, { Client }) => {
+    const server = await createServer({ port: 0, grpcPort: 0, logLevel: 'silent' })
+    const client = new Client(server.url)
+    await client.add({ id: 'a', vector: [1, 2] })
+    if ((await client.search([1, 2]))[0].id !== 'a') throw new Error('not found')
+    await client.close()
+    await server.close()
+  }`
+  const required = `(${body})(require('omendb/server'), require('omendb/client'))`
+  await node(['-e', required], fromFile, bareEnv)
+  const imported = `(${body})(await import('omendb/server'), await import('omendb/client'))`
+  await node(['--input-type=module', '-e', `await ${imported}`], fromFile, bareEnv)
+  return 'omendb/server and omendb/client'
 })
 
 await step('it works, published to a registry and installed from there', async () => {
@@ -179,7 +197,9 @@ await step('it works, published to a registry and installed from there', async (
 const tools = path.join(root, 'node_modules')
 await step('types are right under every resolution', async () => {
   const cli = path.join(tools, '@arethetypeswrong/cli/dist/index.js')
-  await node([cli, tarball, '--format', 'ascii'], root, process.env)
+  // Not as before Node 12.17, which knew no subpaths: `omendb/client` has no file of that name.
+  const args = ['--format', 'ascii', '--profile', 'node16']
+  await node([cli, tarball, ...args], root, process.env)
   return 'attw'
 })
 await step('package.json says the truth about its files', async () => {

@@ -3,23 +3,27 @@
  * staged rows [from, to) at a time.
  */
 
-import { types } from 'node:util'
-import type { NativeCollection, NativeIds, NativeWriteBatch } from '../../types/native.js'
+import type { NativeIds, NativeWriteBatch } from '../../types/native.js'
 import type { Id } from '../../types/values.js'
 import { OmenError } from '../errors.js'
 import { generatedIds, idList, normalId } from '../ids.js'
+import { isFloat32Array, isFloat64Array, isNumbers, isProxy } from '../kinds.js'
 import { metadataToJson } from '../metadata.js'
 import { argumentError } from '../options.js'
 import { describe } from '../text.js'
-import {
-  detached,
-  isNumbers,
-  isTensor,
-  toFloats,
-  toVector,
-  type VectorSet,
-  vectorSet,
-} from '../vectors.js'
+import { detached, isTensor, toFloats, toVector, type VectorSet, vectorSet } from '../vectors.js'
+
+/** What takes the rows: native code, or what writes them to the network. */
+export type RowSink = Pick<
+  NativeWriteBatch,
+  'stageVectors' | 'stageVectorList' | 'stageIds' | 'stageMetadata'
+>
+
+/** What is known of the collection that the rows are for. */
+export interface RowTarget {
+  /** 0 while no vector has fixed them. */
+  readonly dimensions: number
+}
 
 /** Many rows of one write. */
 export abstract class RowSource {
@@ -32,20 +36,14 @@ export abstract class RowSource {
   ) {}
 
   /** Stages rows [from, to). Throws with the row. */
-  abstract stage(batch: NativeWriteBatch, from: number, to: number): void
+  abstract stage(batch: RowSink, from: number, to: number): void
 
   /** What the write returns. */
   result(firstGeneratedId: number | bigint): Id[] {
     return this.ids ?? generatedIds(firstGeneratedId, this.rows)
   }
 
-  protected takeIds(
-    batch: NativeWriteBatch,
-    row: number,
-    ids: NativeIds,
-    from: number,
-    to: number,
-  ) {
+  protected takeIds(batch: RowSink, row: number, ids: NativeIds, from: number, to: number) {
     const out = this.ids as Id[]
     for (let i = from; i < to; i++) out.push(normalId(ids[i], row + i - from))
     batch.stageIds(row, ids, from, to)
@@ -54,8 +52,8 @@ export abstract class RowSource {
 
 // What stageVectorList takes as it is.
 function isDirect(vector: unknown): boolean {
-  if (types.isFloat32Array(vector) || types.isFloat64Array(vector)) return true
-  return Array.isArray(vector) && !types.isProxy(vector)
+  if (isFloat32Array(vector) || isFloat64Array(vector)) return true
+  return Array.isArray(vector) && !isProxy(vector)
 }
 
 class BatchSource extends RowSource {
@@ -68,7 +66,7 @@ class BatchSource extends RowSource {
     if (givenIds !== undefined) this.ids = []
   }
 
-  stage(batch: NativeWriteBatch, from: number, to: number): void {
+  stage(batch: RowSink, from: number, to: number): void {
     const { set, givenIds, metadata } = this
     if (givenIds !== undefined) {
       if (givenIds.length < this.rows) throw detached('the array of ids')
@@ -88,7 +86,7 @@ class BatchSource extends RowSource {
 }
 
 function stageList(
-  batch: NativeWriteBatch,
+  batch: RowSink,
   row: number,
   list: readonly unknown[],
   from: number,
@@ -103,7 +101,7 @@ function stageList(
 }
 
 function stageFlat(
-  batch: NativeWriteBatch,
+  batch: RowSink,
   set: VectorSet & { kind: 'flat' },
   from: number,
   to: number,
@@ -111,7 +109,7 @@ function stageFlat(
   const { data, dimensions } = set
   if (data.length < set.rows * dimensions) throw detached('the array of vectors')
   const offset = from * dimensions
-  if (types.isFloat32Array(data)) {
+  if (isFloat32Array(data)) {
     batch.stageVectors(from, to - from, data, offset)
     return
   }
@@ -120,7 +118,7 @@ function stageFlat(
 }
 
 function stageMetadata(
-  batch: NativeWriteBatch,
+  batch: RowSink,
   from: number,
   to: number,
   metadataOf: (row: number) => unknown,
@@ -148,7 +146,7 @@ class RecordSource extends RowSource {
     if (readRecord(records[0], 0).id !== undefined) this.ids = []
   }
 
-  stage(batch: NativeWriteBatch, from: number, to: number): void {
+  stage(batch: RowSink, from: number, to: number): void {
     if (this.#records.length < this.rows) throw detached('the list of records')
     const chunk = new Array<LooseRecord>(to - from)
     for (let row = from; row < to; row++) {
@@ -208,7 +206,7 @@ class OneRecordSource extends RowSource {
     this.#metadata = metadata === undefined ? undefined : metadataToJson(metadata)
   }
 
-  stage(batch: NativeWriteBatch): void {
+  stage(batch: RowSink): void {
     if (this.#vector.length < this.dimensions) throw detached('the vector')
     if (this.#id !== undefined) {
       this.ids?.push(normalId(this.#id))
@@ -228,7 +226,7 @@ export function isOneRecord(input: unknown): boolean {
 }
 
 /** The rows of add and upsert. */
-export function recordsSource(input: unknown, collection: NativeCollection): RowSource {
+export function recordsSource(input: unknown, collection: RowTarget): RowSource {
   if (isOneRecord(input)) return new OneRecordSource(input)
   if (!Array.isArray(input)) return batchSource(input as object, collection)
   if (input.length === 0) return new BatchSource(emptySet(collection), undefined, undefined)
@@ -238,7 +236,7 @@ export function recordsSource(input: unknown, collection: NativeCollection): Row
 }
 
 /** The rows of addBatch. */
-export function vectorsSource(input: unknown, collection: NativeCollection): RowSource {
+export function vectorsSource(input: unknown, collection: RowTarget): RowSource {
   if (Array.isArray(input) || isNumbers(input) || isTensor(input)) {
     const set = vectorSet(input, { rows: 0, dimensions: collection.dimensions })
     return new BatchSource(set, undefined, undefined)
@@ -251,11 +249,11 @@ export function vectorsSource(input: unknown, collection: NativeCollection): Row
   return batchSource(input, collection)
 }
 
-function emptySet(collection: NativeCollection): VectorSet {
+function emptySet(collection: RowTarget): VectorSet {
   return { kind: 'list', list: [], rows: 0, dimensions: collection.dimensions }
 }
 
-function batchSource(batch: object, collection: NativeCollection): RowSource {
+function batchSource(batch: object, collection: RowTarget): RowSource {
   const given: Record<string, unknown> = { ...batch }
   const { ids, vectors, dimensions, metadata } = given
   for (const key of Object.keys(given)) {

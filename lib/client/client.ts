@@ -1,0 +1,176 @@
+/** Client: a database on a server, with the interface of DB. */
+
+/// <reference lib="esnext.disposable" preserve="true" />
+
+import type { ByteStream, ClientOptions } from '../../types/client.js'
+import type { Collection } from '../../types/collection.js'
+import type { Database } from '../../types/database.js'
+import type { CollectionOptions, OpenCollectionOptions } from '../../types/options.js'
+import type { CheckReport, DatabaseStats } from '../../types/stats.js'
+import type { Metadata } from '../../types/values.js'
+import { collectionName, readCollection } from '../options.js'
+import { plainOf } from '../wire/messages.js'
+import * as wire from '../wire/protocol.js'
+import { RemoteCollection, RemoteRecords, statsOf } from './collection.js'
+import { Session } from './session.js'
+import { readClientSettings } from './settings.js'
+import { OPEN_MODES, Target } from './target.js'
+
+const DEFAULT = 'default'
+const NO_LIMITS = { signal: undefined, timeoutMs: undefined }
+
+/**
+ * A database on a server: named collections, and on itself the methods of the one named `default`.
+ * It holds no connection open that would keep the process alive.
+ *
+ * @example
+ * const client = new Client('localhost:8080', { apiKey })
+ * const movies = await client.collection('movies', { dimensions: 384 })
+ * await movies.upsert({ ids, vectors, metadata })
+ */
+export class Client<M extends object = Metadata> extends RemoteRecords<M> implements Database<M> {
+  /** `await using client = new Client(...)` closes it, where there is `Symbol.asyncDispose`. */
+  declare readonly [Symbol.asyncDispose]: () => Promise<void>
+  readonly #default: Target
+
+  /**
+   * @param address  `localhost:8080`, which means http://localhost:8080, or an http or https URL.
+   *   Nothing is sent before the first call.
+   * @param options.apiKey  Sent with every request. Default: none.
+   * @param options.timeoutMs  Of calls that say nothing else, in milliseconds. Default 30 000.
+   * @param options.metric  As the other options of a collection: of the collection `default`.
+   * @throws {OmenError} ERR_ARGUMENT, ERR_AUTH.
+   */
+  constructor(address: string, options?: ClientOptions) {
+    const settings = readClientSettings(address, options)
+    super(new Session(settings))
+    this.#default = new Target(this._session, DEFAULT, settings.collection)
+  }
+
+  /** @internal */
+  protected override _target(): Target {
+    return this.#default
+  }
+
+  /** @internal */
+  protected override _opened(): Promise<void> {
+    return this.#default.ensure()
+  }
+
+  async collection<C extends object = Metadata>(
+    name: string,
+    options?: OpenCollectionOptions,
+  ): Promise<Collection<C>> {
+    const { native, createIfMissing } = readCollection(options, true)
+    const target = new Target(this._session, collectionName(name), native)
+    await target.open(createIfMissing ? OPEN_MODES.openOrCreate : OPEN_MODES.open)
+    return new RemoteCollection<C>(this._session, target)
+  }
+
+  async createCollection<C extends object = Metadata>(
+    name: string,
+    options?: CollectionOptions,
+  ): Promise<Collection<C>> {
+    const { native } = readCollection(options, false)
+    const target = new Target(this._session, collectionName(name), native)
+    await target.open(OPEN_MODES.create)
+    return new RemoteCollection<C>(this._session, target)
+  }
+
+  async listCollections(): Promise<string[]> {
+    const message = wire.create(wire.ListCollectionsRequestSchema)
+    const { names } = await this._session.read(NO_LIMITS, (sent) =>
+      this._session.transport.call('listCollections', message, sent),
+    )
+    return names
+  }
+
+  async dropCollection(name: string): Promise<boolean> {
+    const message = wire.create(wire.DropCollectionRequestSchema, { name: collectionName(name) })
+    // In its turn: writes called before this one commit first.
+    const { existed } = await this._session.write(name, NO_LIMITS, (sent) =>
+      this._session.transport.call('dropCollection', message, sent),
+    )
+    if (name === DEFAULT) this.#default.forget()
+    return existed
+  }
+
+  async stats(): Promise<DatabaseStats> {
+    const message = wire.create(wire.GetDatabaseStatsRequestSchema)
+    const found = await this._session.read(NO_LIMITS, (sent) =>
+      this._session.transport.call('getDatabaseStats', message, sent),
+    )
+    const { collections: _, ...rest } = plainOf(found)
+    return { ...rest, collections: found.collections.map(statsOf) } as DatabaseStats
+  }
+
+  async flush(): Promise<void> {
+    const message = wire.create(wire.FlushRequestSchema)
+    await this._session.read(NO_LIMITS, (s) => this._session.transport.call('flush', message, s))
+  }
+
+  async check(): Promise<CheckReport[]> {
+    const message = wire.create(wire.CheckRequestSchema)
+    const { reports } = await this._session.read(NO_LIMITS, (sent) =>
+      this._session.transport.call('check', message, sent),
+    )
+    return reports.map((report) => plainOf(report))
+  }
+
+  /**
+   * A consistent copy of the server's database, as the bytes of a tar archive of its files.
+   * Unpacked into a directory, they are a database to be opened with `DB.open(path)`. Takes as
+   * long as it takes to be read: the time-out of the client does not hold.
+   *
+   * @returns A ReadableStream; what goes wrong is the error of a read. ERR_UNSUPPORTED: the
+   * server's
+   *   database is in memory; ERR_FORBIDDEN: the key may only read.
+   */
+  backup(): ByteStream {
+    const { transport } = this._session
+    const session = this._session
+    const pieces = wire.create(wire.BackupRequestSchema)
+    let end = (): void => {}
+    let messages: AsyncGenerator<wire.BackupResponse, undefined> | undefined
+    return new ReadableStream<Uint8Array>(
+      {
+        async pull(controller) {
+          if (messages === undefined) {
+            const opened = session.unbounded()
+            end = opened.end
+            messages = transport.stream('backup', pieces, { deadline: opened.deadline })
+          }
+          try {
+            const { done, value } = await messages.next()
+            if (!done) controller.enqueue(value.data)
+            else controller.close()
+            if (done) end()
+          } catch (error) {
+            end()
+            throw error
+          }
+        },
+        async cancel() {
+          await messages?.return(undefined)
+          end()
+        },
+      },
+      { highWaterMark: 0 },
+    )
+  }
+
+  /** Refuses new calls with ERR_CLOSED, and lets running ones finish. The server stays. */
+  close(): Promise<void> {
+    return this._session.close()
+  }
+}
+
+if (typeof Symbol.asyncDispose === 'symbol') {
+  Object.defineProperty(Client.prototype, Symbol.asyncDispose, {
+    value(this: Client): Promise<void> {
+      return this.close()
+    },
+    writable: true,
+    configurable: true,
+  })
+}

@@ -1,0 +1,90 @@
+/** Deadline: the signal and the time of one call, from the call until its promise settles. */
+
+import type { AbortSignalLike } from '../../types/values.js'
+import { clearTimeout, nowMs, setTimeout } from '../clock.js'
+import { OmenError } from '../errors.js'
+
+const TIMER_MS_MAX = 2 ** 31 - 1
+
+export class Deadline {
+  readonly #signal: AbortSignalLike | undefined
+  readonly #timeoutMs: number | undefined
+  readonly #end: number
+  readonly #controller = new AbortController()
+  readonly #timer: ReturnType<typeof setTimeout> | undefined
+
+  /** Throws ERR_ABORTED if the signal is aborted already. */
+  constructor(signal: AbortSignalLike | undefined, timeoutMs: number | undefined) {
+    this.#signal = signal
+    this.#timeoutMs = timeoutMs
+    this.#end = timeoutMs === undefined ? Number.POSITIVE_INFINITY : nowMs() + timeoutMs
+    this.check()
+    signal?.addEventListener('abort', this.#abort)
+    if (timeoutMs !== undefined && timeoutMs <= TIMER_MS_MAX) {
+      this.#timer = setTimeout(this.#abort, Math.ceil(timeoutMs))
+    }
+  }
+
+  readonly #abort = (): void => {
+    this.#controller.abort()
+  }
+
+  /** Aborted when the call is over: of the caller's will, or of time. */
+  get signal(): AbortSignal {
+    return this.#controller.signal
+  }
+
+  /** Infinity: no bound. */
+  get remainingMs(): number {
+    return this.#end - nowMs()
+  }
+
+  /** Why the call is over, if it is. */
+  over(): OmenError | undefined {
+    if (this.#signal?.aborted) {
+      const { reason } = this.#signal
+      return new OmenError('ERR_ABORTED', "the caller's signal aborted the call", { cause: reason })
+    }
+    if (!this.#controller.signal.aborted && nowMs() <= this.#end) return undefined
+    return new OmenError('ERR_TIMEOUT', `not done within ${this.#timeoutMs} ms`)
+  }
+
+  /** Throws if the call is over. */
+  check(): void {
+    const error = this.over()
+    if (error !== undefined) throw error
+  }
+
+  /** Waits for `work` (which fails on its own) or for the end of the call, which throws. */
+  async race<T>(work: Promise<T>): Promise<T> {
+    this.check()
+    let stop = (): void => {}
+    const over = new Promise<never>((_, reject) => {
+      stop = () => reject(this.over())
+      this.signal.addEventListener('abort', stop)
+    })
+    try {
+      return await Promise.race([work, over])
+    } finally {
+      this.signal.removeEventListener('abort', stop)
+    }
+  }
+
+  /** Sleeps, unless the call ends first. */
+  async sleep(ms: number): Promise<void> {
+    let timer: ReturnType<typeof setTimeout> | undefined
+    const slept = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, ms)
+    })
+    try {
+      await this.race(slept)
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  end(): void {
+    clearTimeout(this.#timer)
+    this.#signal?.removeEventListener('abort', this.#abort)
+  }
+}

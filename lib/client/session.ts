@@ -1,0 +1,153 @@
+/**
+ * Session: what a client and all its collections share: the transport, retries, the order of
+ * writes, and whether it is closed.
+ *
+ * What is repeated: reads, and writes under the same request id, so that a write whose answer was
+ * lost is not done twice. Only where the server could not be reached or had no room; whatever it
+ * has judged stands.
+ */
+
+import { setTimeout } from '../clock.js'
+import { OmenError } from '../errors.js'
+import type { CallSettings } from '../options.js'
+import { Deadline } from './deadline.js'
+import type { ClientSettings } from './settings.js'
+import { type Sent, Transport } from './transport.js'
+
+const FIRST_PAUSE_MS = 50
+const PAUSE_MS_MAX = 2000
+
+type Limits = Pick<CallSettings, 'signal' | 'timeoutMs'>
+type First = () => Promise<void>
+
+export class Session {
+  readonly transport: Transport
+  readonly settings: ClientSettings
+  #isClosed = false
+  readonly #running = new Set<Promise<unknown>>()
+  /** The last write of each collection; those that came before it are before it. */
+  readonly #writes = new Map<string, Promise<unknown>>()
+
+  constructor(settings: ClientSettings) {
+    this.settings = settings
+    this.transport = new Transport(settings)
+  }
+
+  /** Throws ERR_CLOSED after close. */
+  check(): void {
+    if (this.#isClosed) throw new OmenError('ERR_CLOSED', 'the client is closed; make a new one')
+  }
+
+  /** One call: its work may be repeated. @param first  Is done before it, once. */
+  read<T>(limits: Limits, work: (sent: Sent) => Promise<T>, first?: First): Promise<T> {
+    return this.#run(limits, async (deadline) => {
+      if (first !== undefined) await deadline.race(first())
+      return this.#retried(deadline, work, undefined)
+    })
+  }
+
+  /** One write to `name`, after those that were called before it. */
+  write<T>(
+    name: string,
+    limits: Limits,
+    work: (sent: Sent) => Promise<T>,
+    first?: First,
+  ): Promise<T> {
+    const before = this.#writes.get(name)
+    const done = this.#run(limits, async (deadline) => {
+      if (before !== undefined) await deadline.race(before)
+      if (first !== undefined) await deadline.race(first())
+      return this.#retried(deadline, work, randomId())
+    })
+    // A write that gave up waiting is over; what comes after it still waits for those before.
+    const settled = Promise.allSettled([before, done])
+    this.#writes.set(name, settled)
+    settled.then(() => {
+      if (this.#writes.get(name) === settled) this.#writes.delete(name)
+    })
+    return done
+  }
+
+  #run<T>(limits: Limits, work: (deadline: Deadline) => Promise<T>): Promise<T> {
+    const result = this.#within(limits, work)
+    this.#running.add(result)
+    const forget = (): void => {
+      this.#running.delete(result)
+    }
+    result.then(forget, forget)
+    return result
+  }
+
+  async #within<T>(
+    { signal, timeoutMs = this.settings.timeoutMs }: Limits,
+    work: (deadline: Deadline) => Promise<T>,
+  ): Promise<T> {
+    this.check()
+    const deadline = new Deadline(signal, timeoutMs)
+    try {
+      return await work(deadline)
+    } finally {
+      deadline.end()
+    }
+  }
+
+  async #retried<T>(
+    deadline: Deadline,
+    work: (sent: Sent) => Promise<T>,
+    requestId: string | undefined,
+  ): Promise<T> {
+    const { instance } = this.transport
+    let sent: Sent = requestId === undefined ? { deadline } : { deadline, requestId }
+    for (let attempt = 0; ; attempt++) {
+      deadline.check()
+      try {
+        return await work(sent)
+      } catch (error) {
+        if (attempt >= this.settings.retries || !mayPass(error)) throw error
+        // Nobody remembers a write of which no run of the server is known: it is not repeated.
+        if (requestId !== undefined && instance === undefined) throw error
+        // Nor where another run has answered: it has said that it does not know.
+        if (requestId !== undefined && this.transport.instance !== instance) throw error
+      }
+      // A little by chance, so that many clients do not come back at once.
+      const pause = Math.min(FIRST_PAUSE_MS * 4 ** attempt, PAUSE_MS_MAX)
+      await deadline.sleep(pause * (0.5 + Math.random() / 2))
+      if (requestId !== undefined && instance !== undefined) sent = { ...sent, instance }
+    }
+  }
+
+  /** A deadline without an end, of a call that is running until `end` is called. */
+  unbounded(): { deadline: Deadline; end: () => void } {
+    this.check()
+    const deadline = new Deadline(undefined, undefined)
+    let done = (): void => {}
+    const running = new Promise<void>((resolve) => {
+      done = resolve
+    })
+    this.#running.add(running)
+    const end = (): void => {
+      this.#running.delete(running)
+      deadline.end()
+      done()
+    }
+    return { deadline, end }
+  }
+
+  /** Refuses new calls, and resolves when those that run have ended. */
+  async close(): Promise<void> {
+    this.#isClosed = true
+    while (this.#running.size > 0) await Promise.allSettled(this.#running)
+    await new Promise<void>((resolve) => setTimeout(resolve, 0))
+  }
+}
+
+function mayPass(error: unknown): boolean {
+  if (!(error instanceof OmenError)) return false
+  return error.code === 'ERR_UNAVAILABLE' || error.code === 'ERR_BUSY'
+}
+
+/** 128 bits by chance, also in pages that are not secure contexts. */
+function randomId(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(16))
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
+}

@@ -1,0 +1,297 @@
+/**
+ * Transport: messages to the server and back by the Connect protocol over `fetch`.
+ *
+ * Why not a library's: the protocol is a POST of a message, or of messages in envelopes (a byte of
+ * flags, four of length), and this one must run in browsers, keep memory bounded while it uploads,
+ * and know which failures may be repeated.
+ * @see https://connectrpc.com/docs/protocol
+ */
+
+import { ERROR_CODES, type ErrorCode, OmenError } from '../errors.js'
+import { errorOfMessage } from '../wire/messages.js'
+import {
+  ErrorDetailSchema,
+  fromBinary,
+  type GenMethods,
+  type MessageShape,
+  OmenDB,
+  toBinary,
+} from '../wire/protocol.js'
+import type { Deadline } from './deadline.js'
+import type { ClientSettings } from './settings.js'
+
+export type MethodName = keyof GenMethods
+
+type Input<M extends MethodName> = MessageShape<GenMethods[M]['input']>
+type Output<M extends MethodName> = MessageShape<GenMethods[M]['output']>
+
+/** What a request says beside its message. */
+export interface Sent {
+  readonly deadline: Deadline
+  /** Of a write: under this it may be repeated. */
+  readonly requestId?: string
+  /** Of a write that is repeated: the run of the server to which it was sent first. */
+  readonly instance?: string
+}
+
+const END_STREAM = 2
+const COMPRESSED = 1
+const HEAD_BYTES = 5
+// Node sends a stream as a body over HTTP/1.1; browsers do not.
+const versions = (globalThis as { process?: { versions?: { node?: string } } }).process?.versions
+export const canStreamUp = versions?.node !== undefined
+
+export class Transport {
+  readonly #settings: ClientSettings
+  /** The run of the server that answered last. */
+  instance: string | undefined
+
+  constructor(settings: ClientSettings) {
+    this.#settings = settings
+  }
+
+  /** One message for one. */
+  async call<M extends MethodName>(method: M, message: Input<M>, sent: Sent): Promise<Output<M>> {
+    const { input, output } = OmenDB.method[method]
+    const body = toBinary(input, message)
+    const response = await this.#post(method, 'application/proto', body, sent)
+    if (!response.ok) throw await this.#refusal(response, sent)
+    return this.#decode(output, await this.#bytes(response, sent)) as Output<M>
+  }
+
+  /** Many messages, asked for one by one as the network takes them, for one. */
+  async upload<M extends MethodName>(
+    method: M,
+    messages: () => Input<M> | undefined,
+    sent: Sent,
+  ): Promise<Output<M>> {
+    const { input, output } = OmenDB.method[method]
+    let failure: unknown
+    const body = new ReadableStream<Uint8Array>(
+      {
+        pull(controller) {
+          try {
+            const message = messages()
+            if (message === undefined) controller.close()
+            else controller.enqueue(envelope(toBinary(input, message)))
+          } catch (error) {
+            failure = error
+            controller.error(error)
+          }
+        },
+      },
+      { highWaterMark: 1 },
+    )
+    try {
+      const response = await this.#post(method, 'application/connect+proto', body, sent)
+      if (!response.ok) throw await this.#refusal(response, sent)
+      const bytes = await this.#bytes(response, sent)
+      let found: Output<M> | undefined
+      const { isEnded } = this.#messages(bytes, (data) => {
+        found = this.#decode(output, data) as Output<M>
+      })
+      if (found === undefined || !isEnded) throw this.#foreign('its answer is cut off')
+      return found
+    } catch (error) {
+      // What went wrong while the rows were read is the caller's to know, not that fetch failed.
+      throw failure ?? error
+    }
+  }
+
+  /** One message for many. */
+  async *stream<M extends MethodName>(
+    method: M,
+    message: Input<M>,
+    sent: Sent,
+  ): AsyncGenerator<Output<M>, undefined> {
+    const { input, output } = OmenDB.method[method]
+    const body = envelope(toBinary(input, message))
+    const response = await this.#post(method, 'application/connect+proto', body, sent)
+    if (!response.ok) throw await this.#refusal(response, sent)
+    const reader = (response.body as ReadableStream<Uint8Array>).getReader()
+    let pending = new Uint8Array(0)
+    try {
+      for (;;) {
+        const { done, value } = await reader.read().catch((error) => {
+          throw this.#failure(error, sent)
+        })
+        if (done) break
+        pending = joined(pending, value)
+        const whole: Output<M>[] = []
+        const { used, isEnded } = this.#messages(pending, (data) => {
+          whole.push(this.#decode(output, data) as Output<M>)
+        })
+        pending = pending.slice(used)
+        yield* whole
+        if (isEnded) return
+      }
+      throw this.#foreign('its answer is cut off')
+    } finally {
+      await reader.cancel().catch(() => {}) // It has ended, or nobody wants the rest.
+    }
+  }
+
+  /** Takes whole envelopes. Throws what the end of the stream tells. */
+  #messages(
+    bytes: Uint8Array,
+    take: (data: Uint8Array) => void,
+  ): { used: number; isEnded: boolean } {
+    let at = 0
+    let isEnded = false
+    while (bytes.length - at >= HEAD_BYTES) {
+      const flags = bytes[at] as number
+      const length = new DataView(bytes.buffer, bytes.byteOffset + at + 1, 4).getUint32(0)
+      if (bytes.length - at - HEAD_BYTES < length) break
+      const data = bytes.subarray(at + HEAD_BYTES, at + HEAD_BYTES + length)
+      at += HEAD_BYTES + length
+      if ((flags & COMPRESSED) !== 0) throw this.#foreign('it compresses, unasked')
+      if ((flags & END_STREAM) === 0) {
+        take(data)
+        continue
+      }
+      isEnded = true
+      const { error } = parsed(data) as { error?: ConnectFault }
+      if (error !== undefined) throw errorOf(error)
+    }
+    return { used: at, isEnded }
+  }
+
+  async #post(
+    method: MethodName,
+    contentType: string,
+    body: Uint8Array | ReadableStream<Uint8Array>,
+    sent: Sent,
+  ): Promise<Response> {
+    const { base, headers } = this.#settings
+    const { deadline, requestId, instance } = sent
+    const all: Record<string, string> = {
+      ...headers,
+      'content-type': contentType,
+      'connect-protocol-version': '1',
+    }
+    const ms = deadline.remainingMs
+    if (ms < 1e10) all['connect-timeout-ms'] = String(Math.max(1, Math.ceil(ms)))
+    if (requestId !== undefined) all['omendb-request-id'] = requestId
+    if (instance !== undefined) all['omendb-instance'] = instance
+    const init: RequestInit & { duplex?: 'half' } = {
+      method: 'POST',
+      headers: all,
+      body: body as unknown as string,
+      signal: deadline.signal,
+      redirect: 'error',
+    }
+    if (body instanceof ReadableStream) init.duplex = 'half'
+    try {
+      const url = `${base}/${OmenDB.typeName}/${OmenDB.method[method].name}`
+      const response = await fetch(url, init)
+      this.instance = response.headers.get('omendb-instance') ?? this.instance
+      return response
+    } catch (error) {
+      throw this.#failure(error, sent)
+    }
+  }
+
+  async #bytes(response: Response, sent: Sent): Promise<Uint8Array> {
+    try {
+      return new Uint8Array(await response.arrayBuffer())
+    } catch (error) {
+      throw this.#failure(error, sent)
+    }
+  }
+
+  /** The network failed, or the call is over. */
+  #failure(cause: unknown, { deadline }: Sent): OmenError {
+    const over = deadline.over()
+    if (over !== undefined) return over
+    const { message, cause: beneath } = cause as { message?: string; cause?: { message?: string } }
+    const reason = beneath?.message || message || String(cause)
+    return new OmenError('ERR_UNAVAILABLE', `cannot reach ${this.#settings.base}: ${reason}`, {
+      cause,
+    })
+  }
+
+  #foreign(what: string): OmenError {
+    const message = `${this.#settings.base} does not answer as an OmenDB server does: ${what}`
+    return new OmenError('ERR_UNAVAILABLE', message)
+  }
+
+  #decode(schema: (typeof OmenDB.method)[MethodName]['output'], bytes: Uint8Array): unknown {
+    try {
+      return fromBinary(schema, bytes)
+    } catch (cause) {
+      throw this.#foreign((cause as Error).message)
+    }
+  }
+
+  async #refusal(response: Response, sent: Sent): Promise<OmenError> {
+    const bytes = await this.#bytes(response, sent)
+    const fault = parsed(bytes) as ConnectFault | undefined
+    if (typeof fault?.code === 'string') return errorOf(fault)
+    const { status } = response
+    const code = STATUS_CODES[status] ?? 'ERR_UNAVAILABLE'
+    return new OmenError(code, this.#foreign(`HTTP status ${status}`).message)
+  }
+}
+
+/** What something on the way answers, a proxy for example. */
+const STATUS_CODES: Record<number, ErrorCode> = {
+  401: 'ERR_AUTH',
+  403: 'ERR_FORBIDDEN',
+  413: 'ERR_LIMIT',
+  429: 'ERR_BUSY',
+  504: 'ERR_TIMEOUT',
+}
+
+/** An error as the Connect protocol has it. */
+interface ConnectFault {
+  code?: string
+  message?: string
+  details?: { type?: string; value?: string }[]
+}
+
+function errorOf({ code, message = '', details }: ConnectFault): OmenError {
+  const detail = details?.find(({ type }) => type === ErrorDetailSchema.typeName)
+  if (detail?.value !== undefined) {
+    return errorOfMessage(fromBinary(ErrorDetailSchema, fromBase64(detail.value)), message)
+  }
+  const known = CONNECT_CODES[code ?? ''] ?? 'ERR_UNAVAILABLE'
+  return new OmenError(known, message || ERROR_CODES[known].advice)
+}
+
+// Of faults that are not the database's own.
+const CONNECT_CODES: Record<string, ErrorCode> = {
+  canceled: 'ERR_ABORTED',
+  invalid_argument: 'ERR_ARGUMENT',
+  deadline_exceeded: 'ERR_TIMEOUT',
+  not_found: 'ERR_NOT_FOUND',
+  resource_exhausted: 'ERR_LIMIT',
+  unimplemented: 'ERR_UNSUPPORTED',
+  internal: 'ERR_NATIVE',
+}
+
+function fromBase64(text: string): Uint8Array {
+  return Uint8Array.from(atob(text), (c) => c.charCodeAt(0))
+}
+
+/** undefined where it is no JSON. */
+function parsed(bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(new TextDecoder().decode(bytes))
+  } catch {
+    return undefined
+  }
+}
+
+function envelope(message: Uint8Array): Uint8Array {
+  const out = new Uint8Array(HEAD_BYTES + message.length)
+  new DataView(out.buffer).setUint32(1, message.length)
+  out.set(message, HEAD_BYTES)
+  return out
+}
+
+function joined(a: Uint8Array, b: Uint8Array): Uint8Array<ArrayBuffer> {
+  const out = new Uint8Array(a.length + b.length)
+  out.set(a)
+  out.set(b, a.length)
+  return out
+}

@@ -1,0 +1,103 @@
+/** Writes of a client: rows in one message where they are few, else in a stream. */
+
+import type { Id } from '../../types/values.js'
+import { OmenError } from '../errors.js'
+import type { CallSettings } from '../options.js'
+import { isOne, sourceOf, type WriteKind, withoutRow } from '../rows/changes.js'
+import type { RowSource } from '../rows/incoming.js'
+import { integerOf } from '../wire/messages.js'
+import {
+  create,
+  type UploadRequest,
+  UploadRequestSchema,
+  WriteKind as WireKind,
+  WriteRequestSchema,
+  type WriteResponse,
+} from '../wire/protocol.js'
+import { RowReader } from './rows.js'
+import type { Target } from './target.js'
+import { canStreamUp, type Sent } from './transport.js'
+
+/** Rows of `input`, stored. The input is read while the promise is pending. */
+export async function writeRows(
+  target: Target,
+  kind: WriteKind,
+  input: unknown,
+  settings: CallSettings,
+  opened: () => Promise<void>,
+): Promise<Id | Id[]> {
+  const { session } = target
+  const one = isOne(kind, input)
+  let rows = 0
+  const judge = async (): Promise<void> => {
+    await opened()
+    rows = (await firstSource(target, kind, input)).rows
+  }
+  const work = async (sent: Sent): Promise<Id[]> => {
+    if (rows === 0) return []
+    // Each attempt reads the input from its start.
+    const source = sourceOf(kind, input, target)
+    const response = await send(target, kind, source, sent, settings)
+    target.dimensions ||= source.dimensions
+    return source.result(integerOf(response.firstGeneratedId ?? 0n))
+  }
+  try {
+    const ids = await session.write(target.name, settings, work, judge)
+    if (rows > 0) settings.onProgress?.({ done: rows, total: rows })
+    return one ? (ids[0] as Id) : ids
+  } catch (error) {
+    target.learn(error)
+    throw one ? withoutRow(error) : error
+  }
+}
+
+/** Judges the shape. What needs the collection's dimensions may need to ask for them. */
+async function firstSource(target: Target, kind: WriteKind, input: unknown): Promise<RowSource> {
+  try {
+    return sourceOf(kind, input, target)
+  } catch (error) {
+    if (target.dimensions > 0 || !isDimensions(error)) throw error
+    await target.refresh()
+    return sourceOf(kind, input, target)
+  }
+}
+
+function isDimensions(error: unknown): boolean {
+  return error instanceof OmenError && error.code === 'ERR_DIMENSIONS'
+}
+
+async function send(
+  { session, name }: Target,
+  kind: WriteKind,
+  source: RowSource,
+  sent: Sent,
+  settings: CallSettings,
+): Promise<WriteResponse> {
+  // Where a body cannot be a stream, it is one message, as large as the server takes.
+  const reader = new RowReader(source, canStreamUp ? undefined : Number.POSITIVE_INFINITY)
+  const { rows, dimensions } = source
+  const begin = {
+    collection: name,
+    kind: kind === 'upsert' ? WireKind.UPSERT : WireKind.UNSPECIFIED,
+    rows,
+    dimensions,
+  }
+  const first = reader.next()
+  if (reader.isDone) {
+    const request = create(WriteRequestSchema, { ...begin, batch: first })
+    return session.transport.call('write', request, sent)
+  }
+  const head: UploadRequest[] = [
+    create(UploadRequestSchema, { message: { case: 'begin', value: begin } }),
+    create(UploadRequestSchema, { message: { case: 'batch', value: first } }),
+  ]
+  const next = (): UploadRequest | undefined => {
+    const ready = head.shift()
+    if (ready !== undefined) return ready
+    if (reader.isDone) return undefined
+    const value = reader.next()
+    settings.onProgress?.({ done: Math.floor(reader.row / 2), total: rows })
+    return create(UploadRequestSchema, { message: { case: 'batch', value } })
+  }
+  return session.transport.upload('upload', next, sent)
+}

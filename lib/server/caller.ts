@@ -1,0 +1,31 @@
+/** Who calls, and how long the call may take: what handlers know beside their message. */
+
+import type { NativeAddon } from '../../types/native.js'
+import { Call } from '../call.js'
+import { OmenError } from '../errors.js'
+
+export type Access = 'read' | 'write'
+
+export interface Caller {
+  readonly access: Access
+  /** A name for the key that was given, never the key: `readWrite[0]`. */
+  readonly keyName: string
+  /** Aborted when the caller has gone. */
+  readonly signal: AbortSignal
+  readonly timeoutMs: number
+  /** `omendb-request-id`, where it was given. */
+  readonly requestId: string | undefined
+  /** `omendb-instance`, where it was given: the run that the request was made for. */
+  readonly instance: string | undefined
+}
+
+export function startCall(addon: NativeAddon, { signal, timeoutMs }: Caller): Call {
+  // Both are given, so that there is a call.
+  return Call.start(addon, { signal, timeoutMs, onProgress: undefined }) as Call
+}
+
+export function mustWrite(caller: Pick<Caller, 'access'>): void {
+  if (caller.access !== 'write') {
+    throw new OmenError('ERR_FORBIDDEN', 'this API key may only read')
+  }
+}

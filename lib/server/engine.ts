@@ -1,0 +1,98 @@
+/**
+ * Engine: the database that the server serves, and its open collections by name.
+ *
+ * Handlers work on native collections: what came from the wire goes there as it is, and JSON texts
+ * are not parsed on the way. Collections that were dropped are looked up anew, so that a name means
+ * the collection of that name now.
+ */
+
+import type {
+  NativeAddon,
+  NativeCollection,
+  NativeCollectionOptions,
+  NativeDatabase,
+  NativeDiskOptions,
+  NativeOpenMode,
+} from '../../types/native.js'
+import { OmenError } from '../errors.js'
+import { native } from '../native.js'
+import { collectionName } from '../options.js'
+import { databasePath } from '../paths.js'
+import type { Settings } from './settings.js'
+
+export class Engine {
+  readonly addon: NativeAddon
+  readonly isOnDisk: boolean
+  readonly #collections = new Map<string, NativeCollection>()
+  #database: NativeDatabase | undefined
+  #closing: Promise<void> | undefined
+
+  constructor(readonly settings: Settings) {
+    this.addon = native()
+    this.isOnDisk = settings.data !== undefined
+  }
+
+  /** Opens the database: recovery takes time. */
+  async open(): Promise<void> {
+    const { data, durability, readOnly, maxMemoryBytes } = this.settings
+    if (data === undefined) {
+      this.#database = new this.addon.Database({ maxMemoryBytes })
+      return
+    }
+    const options: NativeDiskOptions = { durability, readOnly, maxMemoryBytes }
+    const opened = await this.addon.openDatabase(databasePath(data), options)
+    if (this.#closing === undefined) this.#database = opened
+    else await opened.close()
+  }
+
+  get isOpen(): boolean {
+    return this.#database !== undefined && this.#closing === undefined
+  }
+
+  /** Throws ERR_UNAVAILABLE before the database is open, and when it closes. */
+  get database(): NativeDatabase {
+    if (this.#database === undefined) {
+      throw new OmenError('ERR_UNAVAILABLE', 'the server is opening its database; retry')
+    }
+    if (this.#closing !== undefined) {
+      throw new OmenError('ERR_UNAVAILABLE', 'the server is shutting down; retry later')
+    }
+    return this.#database
+  }
+
+  /** The collection of this name. Throws ERR_NOT_FOUND. */
+  collection(name: string): NativeCollection {
+    const { database } = this
+    const known = this.#collections.get(name)
+    if (known !== undefined && !known.isDropped) return known
+    this.#collections.delete(name)
+    return this.openCollection(database, name, {}, 2)
+  }
+
+  openCollection(
+    database: NativeDatabase,
+    name: string,
+    options: NativeCollectionOptions,
+    mode: NativeOpenMode,
+  ): NativeCollection {
+    const opened = database.collection(collectionName(name), options, mode)
+    this.#collections.set(name, opened)
+    return opened
+  }
+
+  dropCollection(name: string): boolean {
+    const existed = this.database.dropCollection(collectionName(name))
+    this.#collections.delete(name)
+    return existed
+  }
+
+  /** Collections that were made or dropped are as durable as promised. */
+  async settle(): Promise<void> {
+    if (this.isOnDisk) await this.database.settle()
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#database?.close() ?? Promise.resolve()
+    return this.#closing
+  }
+}

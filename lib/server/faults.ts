@@ -1,0 +1,122 @@
+/**
+ * Faults as each protocol tells them: OmenError to RPC errors, and refusals before a body is read.
+ */
+
+import { constants } from 'node:http2'
+import { Code, ConnectError } from '@connectrpc/connect'
+import {
+  codeToHttpStatus,
+  endStreamFlag,
+  endStreamToJson,
+  errorToJson,
+} from '@connectrpc/connect/protocol-connect'
+import { setTrailerStatus } from '@connectrpc/connect/protocol-grpc'
+import { ERROR_CODES, OmenError } from '../errors.js'
+import { errorToMessage } from '../wire/messages.js'
+import { ErrorDetailSchema } from '../wire/protocol.js'
+import type { AnyResponse } from './exchange.js'
+
+export const RETRY_AFTER_S = '1'
+
+/** The OmenError of whatever was thrown; undefined where it is a fault of the server's own. */
+export function omenErrorOf(error: unknown, signal?: AbortSignal): OmenError | undefined {
+  if (error instanceof OmenError) {
+    const isDeadline = ConnectError.from(signal?.reason).code === Code.DeadlineExceeded
+    if (error.code !== 'ERR_ABORTED' || !isDeadline) return error
+    return new OmenError('ERR_TIMEOUT', 'not done within the time that the caller gave')
+  }
+  if (!(error instanceof ConnectError)) return undefined
+  const { code, rawMessage } = error
+  switch (code) {
+    case Code.Canceled:
+    case Code.Aborted:
+      return new OmenError('ERR_ABORTED', 'the caller has gone')
+    case Code.DeadlineExceeded:
+      return new OmenError('ERR_TIMEOUT', rawMessage)
+    case Code.ResourceExhausted:
+      return new OmenError('ERR_LIMIT', `${rawMessage}; split the request`)
+    case Code.InvalidArgument:
+      return new OmenError('ERR_ARGUMENT', rawMessage)
+    case Code.Unimplemented:
+      return new OmenError('ERR_UNSUPPORTED', rawMessage)
+    case Code.Internal:
+      // What the caller sent and nobody can read is the caller's fault.
+      if (!rawMessage.startsWith('parse ')) return undefined
+      return new OmenError('ERR_ARGUMENT', 'a message is not one of this method of the contract')
+    default:
+      return undefined
+  }
+}
+
+export function connectErrorOf(error: OmenError): ConnectError {
+  const headers = error.code === 'ERR_BUSY' ? { 'retry-after': RETRY_AFTER_S } : undefined
+  const detail = { desc: ErrorDetailSchema, value: errorToMessage(error) }
+  const { grpcStatus } = ERROR_CODES[error.code]
+  return new ConnectError(error.message, grpcStatus as Code, headers, [detail])
+}
+
+/** Answers an RPC before its body was read, in the words of its protocol. */
+export function refuseRpc(
+  response: AnyResponse,
+  contentType: string | undefined,
+  error: OmenError,
+): void {
+  const fault = connectErrorOf(error)
+  const headers: Record<string, string> = Object.fromEntries(fault.metadata)
+  if (contentType?.startsWith('application/grpc')) {
+    for (const [name, value] of setTrailerStatus(new Headers(), fault)) headers[name] = value
+    spareMessage(headers)
+    finish(response, 200, { ...headers, 'content-type': contentType }, undefined)
+    return
+  }
+  if (contentType?.startsWith('application/connect+')) {
+    const text = JSON.stringify(endStreamToJson(new Headers(), fault, undefined))
+    const body = Buffer.alloc(5 + Buffer.byteLength(text))
+    body[0] = endStreamFlag
+    body.writeUInt32BE(body.length - 5, 1)
+    body.write(text, 5)
+    finish(response, 200, { ...headers, 'content-type': contentType }, body)
+    return
+  }
+  const body = Buffer.from(JSON.stringify(errorToJson(fault, undefined)))
+  finish(
+    response,
+    codeToHttpStatus(fault.code),
+    { ...headers, 'content-type': 'application/json' },
+    body,
+  )
+}
+
+/**
+ * Encodes no more of `grpc-message` than gRPC asks for. Why: @grpc/grpc-js decodes no more, and
+ * would show `%2C` for a comma.
+ */
+export function spareMessage(trailers: Record<string, unknown>): void {
+  const message = trailers['grpc-message']
+  if (typeof message !== 'string') return
+  trailers['grpc-message'] = decodeURIComponent(message).replace(/[^\x20-\x7e]|%/gu, (c) =>
+    encodeURIComponent(c),
+  )
+}
+
+/** Ends an answer whose request nobody reads: the connection ends with it. */
+export function finish(
+  response: AnyResponse,
+  status: number,
+  headers: Record<string, string>,
+  body: Buffer | undefined,
+): void {
+  if ('stream' in response) {
+    const { stream } = response
+    const before = response.getHeaders() as Record<string, string>
+    // gRPC knows an answer without a message by its headers being its end.
+    stream.respond({ ':status': status, ...before, ...headers }, { endStream: body === undefined })
+    if (body !== undefined) stream.end(body)
+    stream.close(constants.NGHTTP2_NO_ERROR)
+    return
+  }
+  const length = { 'content-length': String(body?.length ?? 0) }
+  const all = { ...headers, ...length, connection: 'close' }
+  response.writeHead(status, all)
+  response.end(body)
+}

@@ -1,0 +1,37 @@
+/** Backups over the network: a copy made beside, sent as a tar archive, and removed. */
+
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { OmenError } from '../../errors.js'
+import {
+  type BackupRequest,
+  type BackupResponse,
+  BackupResponseSchema,
+  create,
+} from '../../wire/protocol.js'
+import type { Caller } from '../caller.js'
+import type { Context } from './context.js'
+import { tarOf } from './tar.js'
+
+export async function* backup(
+  { engine }: Context,
+  caller: Caller,
+  _request: BackupRequest,
+): AsyncGenerator<BackupResponse, undefined> {
+  const { database, settings } = engine
+  if (!engine.isOnDisk) {
+    throw new OmenError('ERR_UNSUPPORTED', 'the database is in memory: there is nothing to copy')
+  }
+  const directory = await mkdtemp(path.join(settings.backupDirectory ?? tmpdir(), 'omendb-backup-'))
+  try {
+    const copy = path.join(directory, 'copy')
+    await database.backup(copy)
+    for await (const data of tarOf(copy)) {
+      if (caller.signal.aborted) throw new OmenError('ERR_ABORTED', 'the caller has gone')
+      yield create(BackupResponseSchema, { data })
+    }
+  } finally {
+    await rm(directory, { recursive: true, force: true })
+  }
+}

@@ -1,0 +1,11 @@
+/** What all handlers work with. */
+
+import type { Engine } from '../engine.js'
+import type { Requests } from '../requests.js'
+import type { Limits } from '../settings.js'
+
+export interface Context {
+  readonly engine: Engine
+  readonly limits: Limits
+  readonly requests: Requests
+}

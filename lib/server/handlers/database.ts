@@ -1,0 +1,176 @@
+/** The database as a whole: collections, stats, flush, check. */
+
+import type { NativeCollectionOptions, NativeCollectionStats } from '../../../types/native.js'
+import { OmenError } from '../../errors.js'
+import { argumentError, collectionName, readCollection } from '../../options.js'
+import {
+  type CheckRequest,
+  type CheckResponse,
+  CheckResponseSchema,
+  type CollectionOptions,
+  type CollectionStats,
+  CollectionStatsSchema,
+  create,
+  type DatabaseStats,
+  DatabaseStatsSchema,
+  type DropCollectionRequest,
+  type DropCollectionResponse,
+  DropCollectionResponseSchema,
+  type FlushRequest,
+  type FlushResponse,
+  FlushResponseSchema,
+  type GetCollectionStatsRequest,
+  type GetDatabaseStatsRequest,
+  type ListCollectionsRequest,
+  type ListCollectionsResponse,
+  ListCollectionsResponseSchema,
+  type MessageInitShape,
+  type OpenCollectionRequest,
+  type OpenCollectionResponse,
+  OpenCollectionResponseSchema,
+  OpenMode,
+} from '../../wire/protocol.js'
+import type { Caller } from '../caller.js'
+import type { Context } from './context.js'
+
+export async function listCollections(
+  { engine }: Context,
+  _caller: Caller,
+  _request: ListCollectionsRequest,
+): Promise<ListCollectionsResponse> {
+  const names = engine.database.listCollections().sort()
+  return create(ListCollectionsResponseSchema, { names })
+}
+
+/**
+ * Checked as `collection()` checks them. The schema is JSON text already, for the engine to read.
+ */
+function nativeOptions(options: CollectionOptions | undefined): NativeCollectionOptions {
+  if (options === undefined) return {}
+  const { $typeName: _, $unknown: __, schema, ...given } = options
+  const { native } = readCollection(given, false)
+  return schema === undefined ? native : { ...native, schema }
+}
+
+export function openCollection(
+  { engine, requests }: Context,
+  caller: Caller,
+  request: OpenCollectionRequest,
+): Promise<OpenCollectionResponse> {
+  return requests.once(caller, `OpenCollection ${request.name}`, async () => {
+    const name = collectionName(request.name)
+    const { database } = engine
+    const options = nativeOptions(request.options)
+    if (caller.access !== 'write' && request.mode !== OpenMode.OPEN) {
+      const exists = database.listCollections().includes(name)
+      if (!exists || request.mode === OpenMode.CREATE) {
+        const message = `this API key may only read, and the collection ${name} is to be created`
+        throw new OmenError('ERR_FORBIDDEN', message)
+      }
+    }
+    const mode = request.mode
+    if (mode !== 0 && mode !== 1 && mode !== 2) throw argumentError(`the mode ${mode} is unknown`)
+    const { dimensions } = engine.openCollection(database, name, options, mode)
+    await engine.settle()
+    return create(OpenCollectionResponseSchema, { dimensions })
+  })
+}
+
+export function dropCollection(
+  { engine, requests }: Context,
+  caller: Caller,
+  request: DropCollectionRequest,
+): Promise<DropCollectionResponse> {
+  return requests.once(caller, `DropCollection ${request.name}`, async () => {
+    const existed = engine.dropCollection(request.name)
+    await engine.settle()
+    return create(DropCollectionResponseSchema, { existed })
+  })
+}
+
+function statsMessage(stats: NativeCollectionStats): CollectionStats {
+  const { schema, count, deleted, freeSlots, nextId, clamped, consolidations, bytes } = stats
+  const init: MessageInitShape<typeof CollectionStatsSchema> = {
+    name: stats.name,
+    dimensions: stats.dimensions,
+    metric: stats.metric,
+    quantization: stats.quantization,
+    layout: stats.layout,
+    m: stats.m,
+    efConstruction: stats.efConstruction,
+    keepVectors: stats.keepVectors,
+    count: BigInt(count),
+    deleted: BigInt(deleted),
+    freeSlots: BigInt(freeSlots),
+    levels: stats.levels,
+    indexedFields: stats.indexedFields,
+    nextId: BigInt(nextId),
+    trained: stats.trained,
+    clamped: BigInt(clamped),
+    consolidations: BigInt(consolidations),
+    bytes: integers(bytes),
+  }
+  return create(CollectionStatsSchema, schema === undefined ? init : { ...init, schema })
+}
+
+function integers<K extends string>(numbers: Record<K, number>): Record<K, bigint> {
+  const out = {} as Record<K, bigint>
+  for (const key of Object.keys(numbers) as K[]) out[key] = BigInt(numbers[key])
+  return out
+}
+
+export async function collectionStats(
+  { engine }: Context,
+  _caller: Caller,
+  request: GetCollectionStatsRequest,
+): Promise<CollectionStats> {
+  return statsMessage(await engine.collection(request.collection).stats())
+}
+
+export async function databaseStats(
+  { engine }: Context,
+  _caller: Caller,
+  _request: GetDatabaseStatsRequest,
+): Promise<DatabaseStats> {
+  const stats = await engine.database.stats()
+  const { recovery, storage } = stats
+  const init: MessageInitShape<typeof DatabaseStatsSchema> = {
+    collections: stats.collections.map(statsMessage),
+    bytes: BigInt(stats.bytes),
+    bytesLimit: BigInt(stats.bytesLimit),
+    simd: stats.simd,
+    simdFeatures: stats.simdFeatures,
+    threads: stats.threads,
+    nativeSliceNsMax: BigInt(engine.addon.sliceNsMax()),
+  }
+  if (recovery !== undefined) init.recovery = integers(recovery)
+  if (storage !== undefined) {
+    const { checkpointError, ...bytes } = storage
+    init.storage = { ...integers(bytes), checkpointError }
+  }
+  return create(DatabaseStatsSchema, init)
+}
+
+export async function flush(
+  { engine }: Context,
+  _caller: Caller,
+  _request: FlushRequest,
+): Promise<FlushResponse> {
+  if (engine.isOnDisk) await engine.database.flush()
+  return create(FlushResponseSchema)
+}
+
+export async function check(
+  { engine }: Context,
+  _caller: Caller,
+  _request: CheckRequest,
+): Promise<CheckResponse> {
+  const reports = await engine.database.check()
+  return create(CheckResponseSchema, {
+    reports: reports.map(({ records, unreachable, ...report }) => ({
+      ...report,
+      records: BigInt(records),
+      unreachable: BigInt(unreachable),
+    })),
+  })
+}

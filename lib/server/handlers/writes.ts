@@ -1,0 +1,172 @@
+/** Writes: rows in one message or many, update, delete, clear, optimize. */
+
+import type { NativeCommitResult, NativeIds } from '../../../types/native.js'
+import { OmenError } from '../../errors.js'
+import { argumentError } from '../../options.js'
+import { floatsOf } from '../../wire/bytes.js'
+import { idOfMessage, idsOfMessage } from '../../wire/messages.js'
+import {
+  type ClearRequest,
+  type ClearResponse,
+  ClearResponseSchema,
+  create,
+  type DeleteRequest,
+  type DeleteResponse,
+  DeleteResponseSchema,
+  type OptimizeRequest,
+  type OptimizeResponse,
+  OptimizeResponseSchema,
+  type UpdateRequest,
+  type UpdateResponse,
+  UpdateResponseSchema,
+  type UploadRequest,
+  type WriteRequest,
+  type WriteResponse,
+  WriteResponseSchema,
+} from '../../wire/protocol.js'
+import { type Caller, startCall } from '../caller.js'
+import type { Context } from './context.js'
+import { checkLimit } from './limits.js'
+import { Staging } from './staging.js'
+
+function written(rows: number, result: NativeCommitResult, hadIds: boolean): WriteResponse {
+  const init = { rows }
+  return create(
+    WriteResponseSchema,
+    hadIds ? init : { ...init, firstGeneratedId: BigInt(result.firstGeneratedId) },
+  )
+}
+
+export function write(
+  context: Context,
+  caller: Caller,
+  request: WriteRequest,
+): Promise<WriteResponse> {
+  const { engine, requests } = context
+  return requests.once(caller, `Write ${request.collection}`, async () => {
+    const collection = engine.collection(request.collection)
+    const { batch } = request
+    const staging = new Staging(context, caller, collection, request)
+    try {
+      await staging.take(batch)
+      const result = await staging.commit()
+      return written(request.rows, result, idsOfMessage(batch?.ids) !== undefined)
+    } catch (error) {
+      staging.abort()
+      throw error
+    }
+  })
+}
+
+/** A write that is sent again is answered before its rows are read. */
+export function upload(
+  context: Context,
+  caller: Caller,
+  messages: AsyncIterable<UploadRequest>,
+): Promise<WriteResponse> {
+  return context.requests.once(caller, 'Upload', () => readUpload(context, caller, messages))
+}
+
+async function readUpload(
+  context: Context,
+  caller: Caller,
+  messages: AsyncIterable<UploadRequest>,
+): Promise<WriteResponse> {
+  let staging: Staging | undefined
+  let hadIds = false
+  try {
+    for await (const { message } of messages) {
+      if (message.case === 'begin') {
+        if (staging !== undefined) throw argumentError('an upload begins once')
+        const collection = context.engine.collection(message.value.collection)
+        staging = new Staging(context, caller, collection, message.value)
+      } else if (message.case === 'batch') {
+        if (staging === undefined) throw argumentError('an upload begins with `begin`')
+        hadIds ||= idsOfMessage(message.value.ids) !== undefined
+        await staging.take(message.value)
+      } else throw argumentError('a message of an upload is `begin` or `batch`')
+    }
+    if (staging === undefined) throw argumentError('an upload begins with `begin`')
+    return written(staging.rows, await staging.commit(), hadIds)
+  } catch (error) {
+    staging?.abort()
+    throw error
+  }
+}
+
+export function update(
+  { engine, requests }: Context,
+  caller: Caller,
+  request: UpdateRequest,
+): Promise<UpdateResponse> {
+  const { vector, metadata, unset } = request
+  return requests.once(caller, `Update ${request.collection}`, async () => {
+    const collection = engine.collection(request.collection)
+    if (vector.length === 0 && metadata === undefined && unset.length === 0) {
+      throw argumentError('a change without vector, metadata or unset changes nothing')
+    }
+    const path = unset.find((key) => key.includes('.'))
+    if (path !== undefined) throw argumentError('unset takes top-level keys, and no paths')
+    const floats = vector.length === 0 ? undefined : floatsOf(vector, 'vector')
+    const id = idOfMessage(request.id)
+    const call = startCall(engine.addon, caller)
+    const keys = unset.length === 0 ? undefined : unset
+    await call.settle(collection.update(id, floats, metadata, keys, call.operation))
+    return create(UpdateResponseSchema)
+  })
+}
+
+export function remove(
+  context: Context,
+  caller: Caller,
+  request: DeleteRequest,
+): Promise<DeleteResponse> {
+  const { engine, requests } = context
+  return requests.once(caller, `Delete ${request.collection}`, async () => {
+    const collection = engine.collection(request.collection)
+    const { which } = request
+    const call = startCall(engine.addon, caller)
+    if (which.case === undefined) throw argumentError('delete takes `ids` or `filter`')
+    if (which.case === 'filter') {
+      if (/^\s*(\{\s*\})?\s*$/.test(which.value)) {
+        throw new OmenError('ERR_FILTER', 'an empty filter would delete every record: use clear()')
+      }
+      const work = collection.deleteFilter(which.value, call.operation)
+      return create(DeleteResponseSchema, { deleted: BigInt(await call.settle(work)) })
+    }
+    const ids = idsOfMessage(which.value) ?? []
+    checkLimit(ids.length, context.limits.batchQueries, 'ids')
+    const work = collection.deleteIds(listOf(context, ids), call.operation)
+    return create(DeleteResponseSchema, { deleted: BigInt(await call.settle(work)) })
+  })
+}
+
+function listOf({ engine }: Context, ids: NativeIds) {
+  const list = new engine.addon.IdList()
+  list.push(ids, 0, ids.length)
+  return list
+}
+
+export function clear(
+  { engine, requests }: Context,
+  caller: Caller,
+  request: ClearRequest,
+): Promise<ClearResponse> {
+  return requests.once(caller, `Clear ${request.collection}`, async () => {
+    const collection = engine.collection(request.collection)
+    const call = startCall(engine.addon, caller)
+    await call.settle(collection.clear(call.operation))
+    return create(ClearResponseSchema)
+  })
+}
+
+export async function optimize(
+  { engine }: Context,
+  caller: Caller,
+  request: OptimizeRequest,
+): Promise<OptimizeResponse> {
+  const collection = engine.collection(request.collection)
+  const call = startCall(engine.addon, caller)
+  await call.settle(collection.optimize(call.operation))
+  return create(OptimizeResponseSchema)
+}

@@ -1,0 +1,37 @@
+/** Problem documents (RFC 9457): errors of REST, with the codes of everywhere. */
+
+import { ERROR_CODES, type OmenError } from '../../errors.js'
+import { idToJson } from '../../ids.js'
+import type { AnyResponse } from '../exchange.js'
+import { finish, RETRY_AFTER_S } from '../faults.js'
+
+export const PROBLEM_TYPE = 'application/problem+json'
+
+/** `status` is that of docs/errors.md, `title` what to do. */
+export function problemOf(error: OmenError): Record<string, unknown> {
+  const { httpStatus, advice } = ERROR_CODES[error.code]
+  const { row, path, id } = error.details
+  return {
+    type: `urn:omendb:error:${error.code}`,
+    title: advice,
+    status: httpStatus,
+    detail: error.message,
+    code: error.code,
+    ...(row === undefined ? {} : { row }),
+    ...(path === undefined ? {} : { path }),
+    ...(id === undefined ? {} : { id: idToJson(id) }),
+  }
+}
+
+export function problemHeaders(error: OmenError): Record<string, string> {
+  const headers: Record<string, string> = { 'content-type': PROBLEM_TYPE }
+  if (error.code === 'ERR_BUSY') headers['retry-after'] = RETRY_AFTER_S
+  if (error.code === 'ERR_AUTH') headers['www-authenticate'] = 'Bearer'
+  return headers
+}
+
+/** Answers before the body was read. */
+export function refuseRest(response: AnyResponse, error: OmenError): void {
+  const body = Buffer.from(JSON.stringify(problemOf(error)))
+  finish(response, ERROR_CODES[error.code].httpStatus, problemHeaders(error), body)
+}

@@ -1,0 +1,220 @@
+/**
+ * RPC: the contract over gRPC, gRPC-web and Connect, with health and reflection beside it.
+ *
+ * The handlers are those of REST too. Here requests are read and answered by @connectrpc/connect,
+ * and every error becomes a status with one ErrorDetail.
+ */
+
+import { constants } from 'node:http2'
+import {
+  Code,
+  ConnectError,
+  type ConnectRouter,
+  createConnectRouter,
+  createContextKey,
+  createContextValues,
+  type HandlerContext,
+} from '@connectrpc/connect'
+import {
+  universalRequestFromNodeRequest,
+  universalResponseToNodeResponse,
+} from '@connectrpc/connect-node'
+import { OmenError } from '../errors.js'
+import { OmenDB } from '../wire/protocol.js'
+import { type Caller, mustWrite } from './caller.js'
+import { type AnyRequest, type AnyResponse, Exchange, exchangeOf } from './exchange.js'
+import { connectErrorOf, omenErrorOf, refuseRpc, spareMessage } from './faults.js'
+import type { Context } from './handlers/context.js'
+import { ACCESS, HANDLERS, type Method } from './handlers/index.js'
+import { addHealth } from './health.js'
+import type { Log } from './log.js'
+import { addReflection } from './reflection.js'
+
+const exchangeKey = createContextKey(new Exchange('connect'))
+
+const DRAIN_MS = 1000
+
+/**
+ * Takes what is left of a request that was answered early, so that a caller who reads the answer
+ * only after sending everything gets to read it. For a moment; then the connection ends.
+ */
+function drain(request: AnyRequest): void {
+  if ('stream' in request) {
+    const { stream } = request
+    // In the next turn: the trailers are on their way.
+    setImmediate(() => {
+      if (!stream.closed && !stream.readableEnded) stream.close(constants.NGHTTP2_NO_ERROR)
+    })
+    return
+  }
+  if (request.complete) return
+  const timer = setTimeout(() => request.destroy(), DRAIN_MS)
+  request.once('close', () => clearTimeout(timer))
+  request.removeAllListeners('readable')
+  request.on('error', () => {}) // The caller has gone, which is as well.
+  request.resume()
+}
+
+function unreadable(): OmenError {
+  return new OmenError('ERR_ARGUMENT', 'the message is not one of this method of the contract')
+}
+
+/**
+ * On their way out: the message, and the status of what could not be read, which is no fault here.
+ */
+function changeTrailers(response: AnyResponse, exchange: Exchange): void {
+  const target = response as import('node:http').ServerResponse
+  const add = target.addTrailers.bind(target)
+  target.addTrailers = (trailers) => {
+    const changed = trailers as Record<string, unknown>
+    if (exchange.code === 'OK' && changed['grpc-status'] === String(Code.Internal)) {
+      exchange.code = 'ERR_ARGUMENT'
+      changed['grpc-status'] = String(Code.InvalidArgument)
+      changed['grpc-message'] = unreadable().message
+    }
+    spareMessage(changed)
+    add(changed as typeof trailers)
+  }
+}
+
+/** Which protocols a port speaks. gRPC needs HTTP/2. */
+export type Protocols = 'grpc' | 'web'
+
+export class Rpc {
+  readonly #context: Context
+  readonly #log: Log
+  readonly #handlers: Map<string, ConnectRouter['handlers'][number]>
+
+  constructor(context: Context, log: Log, protocols: Protocols) {
+    this.#context = context
+    this.#log = log
+    const router = createConnectRouter({
+      grpc: protocols === 'grpc',
+      grpcWeb: protocols === 'web',
+      connect: protocols === 'web',
+      readMaxBytes: context.limits.bodyBytes,
+      // Nothing is inflated: a small request stays small.
+      acceptCompression: [],
+    })
+    this.#addContract(router)
+    addHealth(router, context.engine)
+    addReflection(router)
+    this.#handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]))
+  }
+
+  /** The method of the contract, by path; undefined for another service. */
+  methodOf(path: string): Method | undefined {
+    const prefix = `/${OmenDB.typeName}/`
+    if (!path.startsWith(prefix)) return undefined
+    const name = path.slice(prefix.length)
+    const method = name.charAt(0).toLowerCase() + name.slice(1)
+    return Object.hasOwn(HANDLERS, method) ? (method as Method) : undefined
+  }
+
+  has(path: string): boolean {
+    return this.#handlers.has(path)
+  }
+
+  /** Answers a request that has passed the gate. */
+  serve(request: AnyRequest, response: AnyResponse, path: string): void {
+    const exchange = exchangeOf(request)
+    const handler = this.#handlers.get(path)
+    const contentType = request.headers['content-type']
+    if (handler === undefined) {
+      exchange.code = 'ERR_NOT_FOUND'
+      refuseRpc(response, contentType, new OmenError('ERR_NOT_FOUND', `there is no ${path}`))
+      return
+    }
+    const method = this.methodOf(path)
+    exchange.method = method ?? path.slice(1)
+    if (method !== undefined && ACCESS[method] === 'write') {
+      try {
+        mustWrite({ access: exchange.pass?.access ?? 'read' })
+      } catch (error) {
+        exchange.code = 'ERR_FORBIDDEN'
+        refuseRpc(response, contentType, error as OmenError)
+        return
+      }
+    }
+    response.once('finish', () => drain(request))
+    const values = createContextValues().set(exchangeKey, exchange)
+    const incoming = universalRequestFromNodeRequest(request, response, undefined, values)
+    handler(incoming)
+      .then((outgoing) => {
+        // What connect itself refuses has no handler to tell its code.
+        const isUntold = exchange.code === 'OK'
+        if (outgoing.status >= 400 && isUntold) exchange.code = 'ERR_ARGUMENT'
+        if (outgoing.status >= 500 && isUntold) {
+          refuseRpc(response, contentType, unreadable())
+          return
+        }
+        changeTrailers(response, exchange)
+        return universalResponseToNodeResponse(outgoing, response)
+      })
+      .catch((error: unknown) => {
+        // The caller has gone, or the answer could not be written: nobody is left to be told.
+        exchange.code = omenErrorOf(error)?.code ?? 'ERR_ABORTED'
+        this.#log.debug({ error, method: exchange.method }, 'an answer was not sent')
+        response.destroy()
+      })
+  }
+
+  #addContract(router: ConnectRouter): void {
+    const implementation: Record<string, unknown> = {}
+    for (const method of Object.values(OmenDB.method)) {
+      const name = method.localName as Method
+      implementation[name] =
+        method.methodKind === 'server_streaming' ? this.#streaming(name) : this.#single(name)
+    }
+    router.service(OmenDB, implementation)
+  }
+
+  #single(method: Method) {
+    const handlers: Readonly<Record<Method, unknown>> = HANDLERS
+    return async (request: unknown, context: HandlerContext): Promise<object> => {
+      const handler = handlers[method] as (...given: unknown[]) => Promise<object>
+      try {
+        return await handler(this.#context, this.#caller(context, method), request)
+      } catch (error) {
+        throw this.#fault(error, context)
+      }
+    }
+  }
+
+  #streaming(method: Method) {
+    const handler = HANDLERS[method] as (...given: unknown[]) => AsyncIterable<object>
+    const rpc = this
+    return async function* (request: unknown, context: HandlerContext): AsyncGenerator<object> {
+      try {
+        yield* handler(rpc.#context, rpc.#caller(context, method), request)
+      } catch (error) {
+        throw rpc.#fault(error, context)
+      }
+    }
+  }
+
+  #caller(context: HandlerContext, method: Method): Caller {
+    const { pass } = context.values.get(exchangeKey)
+    if (pass === undefined) throw new Error('a call came past the gate')
+    const { timeoutMs, requestTimeoutMs } = this.#context.limits
+    // The rows of an upload may take as long as a request may take to come.
+    const most = method === 'upload' ? timeoutMs + requestTimeoutMs : timeoutMs
+    return {
+      ...pass,
+      signal: context.signal,
+      timeoutMs: Math.max(0, Math.min(context.timeoutMs() ?? most, most)),
+    }
+  }
+
+  #fault(error: unknown, context: HandlerContext): ConnectError {
+    const exchange = context.values.get(exchangeKey)
+    const known = omenErrorOf(error, context.signal)
+    if (known !== undefined) {
+      exchange.code = known.code
+      return connectErrorOf(known)
+    }
+    exchange.code = 'ERR_NATIVE'
+    this.#log.error({ error, method: exchange.method }, 'a request failed unexpectedly')
+    return new ConnectError('the server failed; its log says why', Code.Internal)
+  }
+}

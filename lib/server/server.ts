@@ -1,0 +1,253 @@
+/**
+ * The server: its two ports, its database, and the way from start to end.
+ *
+ * Ports are bound first, so that health can be asked while the database recovers; until it is open
+ * everything else is ERR_UNAVAILABLE. Closing refuses new requests, lets running ones finish for
+ * `drainMs`, then closes connections and the database.
+ */
+
+import { readFileSync } from 'node:fs'
+import http from 'node:http'
+import http2 from 'node:http2'
+import https from 'node:https'
+import type { AddressInfo, Server as NetServer, Socket } from 'node:net'
+import type { DestinationStream } from 'pino'
+import type { Server, ServerOptions } from '../../types/server.js'
+import { argumentError } from '../options.js'
+import { Engine } from './engine.js'
+import type { AnyRequest, AnyResponse } from './exchange.js'
+import { Gate } from './gate.js'
+import type { Context } from './handlers/context.js'
+import { createListener, type Surroundings } from './listener.js'
+import { createLog, type Log } from './log.js'
+import { Metrics } from './metrics.js'
+import { Requests } from './requests.js'
+import { createRest } from './rest/routes.js'
+import { Rpc } from './rpc.js'
+import { readSettings, type Settings } from './settings.js'
+
+const CHECK_MS = 1000
+const IDLE_MS = 50
+const STREAMS_MAX = 256
+
+interface Certificate {
+  cert: Buffer
+  key: Buffer
+}
+
+function readCertificate({ tls }: Settings): Certificate | undefined {
+  if (tls === undefined) return undefined
+  const read = (what: string, file: string): Buffer => {
+    try {
+      return readFileSync(file)
+    } catch (cause) {
+      throw argumentError(`tls.${what}: cannot read ${file}: ${(cause as Error).message}`)
+    }
+  }
+  return { cert: read('cert', tls.cert), key: read('key', tls.key) }
+}
+
+type Handler = (request: AnyRequest, response: AnyResponse) => void
+
+/** One port: its server, and the connections that it has. */
+class Port {
+  readonly #server: NetServer
+  readonly #sockets = new Set<Socket>()
+  /** Of HTTP/1.1: with how many requests each has at work. */
+  readonly #running = new Map<Socket, number>()
+  readonly #sessions = new Set<http2.Http2Session>()
+
+  constructor(server: NetServer, connectionsMax: number) {
+    this.#server = server
+    server.maxConnections = connectionsMax
+    server.on('connection', (socket: Socket) => {
+      // HTTP/2 writes an answer in parts, which would wait for one another.
+      socket.setNoDelay(true)
+      this.#sockets.add(socket)
+      socket.once('close', () => this.#sockets.delete(socket))
+    })
+    if (server instanceof http.Server || server instanceof https.Server) this.#countRequests(server)
+    server.on('session', (session: http2.Http2Session) => {
+      this.#sessions.add(session)
+      session.once('close', () => this.#sessions.delete(session))
+    })
+  }
+
+  #countRequests(server: http.Server | https.Server): void {
+    const count = (socket: Socket, change: 1 | -1): void => {
+      const running = this.#running.get(socket)
+      if (running !== undefined) this.#running.set(socket, running + change)
+    }
+    const event = server instanceof https.Server ? 'secureConnection' : 'connection'
+    server.on(event, (socket: Socket) => {
+      this.#running.set(socket, 0)
+      socket.once('close', () => this.#running.delete(socket))
+    })
+    server.on('request', ({ socket }: http.IncomingMessage, response: http.ServerResponse) => {
+      count(socket, 1)
+      response.once('close', () => count(socket, -1))
+    })
+  }
+
+  /** Throws ERR_ARGUMENT where the address is taken or not this machine's. */
+  async listen(host: string, port: number): Promise<number> {
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', (error: NodeJS.ErrnoException) => {
+        const reason = error.code === 'EADDRINUSE' ? 'another process listens there' : error.message
+        reject(argumentError(`cannot listen on ${host} port ${port}: ${reason}`))
+      })
+      this.#server.listen(port, host, resolve)
+    })
+    return (this.#server.address() as AddressInfo).port
+  }
+
+  /** Takes no more connections, and waits for those there are. */
+  async close(drainMs: number): Promise<void> {
+    if (!this.#server.listening) return
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()))
+    // Sessions of HTTP/2 end with their streams; other connections when they have nothing to do.
+    for (const session of this.#sessions) session.close()
+    const idle = setInterval(() => {
+      for (const [socket, running] of this.#running) if (running === 0) socket.destroy()
+    }, IDLE_MS)
+    const timer = setTimeout(() => {
+      for (const socket of this.#sockets) socket.destroy()
+    }, drainMs)
+    await closed
+    clearInterval(idle)
+    clearTimeout(timer)
+  }
+}
+
+function webServer(settings: Settings, certificate: Certificate | undefined, handler: Handler) {
+  const { headersTimeoutMs, requestTimeoutMs } = settings.limits
+  const options = {
+    headersTimeout: headersTimeoutMs,
+    requestTimeout: Math.max(requestTimeoutMs, headersTimeoutMs),
+    connectionsCheckingInterval: Math.min(CHECK_MS, headersTimeoutMs),
+    keepAliveTimeout: 65_000,
+  }
+  return certificate === undefined
+    ? http.createServer(options, handler)
+    : https.createServer({ ...options, ...certificate }, handler)
+}
+
+function grpcServer(settings: Settings, certificate: Certificate | undefined, handler: Handler) {
+  const options = { settings: { maxConcurrentStreams: STREAMS_MAX, enablePush: false } }
+  const server =
+    certificate === undefined
+      ? http2.createServer(options, handler)
+      : http2.createSecureServer({ ...options, ...certificate }, handler)
+  // HTTP/2 has no time-outs of its own.
+  server.on('session', (session) => {
+    const timer = setTimeout(() => session.destroy(), settings.limits.headersTimeoutMs)
+    session.once('stream', () => clearTimeout(timer))
+    session.once('close', () => clearTimeout(timer))
+    session.on('error', () => session.destroy()) // The caller's fault; its streams end with it.
+  })
+  return server
+}
+
+/** Ends a stream of HTTP/2 whose request does not come to its end. */
+function bounded(handler: Handler, requestTimeoutMs: number): Handler {
+  return (request, response) => {
+    const timer = setTimeout(() => response.destroy(), requestTimeoutMs)
+    request.once('end', () => clearTimeout(timer))
+    response.once('close', () => clearTimeout(timer))
+    handler(request, response)
+  }
+}
+
+export class RunningServer implements Server {
+  url = ''
+  grpcUrl: string | undefined
+  readonly ready: Promise<void>
+  readonly log: Log
+  readonly #settings: Settings
+  readonly #engine: Engine
+  readonly #gate: Gate
+  readonly #ports: Port[] = []
+  #closing: Promise<void> | undefined
+
+  private constructor(settings: Settings, log: Log, engine: Engine, gate: Gate) {
+    this.#gate = gate
+    this.#settings = settings
+    this.log = log
+    this.#engine = engine
+    this.ready = engine.open().then(() => {
+      const { data } = settings
+      log.info({ data: data ?? 'memory' }, 'the database is open')
+    })
+  }
+
+  /** Binds the ports, and begins to open the database. */
+  static async start(
+    options: ServerOptions | undefined,
+    destination?: DestinationStream,
+  ): Promise<RunningServer> {
+    const settings = readSettings(options)
+    const certificate = readCertificate(settings)
+    const log = createLog(settings.logLevel, destination)
+    const engine = new Engine(settings)
+    const { limits } = settings
+    const requests = new Requests()
+    const context: Context = { engine, limits, requests }
+    const gate = new Gate(settings)
+    const metrics = new Metrics(engine, gate, requests)
+    const around: Surroundings = { gate, limits, log, metrics, requests }
+    const rest = await createRest(context, metrics, log)
+    const webRpc = new Rpc(context, log, 'web')
+    const web = createListener(around, { rpc: webRpc, rest })
+    const server = new RunningServer(settings, log, engine, gate)
+    server.ready.catch(() => {}) // Told to those who wait for it.
+    try {
+      const scheme = certificate === undefined ? 'http' : 'https'
+      const { host } = settings
+      const shown = host.includes(':') ? `[${host}]` : host
+      const at = await server.#bind(() => webServer(settings, certificate, web), settings.port)
+      server.url = `${scheme}://${shown}:${at}`
+      if (settings.grpcPort !== false) {
+        const rpc = new Rpc(context, log, 'grpc')
+        const listener = createListener(around, { rpc, rest: undefined })
+        const handler = bounded(listener, limits.requestTimeoutMs)
+        const grpcAt = await server.#bind(
+          () => grpcServer(settings, certificate, handler),
+          settings.grpcPort,
+        )
+        server.grpcUrl = `${scheme}://${shown}:${grpcAt}`
+      }
+      log.info({ url: server.url, grpcUrl: server.grpcUrl }, 'listening')
+      return server
+    } catch (error) {
+      await server.close()
+      throw error
+    }
+  }
+
+  async #bind(make: () => NetServer, port: number): Promise<number> {
+    let made: NetServer
+    try {
+      made = make()
+    } catch (cause) {
+      throw argumentError(`tls: certificate and key cannot be used: ${(cause as Error).message}`)
+    }
+    const bound = new Port(made, this.#settings.limits.connections)
+    this.#ports.push(bound)
+    return bound.listen(this.#settings.host, port)
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    const { drainMs } = this.#settings.limits
+    this.#gate.drain()
+    await Promise.all(this.#ports.map((port) => port.close(drainMs)))
+    // A database that is still being opened is closed when that is done.
+    await this.ready.catch(() => {})
+    await this.#engine.close()
+    this.log.info('closed')
+  }
+}
