@@ -33,6 +33,7 @@ import { addReflection } from './reflection.js'
 const exchangeKey = createContextKey(new Exchange('connect'))
 
 const DRAIN_MS = 1000
+const TRAILERS_MS = 50
 
 /**
  * Takes what is left of a request that was answered early, so that a caller who reads the answer
@@ -41,10 +42,11 @@ const DRAIN_MS = 1000
 function drain(request: AnyRequest): void {
   if ('stream' in request) {
     const { stream } = request
-    // In the next turn: the trailers are on their way.
-    setImmediate(() => {
-      if (!stream.closed && !stream.readableEnded) stream.close(constants.NGHTTP2_NO_ERROR)
-    })
+    // Later: the trailers are on their way. Streams that ended on both sides are closed by then.
+    const timer = setTimeout(() => {
+      if (!stream.destroyed) stream.close(constants.NGHTTP2_NO_ERROR)
+    }, TRAILERS_MS)
+    stream.once('close', () => clearTimeout(timer))
     return
   }
   if (request.complete) return
@@ -136,7 +138,9 @@ export class Rpc {
         return
       }
     }
-    response.once('finish', () => drain(request))
+    // Of HTTP/2, Node tells the end of an answer by its stream alone.
+    const sent = 'stream' in response ? response.stream : response
+    sent.once('finish', () => drain(request))
     const values = createContextValues().set(exchangeKey, exchange)
     const incoming = universalRequestFromNodeRequest(request, response, undefined, values)
     handler(incoming)
