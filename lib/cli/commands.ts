@@ -41,13 +41,13 @@ const IMPORT: Command = {
   takes: [1, 10_000],
   summary: 'brings files of vectors into a database',
   description: [
-    'Stores the rows of each FILE in a collection of the database in the directory --to, which is ' +
-      'made if need be. - reads standard input (all formats but parquet), with --format.',
-    'An import that was interrupted, in whatever way, goes on when the same command is run again: ' +
-      'no row is stored twice. A file that was imported whole is not imported again.',
-    'Tables (jsonl, csv, parquet, arrow): the id is the column id, or else the number of the row; ' +
-      'the vector is the column vector or embedding, or else the only one with lists of numbers; ' +
-      'the metadata is the column metadata, an object, or else all other columns.',
+    'Stores the rows of each FILE in a collection of the database in the directory --to, which ' +
+      'is made if need be. - reads standard input (all formats but parquet), with --format.',
+    'An import that was interrupted, in whatever way, goes on when the same command is run ' +
+      'again: no row is stored twice. A file that was imported whole is not imported again.',
+    'Tables (jsonl, csv, parquet, arrow): the id is the column id, or else the number of the ' +
+      'row; the vector is the column vector or embedding, or else the only one with lists of ' +
+      'numbers; the metadata is the column metadata, an object, or else all other columns.',
   ],
   options: [
     { name: 'to', short: 't', value: 'PATH', help: 'the directory of the database' },
@@ -82,7 +82,8 @@ const IMPORT: Command = {
   ],
   examples: [
     'omendb import sift_base.fvecs --to sift.omendb --metric l2',
-    'omendb import films.csv --to films.omendb -c films --id imdb --vector e* --metadata title,year',
+    'omendb import films.csv --to films.omendb -c films --id imdb --vector e* ' +
+      '--metadata title,year',
     'zcat notes.jsonl.gz | omendb import - --format jsonl --to notes.omendb --upsert',
   ],
   run: async (call) => (await import('./import/command.js')).importFiles(call),
@@ -94,10 +95,11 @@ const EXPORT: Command = {
   takes: [1, 1],
   summary: 'writes a collection into a file',
   description: [
-    'Writes all records of a collection of the database in PATH into a file that import reads back ' +
-      'as it was. The file appears when it is whole. The database may be in use meanwhile: what was ' +
-      'stored when the export began is exported.',
-    'fvecs, bvecs and npy hold vectors alone: they need ids 0, 1, 2 ... and no metadata, or --drop.',
+    'Writes all records of a collection of the database in PATH into a file that import reads ' +
+      'back as it was. The file appears when it is whole. The database may be in use meanwhile: ' +
+      'what was stored when the export began is exported.',
+    'fvecs, bvecs and npy hold vectors alone: they need ids 0, 1, 2 ... and no ' +
+      'metadata, or --drop.',
   ],
   options: [
     {
@@ -125,8 +127,9 @@ const SEARCH: Command = {
   takes: [1, 1],
   summary: 'finds the nearest records',
   description: [
-    'Finds the records of a collection that are nearest to a stored one (which is no hit itself), ' +
-      'to a vector, or to each vector of a file, nearest first. With --json: a line for each query.',
+    'Finds the records of a collection that are nearest to a stored one (which is no hit ' +
+      'itself), to a vector, or to each vector of a file, nearest first. With --json: ' +
+      'a line for each query.',
   ],
   options: [
     { name: 'id', value: 'ID', help: 'near this record; \'"5"\' is the text 5, and 5 the integer' },
@@ -157,8 +160,8 @@ const STATS: Command = {
   takes: [1, 1],
   summary: 'tells what a database holds',
   description: [
-    'Lists the collections of the database in PATH: records, options, bytes in memory. It may be in ' +
-      'use meanwhile.',
+    'Lists the collections of the database in PATH: records, options, bytes in memory. It may be ' +
+      'in use meanwhile.',
   ],
   options: [],
   examples: ['omendb stats films.omendb'],
@@ -171,11 +174,11 @@ const CHECK: Command = {
   takes: [1, 1],
   summary: 'verifies a database, or rescues what is readable of a damaged one',
   description: [
-    'Verifies the database in the directory PATH, without writing to it: every file, every record, ' +
-      'the graph. It may be in use meanwhile.',
-    'With --salvage: brings what is readable of PATH, however damaged, into a new database in OUT, ' +
-      'a directory that is empty or does not exist. Close the database in PATH first; it is left ' +
-      'as it is.',
+    'Verifies the database in the directory PATH, without writing to it: every file, every ' +
+      'record, the graph. It may be in use meanwhile.',
+    'With --salvage: brings what is readable of PATH, however damaged, into a new database in ' +
+      'OUT, a directory that is empty or does not exist. Close the database in PATH first; it is ' +
+      'left as it is.',
     'Exit code: 0 all is well; 1 damage was found, or something was lost; 2 PATH is no database, ' +
       'OUT is not empty, or the call is wrong.',
   ],
@@ -191,8 +194,8 @@ const BENCH: Command = {
   summary: 'measures speed and recall on this machine',
   description: [
     'Builds a database in memory of the vectors in FILE, or of seeded clusters, and measures: ' +
-      'vectors stored a second, recall against the exact answer, queries a second and their times, ' +
-      'bytes a vector. Of FILE some rows are kept apart as queries.',
+      'vectors stored a second, recall against the exact answer, queries a second and their ' +
+      'times, bytes a vector. Of FILE some rows are kept apart as queries.',
   ],
   options: [
     { name: 'rows', value: 'N', help: 'rows at most; default: 200000 of a file, 50000 synthetic' },

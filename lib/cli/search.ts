@@ -1,4 +1,4 @@
-/** `omendb search`: the nearest records to one that is stored, to a vector, or to each of a file. */
+/** `omendb search`: the nearest records to a stored one, to a vector, or to each of a file. */
 
 import type { LocalCollection } from '../../types/collection.js'
 import type { Filter } from '../../types/filter.js'

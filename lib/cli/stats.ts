@@ -48,7 +48,8 @@ function describe(where: string, found: DatabaseStats): string {
   const count = counted(rows.length, 'collection')
   const memory = `${(found.bytes / 1e6).toFixed(1)} MB in memory`
   const text = rows.length === 0 ? '' : table(HEAD, rows)
-  return `${text}${where}: ${count}, ${memory}; ${found.simd}, ${counted(found.threads, 'thread')}.\n`
+  const machine = `${found.simd}, ${counted(found.threads, 'thread')}`
+  return `${text}${where}: ${count}, ${memory}; ${machine}.\n`
 }
 
 /** Small collections have no codes yet. */

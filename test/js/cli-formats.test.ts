@@ -288,7 +288,8 @@ test('csv: quotes, line ends, kinds of cells', async () => {
   const file = fresh('cells.csv')
   writeFileSync(
     file,
-    '\ufeffid,vector,n,s,t,u\r\n"7","[1,2]",1e3,"1",true,\r\n\r\n8,"[3,-0]",-0.5,"a ""b""\n,c",007,x y',
+    '\ufeffid,vector,n,s,t,u\r\n"7","[1,2]",1e3,"1",true,\r\n\r\n' +
+      '8,"[3,-0]",-0.5,"a ""b""\n,c",007,x y',
   )
   const found = await read(file, 'csv')
   assert.deepEqual(found.ids, ['7', 8])

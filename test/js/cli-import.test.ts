@@ -18,7 +18,7 @@ function file(name: string, content: Uint8Array | string): string {
   return where
 }
 
-test('fvecs: row numbers are ids; another file goes on behind; the same one does not again', async () => {
+test('fvecs: row numbers are ids; another file goes on behind, the same one not', async () => {
   const [a, b, to] = [
     file('a.fvecs', fvecs(rows)),
     file('b.fvecs', fvecs(rows.slice(9, 20))),
@@ -42,7 +42,7 @@ test('fvecs: row numbers are ids; another file goes on behind; the same one does
   assert.equal((await contents(to)).size, 1011)
 })
 
-test('tables: ids, vector and metadata by default and by choice; limit, skip and what follows', async () => {
+test('tables: columns by default and by choice; limit, skip and what follows', async () => {
   const lines = rows.slice(0, 20).map((v, i) =>
     JSON.stringify({
       key: `k${i}`,
@@ -120,7 +120,7 @@ test('upsert takes the last of repeated ids; add refuses them', async () => {
   assert.match((await omendb(['import', plain, '--to', to, '--upsert'])).err, /--upsert needs ids/)
 })
 
-test('a file that begins alike, or a changed collection, is noticed and not imported over', async () => {
+test('a file that begins alike and a changed collection are not imported over', async () => {
   const to = fresh()
   const name = file('s.fvecs', fvecs(rows))
   await done(['import', name, '--to', to, '--limit', '300', '--metric', 'l2'])
@@ -233,7 +233,7 @@ test('export and import bring everything back, through every table format', asyn
   assert.deepEqual(leftovers, [])
 })
 
-test('export to a reader that goes away ends quietly; a directory that is not there is told', async () => {
+test('export to a reader that goes away ends quietly; a missing directory is told', async () => {
   const where = fresh()
   const db = await DB.open(where)
   await db.addBatch(vectors(20_000, 8))

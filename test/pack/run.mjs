@@ -173,6 +173,23 @@ await step('a server serves a client, by require and import', async () => {
   return 'omendb/server and omendb/client'
 })
 
+await step('its Parquet library is bundled; what Arrow needs is told', async () => {
+  const command = path.join(fromFile, 'node_modules/.bin/omendb')
+  const omendb = (...args) => node([command, ...args, '--json'], fromFile, bareEnv)
+  writeFileSync(path.join(fromFile, 'a.jsonl'), '{"id":"a","vector":[1,2],"metadata":{"n":1}}\n')
+  await omendb('import', 'a.jsonl', '--to', 'a.omendb')
+  await omendb('export', 'a.omendb', '--out', 'a.parquet')
+  const imported = JSON.parse(await omendb('import', 'a.parquet', '--to', 'b.omendb'))
+  assert.equal(imported.count, 1)
+  await assert.rejects(
+    omendb('export', 'a.omendb', '--out', 'a.arrow'),
+    /ERR_UNSUPPORTED.*npm install apache-arrow/,
+  )
+  const licences = files.filter((f) => f.endsWith('.LICENSES.txt'))
+  assert.equal(licences.length, 1)
+  return licences.join(', ')
+})
+
 await step('it works, published to a registry and installed from there', async () => {
   const gypBuild = await pack(path.join(root, 'node_modules/node-gyp-build'), '--ignore-scripts')
   const bytes = readFileSync(gypBuild.tarball)

@@ -168,8 +168,11 @@ function describe(report: Report): string {
     p.p99Us.toFixed(1),
     number(p.batchQueriesPerSecond),
   ])
+  const rate = `${number(report.vectorsPerSecond)} vectors/s`
+  const bytes = `${number(report.bytesPerVector)} bytes a vector`
+  const built = `built in ${report.seconds.toFixed(2)} s: ${rate}, ${bytes}`
   return `${data}: ${number(rows)} vectors of ${dimensions} dimensions, ${metric}, ${quantization}
-built in ${report.seconds.toFixed(2)} s: ${number(report.vectorsPerSecond)} vectors/s, ${number(report.bytesPerVector)} bytes a vector
+${built}
 ${number(queries)} queries, one at a time on one thread, and as a batch on ${threads} (${simd}):
 ${table(head, lines)}`
 }

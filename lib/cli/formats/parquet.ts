@@ -5,7 +5,7 @@
  * wanted, else by whole row groups. Written: an `id` column (INT64, UINT64 or UTF8), `vector` (a
  * list of FLOAT) and `metadata` (JSON text), compressed by Snappy.
  *
- * Memory: a page says how large it becomes when it is unpacked; more than PAGE_BYTES_MAX is refused.
+ * Memory: a page says how large it becomes unpacked; more than PAGE_BYTES_MAX is refused.
  */
 
 import { brotliDecompressSync, gunzipSync } from 'node:zlib'

@@ -1,8 +1,8 @@
 /**
  * Bytes in order, from a file or from standard input.
  *
- * A regular file is read by ranges, so that beginning at a late row costs nothing; a pipe is read as
- * it comes. At most what was asked for is held, beside one chunk of the pipe.
+ * A regular file is read by ranges, so that beginning at a late row costs nothing; a pipe is read
+ * as it comes. At most what was asked for is held, beside one chunk of the pipe.
  */
 
 import { type FileHandle, open } from 'node:fs/promises'

@@ -210,9 +210,9 @@ export class Importer {
     if (same) return
     throw new OmenError(
       'ERR_EXISTS',
-      `${source.name}: an earlier import stored ${entry.rows} rows of it (or of a file that begins ` +
-        `alike), and record ${String(ids[0])} is not what row ${entry.rows - 1} says. Restore the ` +
-        'collection, or use --restart to import all rows again',
+      `${source.name}: an earlier import stored ${entry.rows} rows of it (or of a file that ` +
+        `begins alike), and record ${String(ids[0])} is not what row ${entry.rows - 1} says. ` +
+        'Restore the collection, or use --restart to import all rows again',
     )
   }
 

@@ -1,4 +1,4 @@
-/** The vector of a record: a list of numbers, its JSON text, or one number in each of its columns. */
+/** The vector of a record: a list of numbers, its JSON text, or a number in each of its columns. */
 
 import { describe } from '../../text.js'
 import type { Fields } from '../formats/format.js'
