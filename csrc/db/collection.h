@@ -180,7 +180,7 @@ class Collection : public std::enable_shared_from_this<Collection> {
   Result<bool> load(CollectionSnapshot snapshot, const SegmentFiles& files);
   // Builds codes and graph of what the log brought. Before anybody else knows the collection.
   Status finish_replay();
-  // Fills the columns of what load() brought, on the pool. Whoever needs them before waits for that.
+  // Fills the columns of what load() brought, on the pool. Whoever needs them waits for that.
   void start_indexing();
   // The schema's view for Filter::parse; nullptr if there is no schema.
   const Schema* schema() const;

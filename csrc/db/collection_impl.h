@@ -226,8 +226,8 @@ struct Collection::Impl {
   Status load_index(Store& s);
   // Fills the columns of a collection that was opened, once (metadata_index.cc). Whoever is about
   // to read or change columns calls it before; any thread, also under a pin or the commit lock.
-  // ERR_CORRUPT, ERR_MEMORY: the next call tries again. Success without is_indexed: the records were
-  // cleared meanwhile.
+  // ERR_CORRUPT, ERR_MEMORY: the next call tries again. Success without is_indexed: the records
+  // were cleared meanwhile.
   Status index_metadata(Store& s) const {
     return s.is_indexed.load(std::memory_order_acquire) ? Status::ok() : fill_columns(s);
   }

@@ -15,8 +15,8 @@
 //   2. Every string code in a cell names a dictionary entry, and an entry's count of references is
 //      the number of cells and array elements that hold it.
 //   3. At most kIndexedFieldsMax columns. One without cells gives up its place when it is wanted.
-// Threads: parse() and keep() any; reserve(), cancel(), apply(), clear(), restore() and fill() one at
-// a time (the commit lock, or, for fill(), one that excludes it);
+// Threads: parse() and keep() any; reserve(), cancel(), apply(), clear(), restore() and fill() one
+// at a time (the commit lock, or, for fill(), one that excludes it);
 // readers any time under a pin of the epoch domain. Blocks, arrays and strings are retired through
 // it.
 #pragma once
@@ -58,8 +58,8 @@ class Columns {
   // fault.
   Result<ParsedRecord> parse(std::string_view json) const;
 
-  // What a snapshot brings: the block of a checked record, whose fields are not found yet. Under any
-  // lock; ERR_MEMORY.
+  // What a snapshot brings: the block of a checked record, whose fields are not found yet.
+  // ERR_MEMORY.
   Result<ParsedRecord> keep(std::string_view json) const;
   // Puts such blocks into slots that have none: all, or none. ERR_MEMORY.
   Status restore(std::span<const uint32_t> slots, std::span<ParsedRecord> records);

@@ -31,6 +31,12 @@ export interface Command {
   run(call: Call): Promise<number>
 }
 
+/** A command that another part of the package has, with options and help texts of its own. */
+export interface Program extends Pick<Command, 'name' | 'positionals' | 'summary'> {
+  /** Sets the exit code of the process if it fails. */
+  run(args: string[]): Promise<void>
+}
+
 export const COMMON: Option[] = [
   { name: 'json', help: 'JSON instead of text' },
   { name: 'help', short: 'h', help: 'this text' },

@@ -3,7 +3,7 @@
  * docs/cli.md read it; main.ts runs what it says. Modules of a command load when it runs.
  */
 
-import type { Command, Option } from './arguments.js'
+import type { Command, Option, Program } from './arguments.js'
 import { FORMATS } from './formats/format.js'
 
 const COLLECTION: Option = {
@@ -216,3 +216,13 @@ const BENCH: Command = {
 
 /** In the order of the help text. A command is added here, and documented in docs/cli.md. */
 export const COMMANDS: readonly Command[] = [IMPORT, EXPORT, SEARCH, STATS, CHECK, BENCH]
+
+/** What reads its arguments itself. */
+export const PROGRAMS: readonly Program[] = [
+  {
+    name: 'serve',
+    positionals: '[options]',
+    summary: 'serves a database over REST and gRPC, as omendb-server does',
+    run: async (args) => (await import('../server/core.js')).runCommand(args),
+  },
+]

@@ -1,10 +1,10 @@
 /** Help texts, made from the table of commands. */
 
-import { COMMON, type Command, type Option } from './arguments.js'
+import { COMMON, type Command, type Option, type Program } from './arguments.js'
 
 const WIDTH = 96
 
-export function overview(commands: readonly Command[]): string {
+export function overview(commands: readonly (Command | Program)[]): string {
   const names = commands.map((c) => `${c.name} ${c.positionals}`.trimEnd())
   const column = Math.max(...names.map((n) => n.length)) + 2
   const list = commands.map((c, i) => `  ${(names[i] as string).padEnd(column)}${c.summary}`)

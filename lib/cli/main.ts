@@ -7,7 +7,7 @@
 
 import { OmenError } from '../errors.js'
 import { readCall } from './arguments.js'
-import { COMMANDS } from './commands.js'
+import { COMMANDS, PROGRAMS } from './commands.js'
 import { EXIT, isSystemError, systemError, UsageError } from './exit.js'
 import { commandHelp, overview } from './help.js'
 import { print } from './output.js'
@@ -20,14 +20,22 @@ function commandOf(name: string) {
   return command
 }
 
-async function run([name, ...args]: string[]): Promise<number> {
+function help([about, ...rest]: string[]): string | ((args: string[]) => Promise<void>) {
+  if (rest.length > 0) throw new UsageError('help takes one COMMAND')
+  if (about === undefined) return overview([...COMMANDS, ...PROGRAMS])
+  return PROGRAMS.find((p) => p.name === about)?.run ?? commandHelp(commandOf(about))
+}
+
+async function run([name, ...args]: string[]): Promise<number | undefined> {
+  const program = PROGRAMS.find((p) => p.name === name)
+  if (program !== undefined) return (await program.run(args)) ?? undefined
   if (name === undefined) throw new UsageError('a command is missing')
   if (name === '--version') await print(`${version()}\n`)
-  else if (name === '--help' || name === '-h') await print(overview(COMMANDS))
+  else if (name === '--help' || name === '-h') await print(help([]) as string)
   else if (name === 'help') {
-    const [about, ...rest] = args
-    if (rest.length > 0) throw new UsageError('help takes one COMMAND')
-    await print(about === undefined ? overview(COMMANDS) : commandHelp(commandOf(about)))
+    const text = help(args)
+    if (typeof text === 'string') await print(text)
+    else await text(['--help'])
   } else if (name.startsWith('-')) throw new UsageError(`there is no option '${name}'`)
   else {
     const command = commandOf(name)
@@ -71,7 +79,7 @@ process.stderr.on('error', () => {}) // Nowhere to tell it.
 const given = process.argv.slice(2)
 run(given).then(
   (code) => {
-    process.exitCode = code
+    if (code !== undefined) process.exitCode = code
   },
   (error: unknown) => {
     process.exitCode = tell(error, given.includes('--json'))

@@ -1,10 +1,14 @@
 // omendb search, stats, bench and help: what they print, and that the pages say the same.
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
+import { createInterface } from 'node:readline'
+import type { Readable } from 'node:stream'
 import test, { before } from 'node:test'
 import { DB } from 'omendb'
-import { done, fresh, fvecs, omendb, part, root } from './cli-support.js'
+import { done, fresh, fvecs, main, omendb, part, root } from './cli-support.js'
 import { vectors } from './support.js'
 
 const rows = vectors(300, 8)
@@ -199,4 +203,27 @@ test('the examples of the help texts can be parsed', () => {
       assert.notEqual(readCall(command, words.slice(2)), 'help')
     }
   }
+})
+
+test('omendb serve serves the database that a command made, as omendb-server does', async () => {
+  assert.match(await done(['help', 'serve']), /^Usage: omendb-server/)
+  assert.equal(await done(['serve', '--help']), await done(['help', 'serve']))
+  const wrong = await omendb(['serve', '--prot', '1'])
+  assert.equal(wrong.code, 2)
+  assert.match(wrong.err, /^omendb-server: ERR_ARGUMENT: .*prot.*\n$/)
+
+  const where = fresh()
+  await done(['import', '-', '-f', 'jsonl', '--to', where], '{"id":"a","vector":[1,2]}\n')
+  const args = [main, 'serve', '--data', where, '--port', '0', '--grpc-port', 'none']
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+  const ended = once(child, 'exit')
+  let url: string | undefined
+  for await (const line of createInterface({ input: child.stdout as Readable })) {
+    url = (JSON.parse(line) as { url?: string }).url
+    if (url !== undefined) break
+  }
+  const answer = await fetch(`${url}/v1/collections/default/records/s:a`)
+  assert.equal(((await answer.json()) as { id: string }).id, 'a')
+  child.kill('SIGTERM')
+  assert.deepEqual(await ended, [0, null])
 })
