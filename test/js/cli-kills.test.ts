@@ -7,8 +7,8 @@ import test from 'node:test'
 import { contents, done, fresh, fvecs, main, omendb } from './cli-support.js'
 import { random, runSeed, vectors } from './support.js'
 
-const KILLS = Number(process.env.OMENDB_KILLS ?? 7)
-const ROWS = 6000
+const KILLS = Number(process.env.OMENDB_KILLS ?? 3)
+const ROWS = 4000
 const rows = vectors(ROWS, 16)
 const small = ['--batch', '100', '--metric', 'l2', '-q']
 
@@ -68,7 +68,7 @@ for (const kind of ['row numbers', 'ids of its own'] as const) {
 test('a ledger that lags behind the database stores nothing twice', async () => {
   const name = fresh('lag.fvecs')
   writeFileSync(name, fvecs(rows))
-  for (const lag of [1, 150, 1000]) {
+  for (const lag of [150, 1000]) {
     const to = fresh()
     const args = ['import', name, '--to', to, ...small]
     await done([...args, '--limit', '1000'])
@@ -76,6 +76,11 @@ test('a ledger that lags behind the database stores nothing twice', async () => 
     const entry = JSON.parse(readFileSync(ledger, 'utf8'))
     assert.equal(entry.rows, 1000)
     const rest = { ...entry, rows: 1000 - lag, lastId: lag === 1000 ? null : 999 - lag }
+    writeFileSync(ledger, JSON.stringify({ ...rest, isDone: false }))
+    // What was passed over is noted as well as what was stored.
+    await done([...args, '--limit', '1000'])
+    const noted = JSON.parse(readFileSync(ledger, 'utf8'))
+    assert.deepEqual([noted.rows, noted.lastId], [1000, 999])
     writeFileSync(ledger, JSON.stringify({ ...rest, isDone: false }))
     const json = JSON.parse(await done([...args.slice(0, -1), '--json']))
     assert.deepEqual([json.count, json.files[0].stored], [ROWS, ROWS - 1000])
@@ -98,6 +103,7 @@ test('Ctrl-C stores what is whole, and tells how to go on', { timeout: 60_000 },
   child.stderr.on('data', (d: Buffer) => {
     err += d
   })
+  child.stdin.on('error', () => {}) // It ends before it has read everything.
   const lines = jsonl.split('\n')
   // Blank lines fill the blocks that it reads.
   child.stdin.write(`${lines.slice(0, 2000).join('\n')}\n${'\n'.repeat(2 ** 21)}`)

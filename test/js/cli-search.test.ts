@@ -151,20 +151,23 @@ interface Command {
   examples: string[]
 }
 const { COMMANDS } = part<{ COMMANDS: Command[] }>('commands.js')
+const { commandHelp } = part<{ commandHelp(command: Command): string }>('help.js')
 const { readCall } = part<{ readCall(command: Command, args: string[]): unknown }>('arguments.js')
 
 test('help of every command names every option, in lines that fit', async () => {
   const overview = await done(['--help'])
   for (const command of COMMANDS) {
     assert.ok(overview.includes(`  ${command.name} `))
-    const text = await done(['help', command.name])
-    assert.equal(text, await done([command.name, '--help']))
+    const text = commandHelp(command)
     assert.ok(text.startsWith(`Usage: omendb ${command.name} ${command.positionals}`))
     for (const { name } of [...command.options, { name: 'json' }])
       assert.ok(text.includes(`--${name}`))
     const long = text.split('\n').filter((line) => line.length > 100)
     assert.deepEqual(long, [])
   }
+  const told = await done(['help', 'import'])
+  assert.equal(told, commandHelp(COMMANDS[0]))
+  assert.equal(told, await done(['import', '--help']))
   assert.equal((await omendb(['help', 'nothing'])).code, 2)
 })
 

@@ -168,11 +168,17 @@ export class Importer {
     } catch (error) {
       throw inFile(error, source.name, batch)
     }
-    entry.rows = batch.row + batch.count
-    if (batch.ids === undefined) entry.lastId = (entry.base ?? 0) + entry.rows - 1
+    this.#advance(batch, batch.count)
     ledger.save(entry)
     this.#stored += batch.count
     progress.update(entry.rows - first, this.#part(entry.rows - first))
+  }
+
+  /** The first `count` of these rows are stored. */
+  #advance({ row, ids }: Rows, count: number): void {
+    const { entry } = this.#work
+    entry.rows = row + count
+    if (ids === undefined) entry.lastId = (entry.base ?? 0) + entry.rows - 1
   }
 
   #part(done: number): number | undefined {
@@ -226,7 +232,7 @@ export class Importer {
     }
     const same = await this.#countSame(rows, this.#idsOf(rows))
     this.#passed += same
-    entry.rows = rows.row + same
+    if (same > 0) this.#advance(rows, same)
     if (same === rows.count) return cut(rows, same, same)
     this.#isPassingStored = false
     if (rows.ids === undefined) await this.#chooseBase(rows.row + same)
