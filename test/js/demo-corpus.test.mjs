@@ -9,7 +9,10 @@ import { LexicalEmbedder, wordsOf } from '../../examples/lexical-embedder.mjs'
 const K = 10
 const QUERIES = 400
 
-const paragraphs = readCorpus(fileURLToPath(new URL('../../node_modules', import.meta.url))).filter(
+// As many whatever is installed: recall at one ef falls as rows grow.
+const ROWS = 5000
+const nodeModules = fileURLToPath(new URL('../../node_modules', import.meta.url))
+const paragraphs = readCorpus(nodeModules, { limit: ROWS }).filter(
   ({ text }) => wordsOf(text).length > 0,
 )
 const embedder = new LexicalEmbedder().fit(paragraphs.map(({ text }) => text))
