@@ -29,10 +29,16 @@ uint64_t count_bits(const Marks& marks) {
   return n;
 }
 
-// Rows of an extent as the store holds them.
+// Rows of an extent as the store holds them. Metadata are asked for again and again, and a write may
+// swap them between: each row's are those of the first time, for which the caller's pin lives.
 class StoreExtent final : public ExtentRows {
  public:
-  StoreExtent(const Cut& cut, uint32_t first) : s_(*cut.store), cut_(cut), first_(first) {}
+  StoreExtent(const Cut& cut, uint32_t first) : s_(*cut.store), cut_(cut), first_(first) {
+    blocks_.reserve(cut.snapshot.extent_rows);
+    for (uint32_t row = 0; row < cut.snapshot.extent_rows; ++row) {
+      blocks_.push_back(s_.columns.block(first + row));
+    }
+  }
 
   bool is_live(size_t row) const override {
     const size_t slot = first_ + row;
@@ -44,7 +50,7 @@ class StoreExtent final : public ExtentRows {
     return {id.is_string, id.integer, id.text};
   }
   std::string_view metadata(size_t row) const override {
-    const MetadataBlock* block = s_.columns.block(slot(row));
+    const MetadataBlock* block = blocks_[row];
     return block == nullptr ? std::string_view() : block->json();
   }
   const float* vector(size_t row) const override { return s_.vector(slot(row)); }
@@ -57,6 +63,7 @@ class StoreExtent final : public ExtentRows {
   const Store& s_;
   const Cut& cut_;
   const uint32_t first_;
+  std::vector<const MetadataBlock*> blocks_;
 };
 
 bool has_live_row(const CollectionSnapshot& snapshot, uint32_t extent) {
