@@ -29,8 +29,8 @@ uint64_t count_bits(const Marks& marks) {
   return n;
 }
 
-// Rows of an extent as the store holds them. Metadata are asked for again and again, and a write may
-// swap them between: each row's are those of the first time, for which the caller's pin lives.
+// Rows of an extent as the store holds them. Metadata are asked for again and again, and a write
+// may swap them between: they are taken once, and live as long as the caller's pin.
 class StoreExtent final : public ExtentRows {
  public:
   StoreExtent(const Cut& cut, uint32_t first) : s_(*cut.store), cut_(cut), first_(first) {
