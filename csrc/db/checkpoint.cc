@@ -236,6 +236,7 @@ Status Checkpointer::run_locked(bool is_closing) {
       parts.emplace_back(collection, d.journal->account());
     }
   }
+  OMEN_TEST_POINT("checkpoint-parts");
   std::sort(parts.begin(), parts.end(), [](const Part& a, const Part& b) {
     return a.collection->journal_id() < b.collection->journal_id();
   });

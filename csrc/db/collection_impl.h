@@ -147,12 +147,13 @@ struct Collection::Impl {
   void retire_store();
   Status check_alive() const;
 
-  // Commits (commit.cc, apply.cc, maintain.cc); all but submit and run under commit_mutex_.
+  // Commits (commit.cc, apply.cc, maintain.cc); all but submit and run under commit_mutex_. Answers
+  // go without it: one may drop the last reference to the database, whose closing takes the lock.
   void push(Commit* commit);
   Commit* take_all();
   void drain();
   void schedule_drain(std::shared_ptr<Collection> self);
-  void process(Commit* first);
+  Commit* process(Commit* first);
   Status apply(Commit* commit);
   Status apply_batch(Commit* commit);
   Status restage(WriteBatch::Rep& batch);
@@ -212,6 +213,7 @@ struct Collection::Impl {
   Status log_clear(Commit* commit);
   bool must_wait(const Commit& commit) const;
   void answer(Commit* commit);
+  void answer_all(Commit* first);
   void relieve_replay();
   Status link_replayed();
 

@@ -56,10 +56,20 @@ Commit* Collection::Impl::take_all() {
 }
 
 void Collection::Impl::drain() {
-  const std::lock_guard<std::mutex> guard(commit_mutex_);
-  while (Commit* first = take_all()) process(first);
-  if (maintenance_due_.exchange(false)) maintain();
-  epochs.collect();
+  for (bool is_over = false; !is_over;) {
+    Commit* answers = nullptr;
+    {
+      const std::lock_guard<std::mutex> guard(commit_mutex_);
+      if (Commit* first = take_all()) {
+        answers = process(first);
+      } else {
+        is_over = true;
+        if (maintenance_due_.exchange(false)) maintain();
+        epochs.collect();
+      }
+    }
+    answer_all(answers);
+  }
 }
 
 void Collection::Impl::schedule_drain(std::shared_ptr<Collection> self) {
@@ -91,19 +101,22 @@ void Collection::submit(Commit* commit) {
 void Collection::run(Commit* commit) {
   prepare_update(commit);
   impl_->push(commit);
+  Commit* answers = nullptr;
   {
     const std::lock_guard<std::mutex> guard(impl_->commit_mutex_);
-    if (Commit* first = impl_->take_all()) impl_->process(first);
+    if (Commit* first = impl_->take_all()) answers = impl_->process(first);
     impl_->epochs.collect();
   }
+  impl_->answer_all(answers);
   if (impl_->must_wait(*commit)) {
     commit->status = impl_->env.journal->wal()->wait_durable(commit->sequence);
   }
   if (impl_->maintenance_due_.load()) impl_->schedule_drain(shared_from_this());
 }
 
-// Applies every commit of the group, links all their slots together, then answers.
-void Collection::Impl::process(Commit* first) {
+// Applies every commit of the group and links all their slots together. Returns those to answer: a
+// commit without on_done is its caller's again as soon as the lock goes.
+Commit* Collection::Impl::process(Commit* first) {
   OMEN_TEST_POINT("commit");
   if (!is_replaying()) to_link_.clear();
   group_ = first;
@@ -122,14 +135,18 @@ void Collection::Impl::process(Commit* first) {
     if (needs_maintenance()) maintenance_due_ = true;
   }
   group_ = nullptr;
-  while (first != nullptr) {
-    Commit* commit = first;
-    first = commit->next;  // on_done may free it.
-    commit->done.store(commit->total.load());
+  Commit* answers = nullptr;
+  Commit** last = &answers;
+  for (; first != nullptr; first = first->next) {
+    first->done.store(first->total.load());
     // Before the answer: who reads it may go on as if nothing had been staged.
-    if (!commit->status.is_ok()) commit->batch.reset();
-    if (commit->on_done != nullptr) answer(commit);
+    if (!first->status.is_ok()) first->batch.reset();
+    if (first->on_done == nullptr) continue;
+    *last = first;
+    last = &first->next;
   }
+  *last = nullptr;
+  return answers;
 }
 
 Status Collection::Impl::apply(Commit* commit) {

@@ -159,6 +159,14 @@ void Collection::Impl::answer(Commit* commit) {
   env.journal->wal()->answer_when_durable(&waiter);
 }
 
+void Collection::Impl::answer_all(Commit* first) {
+  while (first != nullptr) {
+    Commit* const commit = first;
+    first = commit->next;  // on_done may free it.
+    answer(commit);
+  }
+}
+
 // A log that replaces the same records again and again must not need memory for all of them.
 void Collection::Impl::relieve_replay() {
   Store* s = store();

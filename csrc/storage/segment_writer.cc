@@ -4,6 +4,7 @@
 
 #include "base/crc32c.h"
 #include "base/planted.h"
+#include "base/test_points.h"
 #include "storage/checks.h"
 #include "storage/segment.h"
 
@@ -124,6 +125,7 @@ Status SegmentWriter::append_extent(const ExtentShape& shape, const ExtentRows& 
   const ExtentTexts texts = texts_of(shape, rows);
   const ExtentLayout layout(shape, texts);
   OMEN_ASSERT(layout.size <= UINT32_MAX);
+  OMEN_TEST_POINT("extent_layout");
   OMEN_TRY(pad());
   *place = {number_, bytes(), static_cast<uint32_t>(layout.size), shape.rows * shape.stride};
   OMEN_TRY(put_zeros(kExtentHeaderBytes));

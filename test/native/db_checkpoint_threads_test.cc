@@ -3,6 +3,7 @@
 #include <atomic>
 #include <thread>
 
+#include "base/test_points.h"
 #include "db_disk_support.h"
 #include "exec/thread_pool.h"
 
@@ -173,3 +174,62 @@ TEST(checkpoints_and_backups_beside_writers_are_moments_that_there_were) {
     check_moment(*copy.value(), writers);
   }
 }
+
+#ifdef OMENDB_TEST_POINTS
+namespace {
+
+// What `meanwhile` does while a checkpoint is held at the point comes back at the next opening.
+template <class F>
+void change_at(const char* point, const F& meanwhile) {
+  SimEnv env(test_seed());
+  DatabaseOptions o;
+  o.path = kPath;
+  o.env = &env;
+  o.durability = Durability::kOs;
+  std::string before;
+  {
+    auto database = Database::open(o).take();
+    const auto c = database->collection("c", CollectionOptions(), OpenMode::kCreate).take();
+    Commit commit;
+    commit.kind = Commit::Kind::kAdd;
+    commit.batch = c->begin_write(2, kDimensions).take();
+    for (uint64_t id = 0; id < 2; ++id) stage(*commit.batch, id, id, 1);
+    c->run(&commit);
+    CHECK_OK(commit.status);
+    CHECK(test_point_arm(point));
+    std::thread saver([&] { CHECK_OK(database->checkpoint()); });
+    while (!test_point_paused(point)) std::this_thread::yield();
+    meanwhile(*database, *c);
+    CHECK(test_point_release(point));
+    saver.join();
+    before = dump(*database);
+  }
+  auto database = Database::open(o);
+  if (CHECK_OK(database)) CHECK_EQ(dump(*database.value()), before);
+}
+
+}  // namespace
+
+// The size of an extent was once of other metadata than those that were written.
+TEST(metadata_that_change_while_their_extent_is_written_come_back) {
+  change_at("extent_layout", [](Database&, Collection& c) {
+    Commit update;
+    update.kind = Commit::Kind::kUpdate;
+    update.replaces = true;
+    update.ids.push_back({false, 0, 1});
+    update.metadata = "{\"v\":1,\"longer\":\"than what was there\"}";
+    c.run(&update);
+    CHECK_OK(update.status);
+  });
+}
+
+// Its drop was once taken for a second one, and the whole database for damaged.
+TEST(a_collection_that_is_dropped_while_a_checkpoint_begins_stays_dropped) {
+  change_at("checkpoint-parts",
+            [](Database& database, Collection&) { CHECK(database.drop_collection("c").take()); });
+  change_at("checkpoint-parts", [](Database& database, Collection&) {
+    CHECK(database.drop_collection("c").take());
+    CHECK_OK(database.collection("c", CollectionOptions(), OpenMode::kCreate));
+  });
+}
+#endif

@@ -110,14 +110,18 @@ void write_beside_everything(Durability durability) {
   }
   // Upkeep that still runs holds collections, and not the directory.
   const auto crashed = env.copy(1);
-  auto again = Database::open(pool_options(&env, pool.get(), durability)).take();
+  auto opened = Database::open(pool_options(&env, pool.get(), durability));
+  REQUIRE_OK(opened);
+  auto again = opened.take();
   CHECK_EQ(dump(*again), before);
   CHECK_EQ(again->collection("a", CollectionOptions(), OpenMode::kOpen).take()->count() +
                again->collection("b", CollectionOptions(), OpenMode::kOpen).take()->count(),
            kThreads * kCommits);
   CHECK_OK(check_database(*again));
   again.reset();
-  again = Database::open(pool_options(crashed.get(), pool.get(), durability)).take();
+  opened = Database::open(pool_options(crashed.get(), pool.get(), durability));
+  REQUIRE_OK(opened);
+  again = opened.take();
   CHECK_EQ(dump(*again), before);
   again.reset();
   pool.reset();
@@ -167,4 +171,35 @@ TEST(an_answer_may_hold_the_last_reference) {
   const auto database = Database::open(pool_options(&env, pool.get(), Durability::kSync)).take();
   const auto c = database->collection("a", CollectionOptions(), OpenMode::kOpen).take();
   CHECK_EQ(c->count(), 20);
+}
+
+// Closing takes the collection's lock, and so may whatever else an answer leads to.
+TEST(a_commit_is_answered_without_the_lock_of_its_collection) {
+  SimEnv env;
+  auto pool = ThreadPool::create(1).take();
+  const auto database =
+      Database::open(pool_options(&env, pool.get(), Durability::kPeriodic)).take();
+  const CollectionOptions options = options_of(kDimensions, Metric::kL2, Quantization::kNone);
+  const auto c = database->collection("a", options, OpenMode::kCreate).take();
+  struct Answered {
+    Collection* collection;
+    std::atomic<bool> is_over{false};
+  } answered{c.get()};
+  Commit commit;
+  CHECK_OK(fill(*c, &commit, 1));
+  commit.context = &answered;
+  commit.on_done = [](Commit*, void* context) {
+    auto* self = static_cast<Answered*>(context);
+    Commit other;
+    CHECK_OK(fill(*self->collection, &other, 2));
+    self->collection->run(&other);
+    CHECK_OK(other.status);
+    self->is_over = true;
+  };
+  c->submit(&commit);
+  for (int i = 0; i < 20000 && !answered.is_over; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  REQUIRE(answered.is_over);
+  CHECK_EQ(c->count(), 2);
 }
