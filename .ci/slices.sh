@@ -89,7 +89,8 @@ slice_instruction_sets() {
 
 slice_asan() {
   # What recall tests run, the graph tests run too, in a tenth of the time.
-  OMEN_DAMAGE_STEP=997 OMEN_DAMAGE_RANDOM=8 node .ci/native.mjs asan -E db_recall
+  OMEN_DAMAGE_STEP=997 OMEN_DAMAGE_RANDOM=8 OMEN_FAULT_STEP=11 OMEN_SALVAGE_ROUNDS=3 \
+    OMEN_CRASH_WORKLOADS=1 node .ci/native.mjs asan -E db_recall
   node .ci/js-tests.mjs --compile-only
   # V8 keeps what it never frees, so leaks are looked for in the C++ tests alone.
   local library
@@ -103,7 +104,7 @@ slice_tsan() {
   shopt -s nullglob
   tests=$(cd test/native && printf '%s\n' *threads*_test.cc exec*_test.cc memory*_test.cc |
     sed 's/\.cc$//' | sort -u | paste -sd,)
-  node .ci/native.mjs tsan --target="$tests" -R 'threads|exec|^memory'
+  OMEN_CHECKPOINT_OPERATIONS=20 node .ci/native.mjs tsan --target="$tests" -R 'threads|exec|^memory'
 }
 
 slice_arm64() {

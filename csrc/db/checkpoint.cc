@@ -252,6 +252,14 @@ Status Checkpointer::run_locked(bool is_closing) {
   OMEN_TEST_POINT("checkpoint-install");
   if (status.is_ok()) status = d.directory->install(files);
   for (Part& part : parts) part.collection->end_cut(&part.cut, status.is_ok());
+  // Files that went stay on the disk as long as they are mapped. If these cannot be opened now, the
+  // next checkpoint sees to it.
+  if (status.is_ok() && !is_closing) {
+    SegmentFiles installed;
+    if (installed.open(*d.directory).is_ok()) {
+      for (Part& part : parts) part.collection->follow(installed);
+    }
+  }
   return status;
 }
 

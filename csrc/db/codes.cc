@@ -45,6 +45,13 @@ void CodeSet::decode(uint32_t slot, float* out) const {
 
 template <class CodecType>
 void RowScorer<CodecType>::prefetch(const uint32_t* slots, size_t n) const {
+  if (views_.mapped != nullptr) {
+    for (size_t i = 0; i < n; ++i) {
+      const std::byte* row = views_.mapped->peek(slots[i]);
+      for (size_t b = 0; b < prefetch_bytes_; b += kCacheLineBytes) prefetch_read(row + b);
+    }
+    return prefetch_factors(slots, n);
+  }
   // Two lines are most of 128-dimensional data's time here: without a loop a row.
   for (size_t i = 0; i < n && prefetch_bytes_ == 2 * kCacheLineBytes; ++i) {
     const std::byte* row = views_.rows.row(slots[i]);
@@ -57,6 +64,11 @@ void RowScorer<CodecType>::prefetch(const uint32_t* slots, size_t n) const {
   if (rows_straddle_) {
     for (size_t i = 0; i < n; ++i) prefetch_read(views_.rows.row(slots[i]) + prefetch_bytes_ - 1);
   }
+  prefetch_factors(slots, n);
+}
+
+template <class CodecType>
+void RowScorer<CodecType>::prefetch_factors(const uint32_t* slots, size_t n) const {
   if (!views_.has_factors) return;
   for (size_t i = 0; i < n; ++i) prefetch_read(views_.factors.row(slots[i]));
 }
@@ -66,7 +78,7 @@ uint32_t RowScorer<CodecType>::score(const uint32_t* slots, const uint32_t*, siz
                                      float threshold, float* distances) const {
   const uint8_t* rows[kScoreBlock];
   float factors[kScoreBlock];
-  for (size_t i = 0; i < n; ++i) rows[i] = views_.row(slots[i]);
+  for (size_t i = 0; i < n; ++i) rows[i] = row(slots[i]);
   for (size_t i = 0; i < n && views_.has_factors; ++i) factors[i] = views_.factor(slots[i]);
   codec_.score(*query_, rows, factors, n, distances);
   return kernels_.mask_below(distances, n, threshold);

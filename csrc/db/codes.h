@@ -11,6 +11,7 @@
 #include <atomic>
 #include <memory>
 
+#include "db/mapped_vectors.h"
 #include "db/packed_codes.h"
 #include "graph/scorer.h"
 #include "memory/slot_pages.h"
@@ -29,8 +30,12 @@ struct RowViews {
   SlotPages::View rows;
   SlotPages::View factors;
   bool has_factors = false;
+  const MappedVectors* mapped = nullptr;  // Of floats: then the rows are there.
 
-  const uint8_t* row(uint32_t slot) const { return rows.row_as<uint8_t>(slot); }
+  const uint8_t* row(uint32_t slot) const {
+    if (mapped != nullptr) return reinterpret_cast<const uint8_t*>(mapped->row(slot));
+    return rows.row_as<uint8_t>(slot);
+  }
   float factor(uint32_t slot) const { return has_factors ? *factors.row_as<float>(slot) : 0.0f; }
 };
 
@@ -106,6 +111,15 @@ class RowScorer final : public SlotScorer {
                  float* distances) const override;
 
  private:
+  void prefetch_factors(const uint32_t* slots, size_t n) const;
+  const uint8_t* row(uint32_t slot) const {
+    if constexpr (std::is_same_v<CodecType, Float32Codec>) {
+      return views_.row(slot);
+    } else {
+      return views_.rows.row_as<uint8_t>(slot);
+    }
+  }
+
   const CodecType& codec_;
   RowViews views_;
   const simd::Kernels& kernels_;

@@ -35,6 +35,7 @@ class SegmentFiles;
 struct CollectionSnapshot;
 struct Cut;
 struct SaveTarget;
+class SegmentFiles;
 
 // Rows on their way in. Made by Collection::begin_write, filled by one thread, handed to a Commit.
 // Destroying it uncommitted gives everything back.
@@ -173,6 +174,8 @@ class Collection : public std::enable_shared_from_this<Collection> {
   Status cut(const Wal& wal, bool is_closing, Cut* out);
   Status save(Cut* cut, const SaveTarget& target);
   void end_cut(Cut* cut, bool is_saved);
+  // After the switch: vectors that lie in files which are no more are found in `files`.
+  void follow(const SegmentFiles& files);
   // What is on disk of it.
   const CollectionSnapshot* saved() const;
   // Takes its records, and graph and codes if they are whole, from a snapshot. Before anybody else

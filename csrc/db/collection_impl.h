@@ -28,6 +28,7 @@ struct Collection::Env {
   const simd::Kernels* kernels = nullptr;
   const Clock* clock = nullptr;
   uint64_t seed = 0;
+  Residency residency = Residency::kAuto;
   std::shared_ptr<Journal> journal;  // nullptr: in memory alone.
   uint64_t journal_id = 0;           // The collection's number in it.
 };
@@ -222,6 +223,7 @@ struct Collection::Impl {
   Status take_cut(Store& s, Cut* out);
   Status write_cut(Cut* cut, const SaveTarget& target);
   void stop_saving();
+  bool stays_mapped(const Store& s) const;
   Status load_extents(Store& s, const SegmentFiles& files);
   struct LoadedRows;
   Status load_extent(Store& s, const SegmentFiles& files, LoadedRows* rows) const;

@@ -136,6 +136,7 @@ Result<std::shared_ptr<Collection>> Database::Impl::make(std::string_view name,
   env.kernels = kernels;
   env.clock = &system_clock();
   env.seed = options.seed;
+  env.residency = options.residency;
   env.journal = journal;
   env.journal_id = journal_id;
   return Collection::create(std::string(name), given, env);

@@ -35,6 +35,8 @@ struct DatabaseOptions {
   std::string path;  // UTF-8.
   Durability durability = Durability::kSync;
   bool given_durability = false;
+  Residency residency = Residency::kAuto;
+  bool given_residency = false;
   bool read_only = false;
   bool create_if_missing = true;
   uint64_t checkpoint_bytes = 0;  // Of the log, that make a checkpoint due; 0: by what is stored.

@@ -10,6 +10,7 @@
 #include <mutex>
 
 #include "db/collection_impl.h"
+#include "exec/hardware.h"
 #include "storage/segment.h"
 
 namespace omen {
@@ -18,6 +19,8 @@ namespace {
 
 // Extents that are read before their metadata are put into slots, which one thread does.
 constexpr uint32_t kExtentsAtOnce = 256;
+// What reading a snapshot takes for a moment, about.
+constexpr uint64_t kReadingBytes = uint64_t{4} << 20;
 
 bool has_bit(const std::vector<uint64_t>& bits, uint32_t i) {
   return i >> 6 < bits.size() && (bits[i >> 6] >> (i & 63) & 1) != 0;
@@ -65,7 +68,11 @@ Status Collection::Impl::load_extent(Store& s, const SegmentFiles& files, Loaded
   Array<std::byte> buffer(s.account, Use::kScratch);
   ExtentHead head;
   OMEN_TRY(file->read_extent_head(place, expected, &buffer, &head));
-  OMEN_TRY(file->read_extent_vectors(place, head, s.vector(first)));
+  if (s.mapped != nullptr) {
+    OMEN_TRY(s.mapped->map(rows->extent, *file, place, head.vector_checksum()));
+  } else {
+    OMEN_TRY(file->read_extent_vectors(place, head, s.vector(first)));
+  }
   for (uint32_t slot = first; slot < end; ++slot) {
     if (!has_bit(in.live, slot)) continue;
     const size_t row = slot - first;
@@ -82,6 +89,21 @@ Status Collection::Impl::load_extent(Store& s, const SegmentFiles& files, Loaded
     rows->records.push_back(std::move(kept));
   }
   return Status::ok();
+}
+
+// Unless it was told: in memory if they fit, with room for all else, which takes about twice what it
+// does on disk.
+bool Collection::Impl::stays_mapped(const Store& s) const {
+  if (env.residency != Residency::kAuto) return env.residency == Residency::kMapped;
+  const CollectionSnapshot& in = saved_.snapshot;
+  const uint64_t vectors = uint64_t{in.high_water} * s.vectors.stride();
+  uint64_t others = 0;
+  for (const ExtentPlace& place : in.extents) others += place.head_bytes;
+  for (const SnapshotBlob& blob : in.blobs) others += blob.place.bytes;
+  const uint64_t limit = env.budget->limit();
+  const uint64_t used = env.budget->used();
+  if (limit != 0 && vectors + 2 * others + kReadingBytes > limit - std::min(limit, used)) return true;
+  return vectors > memory_limit() / 2;
 }
 
 Status Collection::Impl::load_extents(Store& s, const SegmentFiles& files) {
@@ -184,9 +206,13 @@ Result<bool> Collection::load(CollectionSnapshot snapshot, const SegmentFiles& f
     return Status::error(ErrorCode::kCorrupt,
                          "collection '" + c.name + "' has rows of a size that they cannot have");
   }
+  if (c.stays_mapped(s)) {
+    const MappedVectors::Shape shape{in.extent_rows, in.stride, in.high_water};
+    OMEN_ASSIGN(s.mapped, MappedVectors::create(s.account, s.epochs, shape));
+  }
   OMEN_TRY(s.ensure_staged(in.high_water));
   s.populate_staged(0, in.high_water);
-  s.vectors.expect_huge(0, in.high_water);
+  if (s.mapped == nullptr) s.vectors.expect_huge(0, in.high_water);
   OMEN_TRY(s.unsaved.ensure(in.high_water));
   OMEN_TRY(s.slots.restore(in.high_water, in.live.data()));
   OMEN_TRY(s.graph.reserve(in.high_water, {}, {}));

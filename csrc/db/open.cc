@@ -67,6 +67,9 @@ Status Database::agree_on(const DatabaseOptions& given) const {
   if (given.given_max_memory_bytes && given.max_memory_bytes != mine.max_memory_bytes) {
     return open_with_another(mine.path, "maxMemoryBytes");
   }
+  if (given.given_residency && given.residency != mine.residency) {
+    return open_with_another(mine.path, "residency");
+  }
   if (given.given_seed && given.seed != mine.seed) return open_with_another(mine.path, "seed");
   return Status::ok();
 }

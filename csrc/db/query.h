@@ -75,6 +75,7 @@ Status Collection::Impl::answer(const float* query, size_t length, const SearchO
 template <class Write>
 Status Collection::Impl::answer_prepared(Store& s, Query& q, const Write& write) {
   OMEN_TRY(find_hits(s, q));
+  OMEN_TRY(s.vectors_status());
   return write(s, *q.scratch);
 }
 

@@ -52,7 +52,7 @@ Status Collection::Impl::write_rows(const Store& s, const uint32_t* slots, size_
     if (exists) s.read_vector(slot, out->vectors.data() + at);
   }
   if (with_metadata) out->metadata.push_back(']');
-  return Status::ok();
+  return (include & kIncludeVector) == 0 ? Status::ok() : s.vectors_status();
 }
 
 Status Collection::get(const IdView* ids, size_t count, uint32_t include, Rows* out) {
@@ -163,6 +163,7 @@ CollectionStats Collection::stats() const {
     stats.trained = s->codes() != nullptr;
     stats.clamped = s->drift.clamped();
     stats.consolidations = s->consolidations.load();
+    if (s->mapped != nullptr) stats.bytes.mapped = s->mapped->mapped_bytes();
   }
   const MemoryAccount& a = c.account;
   auto& b = stats.bytes;
@@ -205,7 +206,9 @@ Status check_slots(const Store& s) {
     return broken(4, "the number of live slots is off");
   if (marked != s.marked()) return broken(4, "the number of deleted slots is off");
   if (!s.has_floats() && s.vectors.bytes() > 0) return broken(5, "originals are kept beside codes");
-  return Status::ok();
+  if (s.mapped == nullptr) return Status::ok();
+  OMEN_TRY(s.mapped->validate());
+  return s.mapped->verify_all();
 }
 
 // Packed codes are those of the graph's edges.

@@ -202,6 +202,8 @@ Status Collection::Impl::write_cut(Cut* cut, const SaveTarget& target) {
     const StoreExtent extent(*cut, i * rows);
     OMEN_TRY(target.writer->append_extent(shape, extent, &snapshot.extents[i]));
   }
+  // What was read of a damaged file is not written anew as if it were whole.
+  OMEN_TRY(cut->store->vectors_status());
   if (cut->writes_derived) {
     OMEN_ASSIGN(SegmentWriter * derived, target.derived.get());
     return write_derived(*cut, derived, &snapshot.blobs);
@@ -236,6 +238,17 @@ void Collection::end_cut(Cut* cut, bool is_saved) {
   }
   cut->store.reset();
   if (c.maintenance_due_.load()) c.schedule_drain(shared_from_this());
+}
+
+void Collection::follow(const SegmentFiles& files) {
+  Impl& c = *impl_;
+  std::shared_ptr<Store> s;
+  {
+    const std::lock_guard<std::mutex> guard(c.store_mutex_);
+    s = c.owned_store_;
+  }
+  if (s == nullptr || s->mapped == nullptr || c.saved_.generation != s->generation()) return;
+  s->mapped->follow({c.saved_.snapshot, files, s->states, s->stage_mutex});
 }
 
 const CollectionSnapshot* Collection::saved() const { return &impl_->saved_.snapshot; }

@@ -14,7 +14,6 @@ namespace omen {
 namespace {
 
 constexpr size_t kExtentVectorBytes = size_t{64} << 10;
-constexpr uint32_t kExtentRowsMax = 1024;
 constexpr uint64_t kStringSeed = 0x73747269;
 
 GraphOptions graph_options(const CollectionOptions& o, uint64_t seed) {
@@ -84,7 +83,11 @@ Store::~Store() = default;
 
 Status Store::ensure_staged(uint32_t count) {
   OMEN_TRY(states.ensure(count));
-  if (keep_vectors) OMEN_TRY(vectors.ensure(count));
+  if (mapped != nullptr) {
+    OMEN_TRY(mapped->ensure(count));
+  } else if (keep_vectors) {
+    OMEN_TRY(vectors.ensure(count));
+  }
   if (has_norms) OMEN_TRY(norms.ensure(count));
   OMEN_TRY(ids.ensure(count));
   return orders.ensure(count);
@@ -112,12 +115,16 @@ void Store::trim_staged() {
   for (bool more = true; more;) {
     const std::lock_guard<std::mutex> guard(stage_mutex);
     const uint32_t end = std::max(slots.trim(high_water()), 1u);
-    const SlotPages& widest = keep_vectors ? vectors : ids;
+    const SlotPages& widest = keep_vectors && mapped == nullptr ? vectors : ids;
     const uint32_t had = widest.rows();
     const uint32_t step = widest.view().mask + 1;
     const uint32_t to = had > step ? std::max(end, had - step) : end;
     more = to > end;
-    if (keep_vectors) vectors.shrink(to);
+    if (mapped != nullptr) {
+      mapped->shrink(to);
+    } else if (keep_vectors) {
+      vectors.shrink(to);
+    }
     if (has_norms) norms.shrink(to);
     ids.shrink(to);
     orders.shrink(to);

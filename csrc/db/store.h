@@ -10,7 +10,7 @@
 //   1. What a slot holds is written before its number is published anywhere, and never changed in
 //      place, but for its metadata, whose block is swapped atomically.
 //   2. high_water() covers every slot that any reader can meet.
-//   3. With keep_vectors every slot has its floats. Without, slots have them until there are codes,
+//   3. With keep_vectors every slot has its floats, in memory or in a mapped file. Without, slots have them until there are codes,
 //      and then none has: a reader decides by has_floats(), which under one pin turns false once.
 // Threads: stage_mutex guards growth of what begin_write() fills; everything else is written under
 // the collection's commit mutex. Readers pin.
@@ -88,13 +88,24 @@ class Store final : public RowIds {
   // A slot that nobody can see is free again, and its id's memory with it.
   void free_slot(uint32_t slot);
   // Only where the slot has its floats.
-  float* vector(uint32_t slot) const { return vectors.row_as<float>(slot); }
+  float* vector(uint32_t slot) const {
+    if (mapped != nullptr) return reinterpret_cast<float*>(mapped->row(slot));
+    return vectors.row_as<float>(slot);
+  }
+  // Whether all vectors that were read so far are what was stored: asked before what came of them
+  // is given away. ERR_CORRUPT.
+  Status vectors_status() const { return mapped == nullptr ? Status::ok() : mapped->status(); }
+  // Memory for the vectors of slots that are about to be filled; under stage_mutex. ERR_MEMORY,
+  // ERR_CORRUPT.
+  Status own_vectors(const uint32_t* taken, size_t count) {
+    return mapped == nullptr ? Status::ok() : mapped->own(taken, count);
+  }
   bool has_floats() const { return keep_vectors || codes() == nullptr; }
   // The vector as it was given, or, without floats, as its code tells it.
   void read_vector(uint32_t slot, float* out) const;
   // Inverse norm under cosine, else 1.
   float scale(uint32_t slot) const { return has_norms ? *norms.row_as<float>(slot) : 1.0f; }
-  RowViews float_views() const { return {vectors.view(), norms.view(), has_norms}; }
+  RowViews float_views() const { return {vectors.view(), norms.view(), has_norms, mapped.get()}; }
   CodeSet* codes() const { return codes_.load(std::memory_order_acquire); }
 
   bool is_live(uint32_t slot) const { return states.has(slot, SlotStates::kLive); }
@@ -122,7 +133,8 @@ class Store final : public RowIds {
   std::mutex stage_mutex;
   SlotAllocator slots;
   SlotStates states;
-  SlotPages vectors;
+  SlotPages vectors;  // Unless they are mapped.
+  std::unique_ptr<MappedVectors> mapped;
   SlotPages norms;
   SlotPages ids;
   SlotPages orders;
@@ -193,8 +205,10 @@ class Store::BuildSpace final : public Space {
   void prefetch(uint32_t slot) const override {
     const bool has_floats = store_.keep_vectors || codes_ == nullptr;
     if (has_floats && store_.has_norms) prefetch_read(store_.norms.row(slot));
-    const auto* row = has_floats ? reinterpret_cast<const std::byte*>(store_.vector(slot))
-                                 : reinterpret_cast<const std::byte*>(codes_->code(slot));
+    const auto* row =
+        !has_floats                 ? reinterpret_cast<const std::byte*>(codes_->code(slot))
+        : store_.mapped != nullptr ? store_.mapped->peek(slot)
+                                   : reinterpret_cast<const std::byte*>(store_.vector(slot));
     const size_t bytes = has_floats ? dimensions() * sizeof(float) : dimensions();
     // The processor sees by itself how a long row goes on.
     for (size_t i = 0; i < std::min(bytes, kPrefetchMax); i += kCacheLineBytes) {

@@ -23,6 +23,9 @@ enum class Metric : uint8_t { kCosine, kL2, kDot };
 enum class Quantization : uint8_t { kSq8, kNone, kBinary };
 // Where the codes that a search reads lie: a row each, or each node's neighbours' together as well.
 enum class Layout : uint8_t { kCompact, kFast };
+// Where the original vectors of a database on disk are held that were there when it was opened:
+// read into memory, or left in the mapped files.
+enum class Residency : uint8_t { kAuto, kMemory, kMapped };
 
 inline constexpr uint32_t kDimensionsMax = 16384;
 inline constexpr uint32_t kHitsMax = 10000;
@@ -132,6 +135,7 @@ struct CollectionStats {
   struct Bytes {
     uint64_t vectors = 0, codes = 0, graph = 0, ids = 0, metadata = 0, columns = 0, scratch = 0,
              retired = 0, total = 0;
+    uint64_t mapped = 0;  // Vectors in mapped files: the system's memory, as far as it has room.
   } bytes;
 };
 

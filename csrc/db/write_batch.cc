@@ -66,6 +66,7 @@ float* WriteBatch::vector_of(size_t row) {
 // Slots apart from each other were others' before, and have their pages.
 void WriteBatch::Rep::populate_huge(size_t first, size_t count) {
   if (!floats.empty() || slots[first + count - 1] - slots[first] != count - 1) return;
+  if (store->mapped != nullptr) return;
   store->vectors.populate_huge(slots[first], static_cast<uint32_t>(count));
   populated_rows = first + count;
 }
@@ -75,7 +76,7 @@ void WriteBatch::Rep::populate(size_t row) {
   const size_t count = std::min(rows - row, std::max<size_t>(kPopulateBytes / row_bytes, 1));
   populated_rows = row + count;
   if (!floats.empty()) return floats.populate(row * dimensions, count * dimensions);
-  if (slots[row + count - 1] - slots[row] != count - 1) return;
+  if (slots[row + count - 1] - slots[row] != count - 1 || store->mapped != nullptr) return;
   store->vectors.populate(slots[row], static_cast<uint32_t>(count));
 }
 
@@ -178,6 +179,7 @@ Status WriteBatch::Rep::take_slots() {
   if (status.is_ok()) {
     const std::lock_guard<std::mutex> guard(store->stage_mutex);
     status = store->ensure_staged(taken[rows - 1] + 1);
+    if (status.is_ok()) status = store->own_vectors(taken, rows);
     for (size_t i = 0; !status.is_ok() && i < rows; ++i) store->slots.release(taken[i]);
     if (status.is_ok() && rows >= kPopulateRows && taken[rows - 1] - taken[0] == rows - 1) {
       store->populate_staged(taken[0], static_cast<uint32_t>(rows));

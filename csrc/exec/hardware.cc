@@ -1,4 +1,7 @@
-// How many threads are worth starting: OMENDB_THREADS, affinity, cgroup quotas.
+// How many threads are worth starting: OMENDB_THREADS, affinity, cgroup quotas. How much memory
+// there is: the machine's, cgroup limits.
+#include "exec/hardware.h"
+
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -86,6 +89,30 @@ unsigned affinity_processors() {
 
 unsigned usable_processors() { return std::min(affinity_processors(), quota_processors()); }
 
+uint64_t limit_in(const std::string& file) {
+  unsigned long long bytes = 0;  // "max" where there is none.
+  return std::sscanf(first_line(file).c_str(), "%llu", &bytes) == 1 ? bytes : UINT64_MAX;
+}
+
+// The smallest memory limit of our group and those above it.
+uint64_t group_memory() {
+  const std::string root = "/sys/fs/cgroup";
+  uint64_t bytes = std::min(limit_in(root + "/memory.max"),
+                            limit_in(root + "/memory/memory.limit_in_bytes"));
+  for (std::string path = own_group(); !path.empty(); path.resize(path.rfind('/'))) {
+    bytes = std::min(bytes, limit_in(root + path + "/memory.max"));
+    if (path.find('/') == std::string::npos) break;
+  }
+  return bytes;
+}
+
+uint64_t machine_memory() {
+  const long pages = sysconf(_SC_PHYS_PAGES);
+  const long page = sysconf(_SC_PAGESIZE);
+  if (pages <= 0 || page <= 0) return UINT64_MAX;
+  return static_cast<uint64_t>(pages) * static_cast<uint64_t>(page);
+}
+
 #elif defined(_WIN32)
 
 unsigned usable_processors() {
@@ -98,11 +125,30 @@ unsigned usable_processors() {
   return count == 0 ? static_cast<unsigned>(GetActiveProcessorCount(ALL_PROCESSOR_GROUPS)) : count;
 }
 
+uint64_t group_memory() { return UINT64_MAX; }
+
+uint64_t machine_memory() {
+  MEMORYSTATUSEX status;
+  status.dwLength = sizeof(status);
+  return GlobalMemoryStatusEx(&status) ? status.ullTotalPhys : UINT64_MAX;
+}
+
 #else
 
 unsigned usable_processors() {
   const long count = sysconf(_SC_NPROCESSORS_ONLN);
   return count < 1 ? 1 : static_cast<unsigned>(count);
+}
+
+uint64_t group_memory() { return UINT64_MAX; }
+
+uint64_t machine_memory() {
+#if defined(_SC_PHYS_PAGES)
+  const long pages = sysconf(_SC_PHYS_PAGES);
+  const long page = sysconf(_SC_PAGESIZE);
+  if (pages > 0 && page > 0) return static_cast<uint64_t>(pages) * static_cast<uint64_t>(page);
+#endif
+  return UINT64_MAX;
 }
 
 #endif
@@ -120,6 +166,8 @@ Result<unsigned> parse_thread_count(const char* text) {
                                                  "\"; set it to an integer from 1 to " +
                                                  std::to_string(kThreadsMax) + ", or unset it");
 }
+
+uint64_t memory_limit() { return std::min(machine_memory(), group_memory()); }
 
 Result<unsigned> hardware_threads() {
   if (const char* text = std::getenv("OMENDB_THREADS"); text != nullptr) {

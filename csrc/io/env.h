@@ -42,6 +42,11 @@ class Env {
   virtual int64_t sync(int64_t file) = 0;
   virtual int64_t truncate(int64_t file, uint64_t size) = 0;
   virtual int64_t stat_open(int64_t file, FileStat* out) = 0;
+  // The file's first `size` bytes, read-only, where they stay until unmap(), whether the file is
+  // closed or removed meanwhile. Bytes that another process cuts off end the process that reads
+  // them. -ENOSYS where a system has no such thing.
+  virtual int64_t map(int64_t file, uint64_t size, const std::byte** out) = 0;
+  virtual void unmap(const std::byte* data, uint64_t size) = 0;
   // Keeps every other opening of the file, in any process, from locking it, until it is closed.
   // -EAGAIN if one does.
   virtual int64_t lock(int64_t file) = 0;

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -72,6 +73,15 @@ class PosixEnv final : public Env {
   }
   int64_t truncate(int64_t file, uint64_t size) override {
     return answer(::ftruncate(fd_of(file), static_cast<off_t>(size)));
+  }
+  int64_t map(int64_t file, uint64_t size, const std::byte** out) override {
+    void* const data = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, fd_of(file), 0);
+    if (data == MAP_FAILED) return failure();
+    *out = static_cast<const std::byte*>(data);
+    return 0;
+  }
+  void unmap(const std::byte* data, uint64_t size) override {
+    (void)::munmap(const_cast<std::byte*>(data), size);
   }
   int64_t stat_open(int64_t file, FileStat* out) override {
     struct stat found {};

@@ -151,6 +151,18 @@ class WindowsEnv final : public Env {
     return answer(
         SetFileInformationByHandle(handle_of(file), FileEndOfFileInfo, &end, sizeof(end)));
   }
+  int64_t map(int64_t file, uint64_t size, const std::byte** out) override {
+    const HANDLE section = CreateFileMappingW(handle_of(file), nullptr, PAGE_READONLY,
+                                              static_cast<DWORD>(size >> 32),
+                                              static_cast<DWORD>(size), nullptr);
+    if (section == nullptr) return failure();
+    void* const data = MapViewOfFile(section, FILE_MAP_READ, 0, 0, static_cast<SIZE_T>(size));
+    const int64_t result = data == nullptr ? failure() : 0;
+    CloseHandle(section);  // The view keeps it.
+    *out = static_cast<const std::byte*>(data);
+    return result;
+  }
+  void unmap(const std::byte* data, uint64_t) override { (void)UnmapViewOfFile(data); }
   int64_t stat_open(int64_t file, FileStat* out) override {
     return stat_handle(handle_of(file), out);
   }

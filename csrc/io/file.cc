@@ -109,6 +109,13 @@ Result<FileStat> File::stat() const {
   return found;
 }
 
+Result<std::unique_ptr<FileMapping>> File::map(uint64_t size) const {
+  const std::byte* data = nullptr;
+  const int64_t result = uninterrupted([&] { return env_->map(number_, size, &data); });
+  if (result < 0) return io_error(result, "map", path_);
+  return std::make_unique<FileMapping>(env_, data, size);
+}
+
 Status File::lock() {
   if (OMEN_PLANTED("no-lock")) return Status::ok();
   const int64_t result = uninterrupted([&] { return env_->lock(number_); });

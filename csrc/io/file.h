@@ -34,6 +34,23 @@ int64_t uninterrupted(const Call& call) {
   }
 }
 
+// The bytes of a file, read-only. They stay when the File is gone, and when the file is removed.
+class FileMapping {
+ public:
+  FileMapping(Env* env, const std::byte* data, uint64_t size)
+      : env_(env), data_(data), size_(size) {}
+  ~FileMapping() { env_->unmap(data_, size_); }
+  FileMapping(const FileMapping&) = delete;
+  FileMapping& operator=(const FileMapping&) = delete;
+  const std::byte* data() const { return data_; }
+  uint64_t size() const { return size_; }
+
+ private:
+  Env* const env_;
+  const std::byte* const data_;
+  const uint64_t size_;
+};
+
 class File {
  public:
   // `flags`: Env::Open.
@@ -50,6 +67,8 @@ class File {
   Status sync();
   Status truncate(uint64_t size);
   Result<FileStat> stat() const;
+  // The first `size` bytes, which the file must have.
+  Result<std::unique_ptr<FileMapping>> map(uint64_t size) const;
   // ERR_LOCKED if another opening holds it. Until the file is closed.
   Status lock();
   const std::string& path() const { return path_; }

@@ -214,6 +214,19 @@ Status read_durability(const Call& call, napi_value object, DatabaseOptions* out
                         describe(call.env, value));
 }
 
+Status read_residency(const Call& call, napi_value object, DatabaseOptions* out) {
+  napi_value value = nullptr;
+  OMEN_TRY(read_property(call, object, "residency", &value));
+  if (value == nullptr) return Status::ok();
+  std::string text;
+  OMEN_TRY(read_text(call.env, value, {"residency", 64, ErrorCode::kArgument}, &text));
+  out->given_residency = true;
+  out->residency = text == "mapped" ? Residency::kMapped : Residency::kMemory;
+  if (text == "mapped" || text == "memory") return Status::ok();
+  return argument_error("residency must be 'memory' or 'mapped', not " +
+                        describe(call.env, value));
+}
+
 // The arguments of openDatabase(): path, options.
 Status read_open(const Call& call, DatabaseOptions* out) {
   OMEN_TRY(read_text(call.env, call.arguments[0], {"path", kPathBytesMax, ErrorCode::kArgument},
@@ -228,6 +241,7 @@ Status read_open(const Call& call, DatabaseOptions* out) {
     OMEN_TRY(read_integer(call.env, value, {"checkpointBytes", 1, kSafeIntegerMax},
                           &out->checkpoint_bytes));
   }
+  OMEN_TRY(read_residency(call, call.arguments[1], out));
   return read_durability(call, call.arguments[1], out);
 }
 

@@ -256,6 +256,7 @@ napi_value make_stats(napi_env env, const CollectionStats& stats) {
   bytes.count("vectors", b.vectors).count("codes", b.codes).count("graph", b.graph);
   bytes.count("ids", b.ids).count("metadata", b.metadata).count("columns", b.columns);
   bytes.count("scratch", b.scratch).count("retired", b.retired).count("total", b.total);
+  bytes.count("mapped", b.mapped);
   const CollectionOptions& options = stats.options;
   ObjectOut object(env);
   object.text("name", stats.name).count("dimensions", options.dimensions);

@@ -15,6 +15,7 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -96,6 +97,21 @@ class SegmentWriter {
   std::vector<uint32_t> blocks_;  // Checksums of its whole blocks.
 };
 
+// A segment in address space: its bytes may be damaged until they are verified.
+class SegmentMapping {
+ public:
+  SegmentMapping(std::unique_ptr<FileMapping> file, std::string path, uint64_t seed)
+      : file_(std::move(file)), path_(std::move(path)), seed_(seed) {}
+  const std::byte* data() const { return file_->data(); }
+  // Vectors of an extent. ERR_CORRUPT with the path and the byte.
+  Status verify(uint64_t offset, size_t bytes, uint32_t checksum) const;
+
+ private:
+  const std::unique_ptr<FileMapping> file_;
+  const std::string path_;
+  const uint64_t seed_;
+};
+
 class SegmentReader {
  public:
   // ERR_CORRUPT if the file is missing or not the one that the manifest names; ERR_FORMAT.
@@ -108,6 +124,8 @@ class SegmentReader {
                           Array<std::byte>* buffer, ExtentHead* head) const;
   // The rows * stride bytes of its vectors, verified.
   Status read_extent_vectors(const ExtentPlace& place, const ExtentHead& head, void* out) const;
+  // The whole file in address space; one mapping for all who ask. ERR_IO, ERR_MEMORY.
+  Result<std::shared_ptr<const SegmentMapping>> map() const;
   // Bytes [offset, offset + bytes) of a blob, verified; `offset` is a multiple of kBlobBlockBytes,
   // and a part that is not the last ends at one. (The last also verifies the blob's trailer.)
   Status read_blob(const BlobPlace& place, uint64_t offset, void* out, size_t bytes) const;
@@ -149,6 +167,8 @@ class SegmentReader {
   const uint64_t bytes_;
   uint64_t seed_ = 0;
   uint64_t database_id_ = 0;
+  mutable std::mutex map_mutex_;
+  mutable std::weak_ptr<const SegmentMapping> mapping_;  // Under map_mutex_.
 };
 
 }  // namespace omen

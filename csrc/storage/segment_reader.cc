@@ -121,6 +121,22 @@ Status SegmentReader::read_extent_vectors(const ExtentPlace& place, const Extent
   return Status::ok();
 }
 
+Result<std::shared_ptr<const SegmentMapping>> SegmentReader::map() const {
+  const std::lock_guard<std::mutex> guard(map_mutex_);
+  std::shared_ptr<const SegmentMapping> mapping = mapping_.lock();
+  if (mapping != nullptr) return mapping;
+  OMEN_ASSIGN(std::unique_ptr<FileMapping> file, file_->map(bytes_));
+  mapping = std::make_shared<const SegmentMapping>(std::move(file), path(), seed_);
+  mapping_ = mapping;
+  return mapping;
+}
+
+Status SegmentMapping::verify(uint64_t offset, size_t bytes, uint32_t checksum) const {
+  if (OMEN_PLANTED("no-mapped-checksum")) return Status::ok();
+  if (checksum == crc32c(mark_of(seed_, offset), data() + offset, bytes)) return Status::ok();
+  return damaged(path_, offset, "the checksum of an extent's vectors differs");
+}
+
 Status SegmentReader::read_checksums(const BlobPlace& place, uint64_t first, size_t count,
                                      std::byte* out) const {
   return file_->read_exactly(place.offset + place.bytes + first * 4, out, count * 4);

@@ -13,8 +13,10 @@ inline constexpr char kPath[] = "/db";
 // A database whose every step is on this thread.
 struct DiskFixture {
   InlineExecutor executor;
-  DatabaseOptions options(Env* env, Durability durability = Durability::kSync) {
+  // What was opened before decides whether vectors are mapped: in the end both happen everywhere.
+  DatabaseOptions options(SimEnv* env, Durability durability = Durability::kSync) {
     DatabaseOptions o;
+    o.residency = env->calls() % 2 == 0 ? Residency::kMemory : Residency::kMapped;
     o.path = kPath;
     o.durability = durability;
     o.env = env;

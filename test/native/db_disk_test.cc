@@ -71,6 +71,12 @@ Outcome run_workload(DiskFixture& fixture, SimEnv* env, Twin* twin, uint64_t see
   return out;
 }
 
+// OMEN_FAULT_STEP (1): of all calls every so manieth fails.
+uint64_t fault_step() {
+  const char* given = std::getenv("OMEN_FAULT_STEP");
+  return given == nullptr ? 1 : std::max<uint64_t>(1, std::strtoul(given, nullptr, 10));
+}
+
 void fail_every_call(const SimEnv::Fault& fault, bool for_ever) {
   const uint64_t seed = test_seed();
   DiskFixture fixture;
@@ -83,7 +89,7 @@ void fail_every_call(const SimEnv::Fault& fault, bool for_ever) {
     calls = env.calls();
   }
   CHECK(calls > 50);
-  for (uint64_t at = 0; at < calls; ++at) {
+  for (uint64_t at = seed % fault_step(); at < calls; at += fault_step()) {
     SimEnv env(seed);
     Twin twin(&fixture.executor);
     std::vector<std::string> may_be;

@@ -61,7 +61,7 @@ std::unique_ptr<Stored> store(uint64_t seed, int operations) {
 }
 
 // Opens what a salvage has made; nothing if it made none.
-std::string read_out(Stored& stored, Env* env) {
+std::string read_out(Stored& stored, SimEnv* env) {
   DatabaseOptions o = stored.fixture.options(env);
   o.path = kOut;
   const auto database = Database::open(o).take();
@@ -69,7 +69,7 @@ std::string read_out(Stored& stored, Env* env) {
   return dump(*database);
 }
 
-Result<SalvageReport> run_salvage(Stored& stored, Env* env) {
+Result<SalvageReport> run_salvage(Stored& stored, SimEnv* env) {
   return Database::salvage(stored.fixture.options(env), kOut);
 }
 
@@ -237,13 +237,16 @@ TEST(a_damaged_entry_of_the_log_costs_itself) {
   }
 }
 
+// OMEN_SALVAGE_ROUNDS (12): so many databases are damaged in 25 ways each.
 // Bits flipped, files cut, removed, overwritten: it never crashes, and what it brings was stored.
 TEST(whatever_is_done_to_the_files_what_comes_back_was_stored) {
   const uint64_t seed = test_seed();
   Random random(seed);
   size_t whole = 0;
   size_t lossy = 0;
-  for (uint64_t round = 0; round < 12; ++round) {
+  const char* given = std::getenv("OMEN_SALVAGE_ROUNDS");
+  const uint64_t rounds = given == nullptr ? 12 : std::strtoul(given, nullptr, 10);
+  for (uint64_t round = 0; round < rounds; ++round) {
     const auto stored = store(mix64(seed + round), 25);
     for (int i = 0; i < 25; ++i) {
       const auto env = stored->env.copy(random.next());
@@ -282,7 +285,7 @@ TEST(whatever_is_done_to_the_files_what_comes_back_was_stored) {
     }
   }
   std::printf("# %zu whole, %zu with losses\n", whole, lossy);
-  CHECK(whole > 10 && lossy > 50);
+  CHECK(whole >= rounds && lossy > 4 * rounds);
 }
 
 // What was there before is not touched, and what failed leaves nothing.

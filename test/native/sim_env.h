@@ -41,6 +41,7 @@ class SimEnv final : public Env {
     kMakeDirectory,
     kSyncDirectory,
     kList,
+    kMap,
   };
   // A change, as the trace keeps it.
   struct Change {
@@ -134,6 +135,24 @@ class SimEnv final : public Env {
     note({Change::Kind::kTruncate, files_.at(file).inode, size, {}, {}, {}});
     return 0;
   }
+  // A copy: what is written to a file after it was mapped is no part of any test.
+  int64_t map(int64_t file, uint64_t size, const std::byte** out) override {
+    const std::lock_guard<std::mutex> guard(mutex_);
+    if (const Fault f = ask(Call::kMap); f.result != 0) return f.result;
+    const Bytes& bytes = inodes_[files_.at(file).inode];
+    if (size > bytes.size()) return -EINVAL;
+    auto* const copy = new std::byte[size];
+    std::memcpy(copy, bytes.data(), size);
+    *out = copy;
+    ++mapped_;
+    return 0;
+  }
+  void unmap(const std::byte* data, uint64_t) override {
+    delete[] data;
+    --mapped_;
+  }
+  // Files in address space now.
+  size_t mapped() const { return mapped_; }
   int64_t stat_open(int64_t file, FileStat* out) override {
     const std::lock_guard<std::mutex> guard(mutex_);
     if (const Fault f = ask(Call::kStat); f.result != 0) return f.result;
@@ -379,6 +398,7 @@ class SimEnv final : public Env {
   Random random_;
   uint64_t device_ = 0;
   std::atomic<uint64_t> calls_{0};
+  std::atomic<size_t> mapped_{0};
   uint64_t next_inode_ = 1;
   int64_t next_file_ = 0;
   std::map<std::string, uint64_t> names_;
