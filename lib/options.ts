@@ -376,6 +376,7 @@ export function readMemory(options: unknown): {
 }
 
 const DURABILITIES = ['sync', 'periodic', 'os']
+const RESIDENCIES = ['memory', 'mapped']
 
 /** Options of `DB.open()`: the database's, and those of its default collection. */
 export function readOpen(options: unknown): {
@@ -390,6 +391,8 @@ export function readOpen(options: unknown): {
     if (value === undefined) continue
     if (key === 'durability') {
       database.durability = oneOf(value, key, DURABILITIES) as 'sync' | 'periodic' | 'os'
+    } else if (key === 'residency') {
+      database.residency = oneOf(value, key, RESIDENCIES) as 'memory' | 'mapped'
     } else if (key === 'readOnly' || key === 'createIfMissing') database[key] = boolean(value, key)
     else if (key === 'maxMemoryBytes') {
       database.maxMemoryBytes = integer(value, key, 1, Number.MAX_SAFE_INTEGER)
