@@ -225,8 +225,7 @@ struct Collection::Impl {
   void stop_saving();
   bool stays_mapped(const Store& s) const;
   Status load_extents(Store& s, const SegmentFiles& files);
-  struct LoadedRows;
-  Status load_extent(Store& s, const SegmentFiles& files, LoadedRows* rows) const;
+  Status load_extent(Store& s, const SegmentFiles& files, uint32_t index) const;
   Status load_index(Store& s);
   // Fills the columns of a collection that was opened, once (metadata_index.cc). Whoever is about
   // to read or change columns calls it before; any thread, also under a pin or the commit lock.

@@ -17,8 +17,6 @@ namespace omen {
 
 namespace {
 
-// Extents that are read before their metadata are put into slots, which one thread does.
-constexpr uint32_t kExtentsAtOnce = 256;
 // What reading a snapshot takes for a moment, about.
 constexpr uint64_t kReadingBytes = uint64_t{4} << 20;
 
@@ -46,33 +44,28 @@ const SegmentReader* SegmentFiles::find(uint64_t number) const {
   return found == readers_.end() ? nullptr : found->second.get();
 }
 
-// The rows of an extent, between reading and the columns.
-struct Collection::Impl::LoadedRows {
-  uint32_t extent = 0;
-  std::vector<uint32_t> slots;  // That have metadata.
-  std::vector<ParsedRecord> records;
-};
-
-Status Collection::Impl::load_extent(Store& s, const SegmentFiles& files, LoadedRows* rows) const {
+Status Collection::Impl::load_extent(Store& s, const SegmentFiles& files, uint32_t index) const {
   const CollectionSnapshot& in = saved_.snapshot;
-  const uint32_t first = rows->extent * in.extent_rows;
+  const uint32_t first = index * in.extent_rows;
   const uint32_t end = std::min(first + in.extent_rows, in.high_water);
-  const ExtentPlace& place = in.extents[rows->extent];
+  const ExtentPlace& place = in.extents[index];
   if (place.segment == 0) return Status::ok();
   const SegmentReader* file = files.find(place.segment);
   if (file == nullptr) {
     return Status::error(ErrorCode::kCorrupt, "the snapshot names a file that is not there");
   }
-  const ExtentShape expected{in.collection,  rows->extent, in.extent_rows,
-                             in.dimensions, in.stride,    s.has_norms};
+  const ExtentShape expected{in.collection, index,     in.extent_rows,
+                             in.dimensions, in.stride, s.has_norms};
   Array<std::byte> buffer(s.account, Use::kScratch);
   ExtentHead head;
   OMEN_TRY(file->read_extent_head(place, expected, &buffer, &head));
   if (s.mapped != nullptr) {
-    OMEN_TRY(s.mapped->map(rows->extent, *file, place, head.vector_checksum()));
+    OMEN_TRY(s.mapped->map(index, *file, place, head.vector_checksum()));
   } else {
     OMEN_TRY(file->read_extent_vectors(place, head, s.vector(first)));
   }
+  std::vector<uint32_t> slots;  // That have metadata.
+  std::vector<std::string_view> jsons;
   for (uint32_t slot = first; slot < end; ++slot) {
     if (!has_bit(in.live, slot)) continue;
     const size_t row = slot - first;
@@ -84,11 +77,12 @@ Status Collection::Impl::load_extent(Store& s, const SegmentFiles& files, Loaded
     if (s.has_norms) *s.norms.row_as<float>(slot) = head.norm(row);
     const std::string_view json = head.metadata(row);
     if (json.empty()) continue;
-    OMEN_ASSIGN(ParsedRecord kept, s.columns.keep(json));
-    rows->slots.push_back(slot);
-    rows->records.push_back(std::move(kept));
+    slots.push_back(slot);
+    jsons.push_back(json);
   }
-  return Status::ok();
+  if (slots.empty()) return Status::ok();
+  s.is_indexed.store(false, std::memory_order_relaxed);
+  return s.columns.restore(slots, jsons);
 }
 
 // Unless it was told: in memory if they fit, with room for all else, which takes about twice what it
@@ -107,29 +101,20 @@ bool Collection::Impl::stays_mapped(const Store& s) const {
 }
 
 Status Collection::Impl::load_extents(Store& s, const SegmentFiles& files) {
-  const auto extents = static_cast<uint32_t>(saved_.snapshot.extents.size());
-  for (uint32_t begin = 0; begin < extents; begin += kExtentsAtOnce) {
-    const uint32_t count = std::min(kExtentsAtOnce, extents - begin);
-    std::vector<LoadedRows> loaded(count);
-    std::mutex mutex;
-    Status fault;
-    parallel_for(*env.executor, count, 4, [&](size_t from, size_t to, unsigned) {
-      for (size_t i = from; i < to; ++i) {
-        loaded[i].extent = begin + static_cast<uint32_t>(i);
-        Status status = load_extent(s, files, &loaded[i]);
-        if (status.is_ok()) continue;
-        const std::lock_guard<std::mutex> guard(mutex);
-        if (fault.is_ok()) fault = std::move(status);
-        return;
-      }
-    });
-    OMEN_TRY(std::move(fault));
-    for (LoadedRows& rows : loaded) {
-      OMEN_TRY(s.columns.restore(rows.slots, rows.records));
-      if (!rows.slots.empty()) s.is_indexed.store(false, std::memory_order_relaxed);
-    }
-  }
-  return Status::ok();
+  std::mutex mutex;
+  Status fault;
+  OMEN_TRY(s.columns.cover(saved_.snapshot.high_water));
+  parallel_for(*env.executor, saved_.snapshot.extents.size(), 4,
+               [&](size_t from, size_t to, unsigned) {
+                 for (size_t i = from; i < to; ++i) {
+                   Status status = load_extent(s, files, static_cast<uint32_t>(i));
+                   if (status.is_ok()) continue;
+                   const std::lock_guard<std::mutex> guard(mutex);
+                   if (fault.is_ok()) fault = std::move(status);
+                   return;
+                 }
+               });
+  return fault;
 }
 
 Status Collection::Impl::load_index(Store& s) {

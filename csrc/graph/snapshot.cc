@@ -95,10 +95,15 @@ uint32_t Graph::take_row(uint32_t level, uint32_t node, const uint32_t* ids, con
   uint32_t row[kRowIdsMax];
   uint32_t n = 0;
   uint32_t lost = 0;
+  uint64_t met[4] = {};  // A bit for some of their bits: most ids need not be looked for.
   for (uint32_t i = 0; i < rows.capacity() && ids[i] != kNoSlot; ++i) {
     const uint32_t id = ids[i];
-    if (id != node && exists(id) && std::find(row, row + n, id) == row + n) {
+    uint64_t& word = met[id >> 6 & 3];
+    const uint64_t bit = uint64_t{1} << (id & 63);
+    const bool may_be_there = (word & bit) != 0;
+    if (id != node && exists(id) && !(may_be_there && std::find(row, row + n, id) != row + n)) {
       row[n++] = id;
+      word |= bit;
     } else {
       ++lost;
     }

@@ -64,7 +64,7 @@ Status BlockPool::add_slab(SizeClass* c, size_t block_bytes) {
   OMEN_TRY(slabs_.push_back(nullptr));
   slabs_.pop_back();  // Room for one.
   OMEN_TRY(account_->reserve(use_, bytes));
-  Result<std::byte*> memory = allocate_bytes(bytes);
+  Result<std::byte*> memory = allocate_bytes(bytes, Fill::kNone);
   if (!memory.is_ok()) {
     account_->release(use_, bytes);
     return memory.status();
@@ -87,6 +87,25 @@ void BlockPool::free_slab(Slab* slab) {
 }
 
 Result<void*> BlockPool::allocate(size_t bytes) {
+  const std::lock_guard lock(mutex_);
+  return take(bytes);
+}
+
+Status BlockPool::allocate_many(std::span<const uint32_t> bytes, void** out) {
+  const std::lock_guard lock(mutex_);
+  for (size_t i = 0; i < bytes.size(); ++i) {
+    Result<void*> block = take(bytes[i]);
+    if (block.is_ok()) {
+      out[i] = block.value();
+      continue;
+    }
+    while (i-- > 0) give_back(out[i], bytes[i]);
+    return block.status();
+  }
+  return Status::ok();
+}
+
+Result<void*> BlockPool::take(size_t bytes) {
   if (bytes > kBytesMax) {
     return Status::error(ErrorCode::kLimit, "a block of " + std::to_string(bytes) +
                                                 " bytes exceeds the limit of " +
@@ -94,7 +113,6 @@ Result<void*> BlockPool::allocate(size_t bytes) {
   }
   const size_t index = class_of(bytes);
   const size_t size = class_bytes(index);
-  const std::lock_guard lock(mutex_);
   SizeClass& c = classes_[index];
   if (c.with_room == nullptr) OMEN_TRY(add_slab(&c, size));
   Slab* slab = c.with_room;
@@ -111,6 +129,10 @@ void BlockPool::release(void* block, size_t bytes) {
   if (block == nullptr) return;
   OMEN_ASSERT(bytes <= kBytesMax);
   const std::lock_guard lock(mutex_);
+  give_back(block, bytes);
+}
+
+void BlockPool::give_back(void* block, size_t bytes) {
   SizeClass& c = classes_[class_of(bytes)];
   const size_t place = place_of(block);
   OMEN_ASSERT(place < slabs_.size());

@@ -19,6 +19,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
+#include <span>
 
 #include "memory/array.h"
 
@@ -35,6 +36,8 @@ class BlockPool {
 
   // Uninitialised bytes. ERR_MEMORY; ERR_LIMIT above kBytesMax.
   Result<void*> allocate(size_t bytes);
+  // A block each, as many as `bytes` has entries, under one lock. All or nothing.
+  Status allocate_many(std::span<const uint32_t> bytes, void** out);
   // `bytes` as it was asked for; null is ignored.
   void release(void* block, size_t bytes);
   // Frees all memory, whether its blocks were released or not.
@@ -75,6 +78,9 @@ class BlockPool {
   }
   static void link(SizeClass* c, Slab* slab);
   static void unlink(SizeClass* c, Slab* slab);
+  // With the mutex held.
+  Result<void*> take(size_t bytes);
+  void give_back(void* block, size_t bytes);
   Status add_slab(SizeClass* c, size_t block_bytes);
   void free_slab(Slab* slab);
   size_t place_of(const void* block) const;

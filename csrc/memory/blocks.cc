@@ -34,7 +34,7 @@ void heap_free(void* memory) {
 
 }  // namespace
 
-Result<std::byte*> allocate_bytes(size_t bytes) {
+Result<std::byte*> allocate_bytes(size_t bytes, Fill fill) {
   if (bytes < kHugePageBytes) {
     const size_t size = round_up(bytes == 0 ? 1 : bytes, kCacheLineBytes);
     void* memory = heap_allocate(size);
@@ -48,7 +48,7 @@ Result<std::byte*> allocate_bytes(size_t bytes) {
       populate_block(static_cast<std::byte*>(memory) + skipped,
                      (size - skipped) / page_bytes() * page_bytes());
     }
-    std::memset(memory, 0, size);
+    if (fill == Fill::kZero) std::memset(memory, 0, size);
     return static_cast<std::byte*>(memory);
   }
   OMEN_ASSIGN(std::byte * block, map_block(bytes));

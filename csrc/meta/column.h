@@ -117,9 +117,8 @@ class RecordReader {
  public:
   static Result<ParsedRecord> read(std::string_view json, const Schema* schema,
                                    RetiringPool* pool, MemoryAccount* account);
-  // The block alone, of a text that read() once took.
-  static Result<ParsedRecord> keep(std::string_view json, RetiringPool* pool,
-                                   MemoryAccount* account);
+  // The block of a text that read() takes, in memory of its bytes().
+  static MetadataBlock* make_block(void* memory, std::string_view json);
 };
 
 }  // namespace omen

@@ -290,17 +290,24 @@ void Columns::store_cells(uint32_t slot, const ParsedRecord& record) {
   OMEN_ASSERT(next == record.field_count_);
 }
 
-Result<ParsedRecord> Columns::keep(std::string_view json) const {
-  return RecordReader::keep(json, &blocks_, account_);
-}
+Status Columns::cover(uint32_t slots) { return slots == 0 ? Status::ok() : cover_slot(slots - 1); }
 
-Status Columns::restore(std::span<const uint32_t> slots, std::span<ParsedRecord> records) {
-  OMEN_ASSERT(slots.size() == records.size());
-  for (const uint32_t slot : slots) OMEN_TRY(cover_slot(slot));
-  for (size_t i = 0; i < slots.size(); ++i) {
-    std::atomic<MetadataBlock*>& at = block_at(block_rows_, slots[i]);
-    OMEN_ASSERT(at.load(std::memory_order_relaxed) == nullptr);
-    at.store(std::exchange(records[i].block_, nullptr), std::memory_order_release);
+Status Columns::restore(std::span<const uint32_t> slots, std::span<const std::string_view> jsons) {
+  OMEN_ASSERT(slots.size() == jsons.size());
+  constexpr size_t kAtOnce = 256;
+  for (size_t done = 0; done < slots.size(); done += kAtOnce) {
+    const size_t n = std::min(kAtOnce, slots.size() - done);
+    uint32_t bytes[kAtOnce];
+    void* blocks[kAtOnce];
+    for (size_t i = 0; i < n; ++i) {
+      bytes[i] = static_cast<uint32_t>(sizeof(MetadataBlock) + jsons[done + i].size());
+    }
+    OMEN_TRY(blocks_.allocate_many({bytes, n}, blocks));
+    for (size_t i = 0; i < n; ++i) {
+      std::atomic<MetadataBlock*>& at = block_at(block_rows_, slots[done + i]);
+      OMEN_ASSERT(at.load(std::memory_order_relaxed) == nullptr);
+      at.store(RecordReader::make_block(blocks[i], jsons[done + i]), std::memory_order_release);
+    }
   }
   return Status::ok();
 }

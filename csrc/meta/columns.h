@@ -15,8 +15,8 @@
 //   2. Every string code in a cell names a dictionary entry, and an entry's count of references is
 //      the number of cells and array elements that hold it.
 //   3. At most kIndexedFieldsMax columns. One without cells gives up its place when it is wanted.
-// Threads: parse() and keep() any; reserve(), cancel(), apply(), clear(), restore() and fill() one
-// at a time (the commit lock, or, for fill(), one that excludes it);
+// Threads: parse() any; restore() any, each for slots of its own; reserve(), cancel(), apply(),
+// clear(), cover() and fill() one at a time (the commit lock, or, for fill(), one that excludes it);
 // readers any time under a pin of the epoch domain. Blocks, arrays and strings are retired through
 // it.
 #pragma once
@@ -58,11 +58,10 @@ class Columns {
   // fault.
   Result<ParsedRecord> parse(std::string_view json) const;
 
-  // What a snapshot brings: the block of a checked record, whose fields are not found yet.
-  // ERR_MEMORY.
-  Result<ParsedRecord> keep(std::string_view json) const;
-  // Puts such blocks into slots that have none: all, or none. ERR_MEMORY.
-  Status restore(std::span<const uint32_t> slots, std::span<ParsedRecord> records);
+  // What a snapshot brings: blocks of checked records, whose fields are not found yet, for slots
+  // below `slots` that have none. ERR_MEMORY.
+  Status cover(uint32_t slots);
+  Status restore(std::span<const uint32_t> slots, std::span<const std::string_view> jsons);
   // Fills the cells of such slots with what parsing their blocks gave. ERR_METADATA past 1 024
   // fields, ERR_MEMORY; those before records[row()] are filled then.
   Status fill(std::span<const uint32_t> slots, std::span<ParsedRecord> records);

@@ -313,19 +313,14 @@ void ParsedRecord::swap(ParsedRecord& other) noexcept {
   std::swap(is_reserved_, other.is_reserved_);
 }
 
-Result<ParsedRecord> RecordReader::keep(std::string_view json, RetiringPool* pool,
-                                        MemoryAccount* account) {
-  ParsedRecord record;
-  record.pool_ = pool;
-  record.account_ = account;
-  OMEN_ASSIGN(void* memory, pool->allocate(sizeof(MetadataBlock) + json.size()));
-  record.block_ = new (memory) MetadataBlock{static_cast<uint32_t>(json.size()), 0};
-  std::memcpy(record.block_->text(), json.data(), json.size());
+MetadataBlock* RecordReader::make_block(void* memory, std::string_view json) {
+  auto* block = new (memory) MetadataBlock{static_cast<uint32_t>(json.size()), 0};
+  std::memcpy(block->text(), json.data(), json.size());
   // An escape may spell the key.
   const bool may_have_date = json.find("$date") != std::string_view::npos ||
                              json.find("\\u") != std::string_view::npos;
-  if (may_have_date) record.block_->flags |= MetadataBlock::kHasDate;
-  return record;
+  if (may_have_date) block->flags |= MetadataBlock::kHasDate;
+  return block;
 }
 
 Result<ParsedRecord> RecordReader::read(std::string_view json, const Schema* schema,
@@ -336,7 +331,10 @@ Result<ParsedRecord> RecordReader::read(std::string_view json, const Schema* sch
     return fault("", std::to_string(json.size()) + " bytes of JSON are past the limit of " +
                          std::to_string(kRecordBytesMax) + " a record");
   }
-  OMEN_ASSIGN(record, keep(json, pool, account));
+  record.pool_ = pool;
+  record.account_ = account;
+  OMEN_ASSIGN(void* memory, pool->allocate(sizeof(MetadataBlock) + json.size()));
+  record.block_ = make_block(memory, json);
   record.block_->flags = 0;
 
   Bump bump;

@@ -2,17 +2,35 @@
 // slabs behind.
 #include "meta/retiring_pool.h"
 
+#include <algorithm>
+
 namespace omen {
 
 Result<void*> RetiringPool::allocate(uint64_t bytes) {
   if (bytes <= BlockPool::kBytesMax) return pool_.allocate(static_cast<size_t>(bytes));
   OMEN_TRY(account_->reserve(use_, bytes));
-  Result<std::byte*> memory = allocate_bytes(static_cast<size_t>(bytes));
+  Result<std::byte*> memory = allocate_bytes(static_cast<size_t>(bytes), Fill::kNone);
   if (!memory.is_ok()) {
     account_->release(use_, bytes);
     return memory.status();
   }
   return static_cast<void*>(memory.value());
+}
+
+Status RetiringPool::allocate_many(std::span<const uint32_t> bytes, void** out) {
+  const bool are_small =
+      std::all_of(bytes.begin(), bytes.end(), [](uint32_t n) { return n <= BlockPool::kBytesMax; });
+  if (are_small) return pool_.allocate_many(bytes, out);
+  for (size_t i = 0; i < bytes.size(); ++i) {
+    Result<void*> block = allocate(bytes[i]);
+    if (block.is_ok()) {
+      out[i] = block.value();
+      continue;
+    }
+    while (i-- > 0) release(out[i], bytes[i]);
+    return block.status();
+  }
+  return Status::ok();
 }
 
 void RetiringPool::release(void* block, uint64_t bytes) {

@@ -28,6 +28,8 @@ class RetiringPool {
 
   // Uninitialised bytes, from the pool or, past its largest class, on their own. ERR_MEMORY.
   Result<void*> allocate(uint64_t bytes);
+  // A block each, as many as `bytes` has entries. All or nothing.
+  Status allocate_many(std::span<const uint32_t> bytes, void** out);
   void release(void* block, uint64_t bytes);
 
   // T::bytes() tells the size that was allocated.

@@ -13,10 +13,8 @@ inline constexpr char kPath[] = "/db";
 // A database whose every step is on this thread.
 struct DiskFixture {
   InlineExecutor executor;
-  // What was opened before decides whether vectors are mapped: in the end both happen everywhere.
-  DatabaseOptions options(SimEnv* env, Durability durability = Durability::kSync) {
+  DatabaseOptions options(Env* env, Durability durability = Durability::kSync) {
     DatabaseOptions o;
-    o.residency = env->calls() % 2 == 0 ? Residency::kMemory : Residency::kMapped;
     o.path = kPath;
     o.durability = durability;
     o.env = env;
@@ -24,6 +22,12 @@ struct DiskFixture {
     o.has_committer = false;
     o.record_bytes = 256;  // Commits of several records are common.
     o.checkpoint_bytes = 1200;  // Many closes write a snapshot.
+    return o;
+  }
+  // What was opened before decides whether vectors are mapped: in the end both happen everywhere.
+  DatabaseOptions options(SimEnv* env, Durability durability = Durability::kSync) {
+    DatabaseOptions o = options(static_cast<Env*>(env), durability);
+    o.residency = env->calls() % 2 == 0 ? Residency::kMemory : Residency::kMapped;
     return o;
   }
 };
