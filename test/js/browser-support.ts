@@ -43,6 +43,9 @@ export async function launch(t: TestContext): Promise<Browser> {
   return browser
 }
 
+/** Chromium's notes on calls that tests make wrong, and on how they look at a canvas. */
+const EXPECTED = /^Failed to load resource: .* status of 400 |^Canvas2D: Multiple readback/
+
 export interface Watched {
   readonly page: Page
   /** What the page has complained of: its console, exceptions, violations of its policy. */
@@ -62,7 +65,8 @@ export async function watchedPage(
   const complaints: string[] = []
   const origins = new Set<string>()
   page.on('console', (message) => {
-    if (['error', 'warning'].includes(message.type())) complaints.push(message.text())
+    const isWrong = ['error', 'warning'].includes(message.type())
+    if (isWrong && !EXPECTED.test(message.text())) complaints.push(message.text())
   })
   page.on('pageerror', (error) => complaints.push(String(error)))
   page.on('request', (request) => {
