@@ -53,7 +53,7 @@ export function drawChart(into: Element, series: readonly Series[], nowMs: numbe
     })
     picture.append(svg('path', { class: `line ${style}`, d: path.join('') }))
     for (const { atMs, value } of shown)
-      picture.append(svg('circle', { class: `dot ${style}`, cx: x(atMs), cy: y(value), r: 2 }))
+      picture.append(svg('circle', { class: `dot ${style}`, cx: x(atMs), cy: y(value), r: 1.7 }))
   }
   into.replaceChildren(picture)
 }

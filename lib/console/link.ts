@@ -10,7 +10,9 @@ import { type Point, readMetrics } from './prometheus.js'
 
 const ROUND_MS = 2000
 const PAUSES_MS = [1000, 2000, 4000, 5000]
+/** Of a round, and of what somebody waits for. */
 const ANSWER_MS = 10_000
+const CALL_MS = 30_000
 
 export interface Figures {
   readonly stats: DatabaseStats
@@ -29,8 +31,8 @@ export class Link {
   readonly base = new URL('.', location.href).href.replace(/\/$/, '')
   readonly #watcher: Watcher
   #key: string | undefined
-  #client = this.#connect(1)
-  #asking = this.#connect(0)
+  #client = this.#connect(1, CALL_MS)
+  #asking = this.#connect(0, ANSWER_MS)
   #timer: number | undefined
   #failures = 0
   /** Rounds of an earlier key or an earlier call are of no interest. */
@@ -43,8 +45,8 @@ export class Link {
     })
   }
 
-  #connect(retries: number): Client {
-    return new Client(this.base, { apiKey: this.#key, retries })
+  #connect(retries: number, timeoutMs: number): Client {
+    return new Client(this.base, { apiKey: this.#key, retries, timeoutMs })
   }
 
   get hasKey(): boolean {
@@ -56,8 +58,8 @@ export class Link {
     const before = this.#key
     this.#key = key === '' ? undefined : key
     try {
-      this.#client = this.#connect(1)
-      this.#asking = this.#connect(0)
+      this.#client = this.#connect(1, CALL_MS)
+      this.#asking = this.#connect(0, ANSWER_MS)
     } catch (error) {
       this.#key = before
       throw error

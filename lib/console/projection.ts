@@ -12,12 +12,10 @@ import { byId, cssValue, html } from './dom.js'
 import { shownCount, shownNumber, shownShare, shownValue } from './format.js'
 import { type Components, normalize, projected } from './pca.js'
 import { drawSample, type Sample } from './sample.js'
+import { type Place, View } from './view.js'
 
 const REACH_PX = 14
-const MARGIN_PX = 26
 const TIP_FIELDS = 4
-
-type Place = readonly [number, number]
 
 /** Makes the page's only script address, which the policy asks for. */
 function workerAddress(): string {
@@ -49,6 +47,7 @@ export class Projection {
   readonly #canvas = byId<HTMLCanvasElement>('projection')
   readonly #tip = byId('tip')
   readonly #field = byId<HTMLSelectElement>('colour-field')
+  readonly #view = new View(this.#canvas, () => this.#draw())
   readonly #onPick: (id: Id) => void
   #sample: Sample | undefined
   #components: Components | undefined
@@ -68,10 +67,13 @@ export class Projection {
     canvas.addEventListener('pointerleave', () => this.#point(undefined))
     canvas.addEventListener('click', (event) => {
       const row = this.#nearest(event)
-      if (row !== undefined) this.#pick(row)
+      if (row !== undefined && !this.#view.wasDragged) this.#pick(row)
     })
     canvas.addEventListener('keydown', (event) => this.#onKey(event))
     canvas.addEventListener('blur', () => this.#point(undefined))
+    byId('nearer').addEventListener('click', () => this.#view.zoom(1.6))
+    byId('farther').addEventListener('click', () => this.#view.zoom(1 / 1.6))
+    byId('whole').addEventListener('click', () => this.#view.whole())
     new ResizeObserver(() => this.#draw()).observe(canvas)
     matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.#draw())
   }
@@ -105,6 +107,7 @@ export class Projection {
     const components = await componentsOf(sample, this.#isCosine, signal)
     this.#sample = sample
     this.#components = components
+    this.#view.fit(components.points)
     this.#describe(stats)
     const fields = fieldsOf(sample.metadata)
     this.#field.replaceChildren(
@@ -131,7 +134,7 @@ export class Projection {
       'aria-label',
       `${ids.length} records on their first two principal components, which hold ` +
         `${shownShare(first)} and ${shownShare(second)} of the variance. ` +
-        'Arrow keys walk from left to right, Enter searches.',
+        'Arrow keys walk from left to right, Enter searches, plus and minus zoom.',
     )
   }
 
@@ -187,24 +190,6 @@ export class Projection {
     this.#draw()
   }
 
-  /** From the plane to the canvas, both axes alike. */
-  #scale(): (x: number, y: number) => Place {
-    const { points } = this.#components as Components
-    const { clientWidth: width, clientHeight: height } = this.#canvas
-    const box = { left: 0, right: 0, low: 0, high: 0 }
-    for (let i = 0; i < points.length; i += 2) {
-      const [x, y] = [points[i] as number, points[i + 1] as number]
-      box.left = Math.min(box.left, x)
-      box.right = Math.max(box.right, x)
-      box.low = Math.min(box.low, y)
-      box.high = Math.max(box.high, y)
-    }
-    const [across, up] = [box.right - box.left || 1, box.high - box.low || 1]
-    const one = Math.min((width - 2 * MARGIN_PX) / across, (height - 2 * MARGIN_PX) / up)
-    const [midX, midY] = [(box.left + box.right) / 2, (box.low + box.high) / 2]
-    return (x, y) => [width / 2 + (x - midX) * one, height / 2 - (y - midY) * one]
-  }
-
   #isShown(row: number): boolean {
     return this.#alone === undefined || this.#colouring?.classes?.[row] === this.#alone
   }
@@ -219,7 +204,7 @@ export class Projection {
     const components = this.#components
     if (pen === null || components === undefined) return
     pen.scale(ratio, ratio)
-    const place = this.#scale()
+    const place = this.#view.scale()
     this.#drawAxes(pen, place(0, 0), width, height)
     const { points } = components
     const radius = Math.max(1.7, Math.min(4, 70 / Math.sqrt(points.length / 2)))
@@ -287,7 +272,7 @@ export class Projection {
   #nearest({ offsetX, offsetY }: MouseEvent): number | undefined {
     if (this.#components === undefined) return undefined
     const { points } = this.#components
-    const place = this.#scale()
+    const place = this.#view.scale()
     let best = REACH_PX ** 2
     let found: number | undefined
     for (let row = 0; row * 2 < points.length; row++) {
@@ -324,7 +309,7 @@ export class Projection {
         ),
       )
     const { points } = this.#components
-    const [x, y] = this.#scale()(points[row * 2] as number, points[row * 2 + 1] as number)
+    const [x, y] = this.#view.scale()(points[row * 2] as number, points[row * 2 + 1] as number)
     const { clientWidth, clientHeight } = this.#canvas
     const { offsetWidth, offsetHeight } = this.#tip
     const left = x + 14 + offsetWidth > clientWidth ? x - 14 - offsetWidth : x + 14
@@ -351,7 +336,10 @@ export class Projection {
       Home: 0,
       End: order.length - 1,
     }
-    if (event.key === 'Enter' && this.#pointed !== undefined) this.#pick(this.#pointed)
+    const zooms: Record<string, number> = { '+': 1.6, '-': 1 / 1.6 }
+    if (event.key in zooms) this.#view.zoom(zooms[event.key] as number)
+    else if (event.key === '0') this.#view.whole()
+    else if (event.key === 'Enter' && this.#pointed !== undefined) this.#pick(this.#pointed)
     else if (event.key === 'Escape') this.#point(undefined)
     else if (event.key in moves) this.#point(order[moves[event.key] as number])
     else return

@@ -102,7 +102,7 @@ function authorityOf(headers: IncomingHttpHeaders): string | undefined {
 
 const CORS_REQUEST_HEADERS =
   'authorization, content-type, connect-protocol-version, connect-timeout-ms, ' +
-  'omendb-request-id, omendb-instance, x-grpc-web, x-user-agent, grpc-timeout'
+  'omendb-request-id, omendb-instance, omendb-timeout-ms, x-grpc-web, x-user-agent, grpc-timeout'
 
 function allowOrigin(response: AnyResponse, origin: string): void {
   response.setHeader('access-control-allow-origin', origin)

@@ -91,6 +91,17 @@ const CASES: Record<string, (t: TestContext, setting: Setting) => Promise<void>>
     assert.deepEqual(codes, wanted.split(' '))
   },
 
+  // Whatever header docs/rest.md names may be sent by a page of an allowed origin.
+  async 'REST takes its headers from another origin'(t, { page, serve }) {
+    const { url } = await serve(t)
+    const answer = await page.evaluate(async (address) => {
+      const headers = { 'omendb-timeout-ms': '5000', 'omendb-request-id': 'once' }
+      const response = await fetch(`${address}/v1/flush`, { method: 'POST', headers })
+      return [response.status, response.headers.get('omendb-instance') !== null]
+    }, url)
+    assert.deepEqual(answer, [204, true])
+  },
+
   // Browsers stream no uploads over HTTP/1.1: batches past the limit of a body must come all the
   // same, bit for bit.
   async 'uploads larger than a body arrive whole and intact'(t, { page, serve }) {

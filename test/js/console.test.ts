@@ -1,15 +1,25 @@
 // The console at `/` in a real browser, as somebody who uses it: what it shows is compared with the
 // database beneath it, read in this process.
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import http from 'node:http'
 import path from 'node:path'
 import test, { type TestContext } from 'node:test'
 import { Client, type NewRecord } from 'omendb'
 import { createServer, type Server, type ServerOptions } from 'omendb/server'
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
-import { launch, NO_CHROMIUM, pictures, type Watched, watchedPage } from './browser-support.js'
+import {
+  launch,
+  NO_CHROMIUM,
+  pictures,
+  root,
+  type Watched,
+  watchedPage,
+} from './browser-support.js'
 import { KEYS } from './server-support.js'
 import { random } from './support.js'
+
+type Box = { x: number; y: number; width: number; height: number }
 
 const DIMENSIONS = 6
 const TITLES = ['Alien', 'Heat', 'Solaris', 'Stalker']
@@ -240,6 +250,22 @@ const CASES: Record<string, (t: TestContext, browser: Browser) => Promise<void>>
     assert.match(await text(page, '#projection-note'), /^All 40 records$/)
     await page.keyboard.press('Enter')
     await page.waitForSelector('tr.self')
+    // Nearer, moved, and back: what lies beneath the pointer is what is told.
+    const { x, y, width, height } = (await page.locator('#projection').boundingBox()) as Box
+    const pointed = async (dx: number) => {
+      await page.mouse.move(x + width / 2 + dx, y + height / 2)
+      return (await page.isVisible('#tip')) ? text(page, '#tip b') : undefined
+    }
+    const before = await pointed(0)
+    await page.click('#nearer')
+    await page.click('#nearer')
+    await page.mouse.move(x + width / 2, y + height / 2)
+    await page.mouse.down()
+    await page.mouse.move(x + width / 2 + 3 * width, y + height / 2, { steps: 3 })
+    await page.mouse.up()
+    assert.equal(await pointed(0), undefined) // All of it lies outside now.
+    await page.click('#whole')
+    assert.equal(await pointed(0), before)
     assert.deepEqual(complaints, [])
   },
 
@@ -471,6 +497,9 @@ test('the files of the console: headers, hosts, keys, and none where it is off',
   }
   for (const url of ['/console/', '/console/main.ts', '/console/../package.json', '/console.js'])
     assert.equal(await statusOf(server.url, url, {}), 401, url)
+  const main = path.join(root, 'dist/lib/server/main.js')
+  const { status, stderr } = spawnSync(process.execPath, [main, '--console=maybe'])
+  assert.deepEqual([status, /--console is true or false/.test(String(stderr))], [2, true])
   const off = await serve(t, { console: false })
   for (const url of ['/', '/console/console.js'])
     assert.equal((await fetch(off.url + url)).status, 404)
