@@ -4,7 +4,7 @@
  */
 
 import type { Collection, CollectionStats, Hit, Id, Metadata } from 'omendb/client'
-import { byId, html } from './dom.js'
+import { byId, definitions, html } from './dom.js'
 import { failureOf } from './failure.js'
 import { shownCount, shownMs, shownNumber, shownValue } from './format.js'
 import { InputError, readFilter, readId, readInteger, readVector } from './input.js'
@@ -59,6 +59,7 @@ export class Search {
     if (!isOther) return
     this.#stop.abort()
     this.#say('')
+    byId('plan').replaceChildren()
     this.#results.replaceChildren()
     byId<HTMLInputElement>('query-id').value = ''
     byId<HTMLTextAreaElement>('query-vector').value = ''
@@ -112,6 +113,8 @@ export class Search {
     const stop = new AbortController()
     this.#stop = stop
     this.#form.setAttribute('aria-busy', 'true')
+    byId('plan').replaceChildren()
+    if (this.#message.classList.contains('wrong')) this.#say('')
     try {
       await work(this.#collection, stop.signal)
     } catch (error) {
@@ -146,15 +149,17 @@ export class Search {
       const options = this.#options()
       const { vector } = await this.#asked(collection, signal)
       const plan = await collection.explain(vector, { ...options, signal })
-      const parts = [
-        `Plan: ${plan.plan}${plan.fallback ? ', then an exact scan' : ''}`,
-        `${shownCount(plan.matches)} records match`,
-        `${shownCount(plan.rowsScored)} distances`,
-        `${shownCount(plan.hops)} hops`,
-        `ef ${plan.ef}`,
-        `${shownMs(plan.nativeNs / 1e6)} in the engine`,
-      ]
-      this.#say(parts.join(' · '))
+      byId('plan').replaceChildren(
+        definitions([
+          ['Plan', `${plan.plan}${plan.fallback ? ', then an exact scan' : ''}`],
+          ['Records that match', shownCount(plan.matches)],
+          ['Distances', shownCount(plan.rowsScored)],
+          ['Re-ranked', shownCount(plan.reranked)],
+          ['Hops', shownCount(plan.hops)],
+          ['ef', shownCount(plan.ef)],
+          ['In the engine', shownMs(plan.nativeNs / 1e6)],
+        ]),
+      )
     })
   }
 

@@ -155,8 +155,8 @@ const CASES: Record<string, (t: TestContext, browser: Browser) => Promise<void>>
     await search({ 'query-vector': JSON.stringify(Array.from(vector)), ef: '100' })
     assert.deepEqual(await shown(), await expected(23, { k: 5 }))
     await page.click('#search button >> text=Explain')
-    await reads(page, '#search-message', '^Plan: ')
-    assert.match(await text(page, '#search-message'), /Plan: \w+ · 60 records match/)
+    await reads(page, '#plan dt', '^Plan$')
+    assert.match(await text(page, '#plan'), /^Plan[a-z-]+Records that match60Distances\d/)
     assert.deepEqual(complaints, [])
   },
 
