@@ -3,7 +3,7 @@
 # no time where a slice before it did.
 # shellcheck shell=bash
 
-slices=(readme lint types instruction-sets asan tsan arm64 old-x86 nodes packing durability)
+slices=(readme lint types instruction-sets asan tsan arm64 old-x86 nodes packing durability browser)
 
 slice_title() {
   case $1 in
@@ -18,6 +18,7 @@ slice_title() {
     nodes) echo "the addon on Node 20.3, 22, 24 and 26" ;;
     packing) echo "the package, packed and installed as a stranger does" ;;
     durability) echo "planted bugs, each caught; what knows the system, for Windows" ;;
+    browser) echo "the client and the console in Chromium" ;;
     fuzz) echo "each fuzz target for a moment" ;;
     *) echo "unknown slice: $1" ;;
   esac
@@ -29,12 +30,13 @@ slice_budget() {
     readme) echo 430 ;;
     lint | types) echo 30 ;;
     durability) echo 35 ;;
+    browser) echo 60 ;;
     nodes) echo 60 ;;
     instruction-sets) echo 90 ;;
-    asan) echo 430 ;;
-    tsan) echo 275 ;;
-    arm64) echo 190 ;;
-    old-x86) echo 110 ;;
+    asan) echo 400 ;;
+    tsan) echo 265 ;;
+    arm64) echo 180 ;;
+    old-x86) echo 100 ;;
     *) echo 60 ;;
   esac
 }
@@ -148,6 +150,12 @@ slice_packing() {
 slice_durability() {
   need x86_64-w64-mingw32-g++-posix g++-mingw-w64-x86-64-posix
   npm run --silent test:durability -- planted windows --quick
+}
+
+# Where Chromium is named, no test of it is skipped.
+slice_browser() {
+  need chromium chromium
+  CHROMIUM=$(command -v chromium) node .ci/js-tests.mjs browser- console
 }
 
 slice_fuzz() {

@@ -68,6 +68,8 @@ export interface ServerOptions {
   corsOrigins?: readonly string[] | undefined
   /** Names by which callers may address this server, beside those of the loopback and `host`. */
   allowedHosts?: readonly string[] | undefined
+  /** The web page at `/`. Default true. */
+  console?: boolean | undefined
   limits?: ServerLimits | undefined
   /** Of a database on disk. Default `sync`. */
   durability?: Durability | undefined

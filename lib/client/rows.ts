@@ -22,12 +22,8 @@ export class RowReader implements RowSink {
   #ids: Id[] = []
   #metadata: string[] = []
 
-  readonly #chunkBytes: number
-
-  /** @param chunkBytes  Infinity: all rows in one message. */
-  constructor(source: RowSource, chunkBytes = CHUNK_BYTES) {
+  constructor(source: RowSource) {
     this.#source = source
-    this.#chunkBytes = chunkBytes
     this.#stepRows = Math.max(1, Math.floor(STEP_BYTES / (4 * Math.max(1, source.dimensions))))
   }
 
@@ -43,7 +39,7 @@ export class RowReader implements RowSink {
   /** The next message. Throws what is wrong with its rows. */
   next(): Batch {
     const { rows } = this.#source
-    while (this.#row < rows && this.#bytes < this.#chunkBytes) {
+    while (this.#row < rows && this.#bytes < CHUNK_BYTES) {
       const to = Math.min(rows, this.#row + this.#stepRows)
       this.#source.stage(this, this.#row, to)
       this.#row = to

@@ -7,6 +7,7 @@
  * @see https://connectrpc.com/docs/protocol
  */
 
+import { nowMs } from '../clock.js'
 import { ERROR_CODES, type ErrorCode, OmenError } from '../errors.js'
 import { errorOfMessage } from '../wire/messages.js'
 import {
@@ -37,9 +38,11 @@ export interface Sent {
 const END_STREAM = 2
 const COMPRESSED = 1
 const HEAD_BYTES = 5
+/** Of gathering an upload, before the event loop gets its turn. */
+const TURN_MS = 8
 // Node sends a stream as a body over HTTP/1.1; browsers do not.
 const versions = (globalThis as { process?: { versions?: { node?: string } } }).process?.versions
-export const canStreamUp = versions?.node !== undefined
+const canStreamUp = versions?.node !== undefined
 
 export class Transport {
   readonly #settings: ClientSettings
@@ -59,21 +62,29 @@ export class Transport {
     return this.#decode(output, await this.#bytes(response, sent)) as Output<M>
   }
 
-  /** Many messages, asked for one by one as the network takes them, for one. */
+  /**
+   * Many messages, asked for one by one as the network takes them, for one. Where a body cannot be
+   * a stream, all of them are gathered first.
+   */
   async upload<M extends MethodName>(
     method: M,
     messages: () => Input<M> | undefined,
     sent: Sent,
   ): Promise<Output<M>> {
     const { input, output } = OmenDB.method[method]
+    const next = (): Uint8Array | undefined => {
+      const message = messages()
+      return message === undefined ? undefined : envelope(toBinary(input, message))
+    }
+    if (!canStreamUp) return this.#uploaded(method, output, await gathered(next, sent), sent)
     let failure: unknown
     const body = new ReadableStream<Uint8Array>(
       {
         pull(controller) {
           try {
-            const message = messages()
-            if (message === undefined) controller.close()
-            else controller.enqueue(envelope(toBinary(input, message)))
+            const piece = next()
+            if (piece === undefined) controller.close()
+            else controller.enqueue(piece)
           } catch (error) {
             failure = error
             controller.error(error)
@@ -83,19 +94,28 @@ export class Transport {
       { highWaterMark: 1 },
     )
     try {
-      const response = await this.#post(method, 'application/connect+proto', body, sent)
-      if (!response.ok) throw await this.#refusal(response, sent)
-      const bytes = await this.#bytes(response, sent)
-      let found: Output<M> | undefined
-      const { isEnded } = this.#messages(bytes, (data) => {
-        found = this.#decode(output, data) as Output<M>
-      })
-      if (found === undefined || !isEnded) throw this.#foreign('its answer is cut off')
-      return found
+      return await this.#uploaded(method, output, body, sent)
     } catch (error) {
       // What went wrong while the rows were read is the caller's to know, not that fetch failed.
       throw failure ?? error
     }
+  }
+
+  async #uploaded<M extends MethodName>(
+    method: M,
+    output: (typeof OmenDB.method)[M]['output'],
+    body: ReadableStream<Uint8Array> | Blob,
+    sent: Sent,
+  ): Promise<Output<M>> {
+    const response = await this.#post(method, 'application/connect+proto', body, sent)
+    if (!response.ok) throw await this.#refusal(response, sent)
+    const bytes = await this.#bytes(response, sent)
+    let found: Output<M> | undefined
+    const { isEnded } = this.#messages(bytes, (data) => {
+      found = this.#decode(output, data) as Output<M>
+    })
+    if (found === undefined || !isEnded) throw this.#foreign('its answer is cut off')
+    return found
   }
 
   /** One message for many. */
@@ -159,7 +179,7 @@ export class Transport {
   async #post(
     method: MethodName,
     contentType: string,
-    body: Uint8Array | ReadableStream<Uint8Array>,
+    body: Uint8Array | ReadableStream<Uint8Array> | Blob,
     sent: Sent,
   ): Promise<Response> {
     const { base, headers } = this.#settings
@@ -287,6 +307,22 @@ function envelope(message: Uint8Array): Uint8Array {
   new DataView(out.buffer).setUint32(1, message.length)
   out.set(message, HEAD_BYTES)
   return out
+}
+
+/**
+ * All that `next` gives, as a body of known length. Why a Blob: browsers keep large ones on disk.
+ * The event loop gets its turns meanwhile, and the call may end in any of them.
+ */
+async function gathered(next: () => Uint8Array | undefined, { deadline }: Sent): Promise<Blob> {
+  const pieces: Uint8Array[] = []
+  let turnEnds = nowMs() + TURN_MS
+  for (let piece = next(); piece !== undefined; piece = next()) {
+    pieces.push(piece)
+    if (nowMs() < turnEnds) continue
+    await deadline.sleep(0)
+    turnEnds = nowMs() + TURN_MS
+  }
+  return new Blob(pieces as Uint8Array<ArrayBuffer>[])
 }
 
 function joined(a: Uint8Array, b: Uint8Array): Uint8Array<ArrayBuffer> {

@@ -16,7 +16,7 @@ import {
 } from '../wire/protocol.js'
 import { RowReader } from './rows.js'
 import type { Target } from './target.js'
-import { canStreamUp, type Sent } from './transport.js'
+import type { Sent } from './transport.js'
 
 /** Rows of `input`, stored. The input is read while the promise is pending. */
 export async function writeRows(
@@ -73,8 +73,7 @@ async function send(
   sent: Sent,
   settings: CallSettings,
 ): Promise<WriteResponse> {
-  // Where a body cannot be a stream, it is one message, as large as the server takes.
-  const reader = new RowReader(source, canStreamUp ? undefined : Number.POSITIVE_INFINITY)
+  const reader = new RowReader(source)
   const { rows, dimensions } = source
   const begin = {
     collection: name,

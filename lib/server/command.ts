@@ -16,7 +16,8 @@ import { isPlain } from '../text.js'
 import { RunningServer } from './server.js'
 import { LIMITS } from './settings.js'
 
-type Kind = 'text' | 'number' | 'flag' | 'list' | 'port'
+/** `switch`: true or false are said, since it is on where it is left out. */
+type Kind = 'text' | 'number' | 'flag' | 'list' | 'port' | 'switch'
 
 interface Spelling {
   /** Path within the options. */
@@ -39,6 +40,7 @@ const OPTIONS: readonly (readonly [path: string, flag: string, kind: Kind, help:
   ['insecure', 'insecure', 'flag', 'a public address without keys or TLS'],
   ['corsOrigins', 'cors-origin', 'list', 'origin whose pages may call; may be repeated'],
   ['allowedHosts', 'allowed-host', 'list', 'further name of this server; may be repeated'],
+  ['console', 'console', 'switch', 'the web page at /: true (default) or false'],
   ['durability', 'durability', 'text', 'sync (default), periodic or os'],
   ['readOnly', 'read-only', 'flag', 'open the database without writing to it'],
   ['maxMemoryBytes', 'max-memory-bytes', 'number', 'what all collections may take'],
@@ -89,7 +91,7 @@ function parsedValue({ kind, flag }: Spelling, text: string): unknown {
   }
   if (kind === 'port') return false
   if (kind === 'list') return text.split(',').filter((part) => part !== '')
-  if (kind !== 'flag') return text
+  if (kind !== 'flag' && kind !== 'switch') return text
   if (['true', '1'].includes(text)) return true
   if (['false', '0', ''].includes(text)) return false
   throw argumentError(`--${flag} is true or false, not '${text}'`)

@@ -2,7 +2,8 @@
  * Gate: what every request passes on every port before its route is known or its body is read.
  *
  * In this order: is it addressed to this server (a page elsewhere may have its name resolve here),
- * may this web page ask, who asks, is there room. Paths in OPEN carry no data, and need no key.
+ * may this web page ask, who asks, is there room. Paths in OPEN and those of the console carry no
+ * data, and need no key.
  */
 
 import { createHash, timingSafeEqual } from 'node:crypto'
@@ -11,7 +12,7 @@ import { OmenError } from '../errors.js'
 import type { Access } from './caller.js'
 import { isLoopback, type Settings } from './settings.js'
 
-const OPEN = new Set(['/healthz', '/readyz'])
+const OPEN = ['/healthz', '/readyz']
 const REQUEST_ID = /^[A-Za-z0-9_-]{1,64}$/
 
 /** Who passed. */
@@ -35,6 +36,7 @@ function digestOf(key: string): Buffer {
 
 export class Gate {
   readonly #keys: Key[]
+  readonly #open: ReadonlySet<string>
   readonly #hosts: Set<string>
   readonly #anyHost: boolean
   readonly #origins: ReadonlySet<string>
@@ -42,7 +44,9 @@ export class Gate {
   #running = 0
   #isDraining = false
 
-  constructor(settings: Settings) {
+  /** @param pages  Paths of the console. */
+  constructor(settings: Settings, pages: Iterable<string>) {
+    this.#open = new Set([...OPEN, ...pages])
     const keysOf = (keys: readonly string[], name: string, access: Access): Key[] =>
       keys.map((key, i) => ({ name: `${name}[${i}]`, access, digest: digestOf(key) }))
     this.#keys = [
@@ -79,7 +83,7 @@ export class Gate {
   check(path: string, authority: string | undefined, headers: IncomingHttpHeaders): Pass {
     this.#checkHost(authority)
     this.#checkOrigin(headers.origin, authority)
-    const key = OPEN.has(path) ? undefined : this.#checkKey(headers.authorization)
+    const key = this.#open.has(path) ? undefined : this.#checkKey(headers.authorization)
     const requestId = oneHeader(headers, 'omendb-request-id')
     if (requestId !== undefined && !REQUEST_ID.test(requestId)) {
       throw new OmenError('ERR_ARGUMENT', 'omendb-request-id is 1 to 64 of A-Z a-z 0-9 _ -')

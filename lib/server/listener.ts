@@ -8,6 +8,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { nowMs } from '../clock.js'
 import { OmenError } from '../errors.js'
+import type { Console } from './console.js'
 import {
   type AnyRequest,
   type AnyResponse,
@@ -32,16 +33,17 @@ export interface Surroundings {
   readonly requests: Requests
 }
 
-/** What serves a port: RPC, and REST where there is one. */
+/** What serves a port: RPC, REST and the console where there are. */
 export interface Served {
   readonly rpc: Rpc
   readonly rest: ((request: AnyRequest, response: AnyResponse) => void) | undefined
+  readonly page?: Console | undefined
 }
 
 // RPC paths are those of the services; whatever else there is belongs to REST.
 const RPC_PATH = /^\/(omendb|grpc)\.[A-Za-z0-9_.]*\//
 
-export function createListener(around: Surroundings, { rpc, rest }: Served) {
+export function createListener(around: Surroundings, { rpc, rest, page }: Served) {
   return (request: AnyRequest, response: AnyResponse): void => {
     const path = (request.url ?? '').split('?', 1)[0] as string
     const contentType = request.headers['content-type']
@@ -60,7 +62,7 @@ export function createListener(around: Surroundings, { rpc, rest }: Served) {
     observeAtClose(around, response, exchange, leave)
     if (request.method === 'OPTIONS') finish(response, 204, {}, undefined)
     else if (isRpc) rpc.serve(request, response, path)
-    else rest?.(request, response)
+    else if (!page?.serve(request, response, path)) rest?.(request, response)
   }
 }
 
@@ -100,7 +102,7 @@ function authorityOf(headers: IncomingHttpHeaders): string | undefined {
 
 const CORS_REQUEST_HEADERS =
   'authorization, content-type, connect-protocol-version, connect-timeout-ms, ' +
-  'omendb-request-id, omendb-instance, x-grpc-web, x-user-agent, grpc-timeout'
+  'omendb-request-id, omendb-instance, omendb-timeout-ms, x-grpc-web, x-user-agent, grpc-timeout'
 
 function allowOrigin(response: AnyResponse, origin: string): void {
   response.setHeader('access-control-allow-origin', origin)

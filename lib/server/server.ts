@@ -14,6 +14,7 @@ import type { AddressInfo, Server as NetServer, Socket } from 'node:net'
 import type { DestinationStream } from 'pino'
 import type { Server, ServerOptions } from '../../types/server.js'
 import { argumentError } from '../options.js'
+import { Console } from './console.js'
 import { Engine } from './engine.js'
 import type { AnyRequest, AnyResponse } from './exchange.js'
 import { Gate } from './gate.js'
@@ -192,12 +193,13 @@ export class RunningServer implements Server {
     const { limits } = settings
     const requests = new Requests()
     const context: Context = { engine, limits, requests }
-    const gate = new Gate(settings)
+    const page = settings.console ? new Console() : undefined
+    const gate = new Gate(settings, page?.paths ?? [])
     const metrics = new Metrics(engine, gate, requests)
     const around: Surroundings = { gate, limits, log, metrics, requests }
     const rest = await createRest(context, metrics, log)
     const webRpc = new Rpc(context, log, 'web')
-    const web = createListener(around, { rpc: webRpc, rest })
+    const web = createListener(around, { rpc: webRpc, rest, page })
     const server = new RunningServer(settings, log, engine, gate)
     server.ready.catch(() => {}) // Told to those who wait for it.
     try {

@@ -23,6 +23,7 @@ export interface Settings {
   readonly insecure: boolean
   readonly corsOrigins: readonly string[]
   readonly allowedHosts: readonly string[]
+  readonly console: boolean
   readonly limits: Limits
   readonly durability: 'sync' | 'periodic' | 'os' | undefined
   readonly readOnly: boolean
@@ -90,9 +91,9 @@ class Reader {
     throw this.fault(key, 'a text that is not empty', value)
   }
 
-  flag(key: string): boolean {
+  flag(key: string, otherwise = false): boolean {
     const value = this.take(key)
-    if (value === undefined || typeof value === 'boolean') return value ?? false
+    if (value === undefined || typeof value === 'boolean') return value ?? otherwise
     throw this.fault(key, 'true or false', value)
   }
 
@@ -141,6 +142,7 @@ export function readSettings(options: ServerOptions | undefined): Settings {
     insecure: reader.flag('insecure'),
     corsOrigins: reader.list('corsOrigins').map(checkOrigin),
     allowedHosts: reader.list('allowedHosts').map((host) => host.toLowerCase()),
+    console: reader.flag('console', true),
     limits: readLimits(reader.within('limits')),
     durability: reader.oneOf('durability', DURABILITIES),
     readOnly: reader.flag('readOnly'),

@@ -114,7 +114,9 @@ await step('the tarball holds what users need and nothing to build', () => {
   const wanted = ['README.md', 'LICENSE', 'CHANGELOG.md', 'package.json']
   for (const kind of ['cjs', 'mjs', 'd.cts', 'd.mts'])
     for (const name of ['index', 'client', 'server']) wanted.push(`dist/${name}.${kind}`)
-  wanted.push(path.relative(root, prebuilt))
+  wanted.push(path.relative(root, prebuilt), 'dist/client.browser.mjs')
+  for (const file of ['index.html', 'console.js', 'worker.js', 'console.css', 'icon.svg'])
+    wanted.push(`dist/console/${file}`)
   for (const file of wanted) assert.ok(files.includes(file), `${file} is missing`)
   const wrong = files.filter((f) => !/^(dist\/|prebuilds\/|[A-Z]+(\.md)?$|package\.json$)/.test(f))
   assert.deepEqual(wrong, [])
@@ -163,6 +165,8 @@ await step('a server serves a client, by require and import', async () => {
     const client = new Client(server.url)
     await client.add({ id: 'a', vector: [1, 2] })
     if ((await client.search([1, 2]))[0].id !== 'a') throw new Error('not found')
+    const console = await (await fetch(server.url)).text()
+    if (!console.includes('src="console/console.js"')) throw new Error('there is no console')
     await client.close()
     await server.close()
   }`
