@@ -44,7 +44,11 @@ function drain(request: AnyRequest): void {
     const { stream } = request
     // Later: the trailers are on their way. Streams that ended on both sides are closed by then.
     const timer = setTimeout(() => {
-      if (!stream.destroyed) stream.close(constants.NGHTTP2_NO_ERROR)
+      if (stream.destroyed) return
+      stream.close(constants.NGHTTP2_NO_ERROR)
+      // It ends when what had come already was read: nobody else will.
+      stream.removeAllListeners('data')
+      stream.resume()
     }, TRAILERS_MS)
     stream.once('close', () => clearTimeout(timer))
     return

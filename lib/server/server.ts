@@ -33,6 +33,8 @@ const STREAMS_MAX = 256
 interface Certificate {
   cert: Buffer
   key: Buffer
+  /** Said here, so that no flag of the host's process lowers it. */
+  minVersion: 'TLSv1.2'
 }
 
 function readCertificate({ tls }: Settings): Certificate | undefined {
@@ -44,7 +46,7 @@ function readCertificate({ tls }: Settings): Certificate | undefined {
       throw argumentError(`tls.${what}: cannot read ${file}: ${(cause as Error).message}`)
     }
   }
-  return { cert: read('cert', tls.cert), key: read('key', tls.key) }
+  return { cert: read('cert', tls.cert), key: read('key', tls.key), minVersion: 'TLSv1.2' }
 }
 
 type Handler = (request: AnyRequest, response: AnyResponse) => void

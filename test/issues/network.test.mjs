@@ -1,0 +1,50 @@
+// Bugs found in the server and the client, each with what a user would have seen.
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import grpc from '@grpc/grpc-js'
+import protocol from '../../dist/lib/wire/protocol.js'
+import { createServer } from '../../dist/server.mjs'
+
+const { create, OmenDB, OpenCollectionRequestSchema, toBinary, UploadRequestSchema } = protocol
+const same = (bytes) => bytes
+
+function unary(client, method, schema, init) {
+  const path = `/${OmenDB.typeName}/${method}`
+  const message = Buffer.from(toBinary(schema, create(schema, init)))
+  return new Promise((resolve, reject) => {
+    client.makeUnaryRequest(path, same, same, message, (e, r) => (e ? reject(e) : resolve(r)))
+  })
+}
+
+/** An upload of 64 dimensions whose first vector is bad: it is refused while more comes. */
+function badUpload(client, pieces) {
+  const path = `/${OmenDB.typeName}/Upload`
+  const piece = (message) =>
+    Buffer.from(toBinary(UploadRequestSchema, create(UploadRequestSchema, { message })))
+  const vectors = new Uint8Array(new Float32Array(64 * 1000).fill(Number.NaN).buffer)
+  return new Promise((resolve) => {
+    const call = client.makeClientStreamRequest(path, same, same, (error) => resolve(error))
+    const begin = { collection: 'c', rows: 1000 * pieces, dimensions: 64 }
+    call.write(piece({ case: 'begin', value: begin }))
+    for (let i = 0; i < pieces; i++) call.write(piece({ case: 'batch', value: { vectors } }))
+    call.end()
+  })
+}
+
+// Streams of uploads that were refused in their middle stayed open: a connection had none left
+// after 256 of them, and shutting down waited for all of `drainMs`.
+test('an upload over gRPC that was refused in its middle ends its stream', async () => {
+  const options = { port: 0, grpcPort: 0, logLevel: 'silent' }
+  const server = await createServer(options)
+  const address = server.grpcUrl.slice('http://'.length)
+  const client = new grpc.Client(address, grpc.credentials.createInsecure())
+  await unary(client, 'OpenCollection', OpenCollectionRequestSchema, { name: 'c' })
+  for (let i = 0; i < 5; i++) {
+    const error = await badUpload(client, 8)
+    assert.equal(error.code, grpc.status.INVALID_ARGUMENT, error.message)
+  }
+  const begun = performance.now()
+  await server.close()
+  assert.ok(performance.now() - begun < 3000)
+  client.close()
+})
