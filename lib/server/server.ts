@@ -13,6 +13,7 @@ import https from 'node:https'
 import type { AddressInfo, Server as NetServer, Socket } from 'node:net'
 import type { DestinationStream } from 'pino'
 import type { Server, ServerOptions } from '../../types/server.js'
+import { nowMs } from '../clock.js'
 import { argumentError } from '../options.js'
 import { Engine } from './engine.js'
 import type { AnyRequest, AnyResponse } from './exchange.js'
@@ -21,6 +22,7 @@ import type { Context } from './handlers/context.js'
 import { createListener, type Surroundings } from './listener.js'
 import { createLog, type Log } from './log.js'
 import { Metrics } from './metrics.js'
+import { Places } from './places.js'
 import { Requests } from './requests.js'
 import { createRest } from './rest/routes.js'
 import { Rpc } from './rpc.js'
@@ -29,6 +31,7 @@ import { readSettings, type Settings } from './settings.js'
 const CHECK_MS = 1000
 const IDLE_MS = 50
 const STREAMS_MAX = 256
+const REFUSED_TOLD_MS = 10_000
 
 interface Certificate {
   cert: Buffer
@@ -59,9 +62,8 @@ class Port {
   readonly #running = new Map<Socket, number>()
   readonly #sessions = new Set<http2.Http2Session>()
 
-  constructor(server: NetServer, connectionsMax: number) {
+  constructor(server: NetServer) {
     this.#server = server
-    server.maxConnections = connectionsMax
     server.on('connection', (socket: Socket) => {
       // HTTP/2 writes an answer in parts, which would wait for one another.
       socket.setNoDelay(true)
@@ -160,6 +162,16 @@ function bounded(handler: Handler, requestTimeoutMs: number): Handler {
   }
 }
 
+/** Told now and then, not each time: what brings many of them shall not fill the log. */
+function placesOf(limit: number, log: Log): Places {
+  let told = Number.NEGATIVE_INFINITY
+  return new Places(limit, (connections) => {
+    if (nowMs() - told < REFUSED_TOLD_MS) return
+    told = nowMs()
+    log.warn({ connections }, 'connections are refused: limits.connections are open')
+  })
+}
+
 export class RunningServer implements Server {
   url = ''
   grpcUrl: string | undefined
@@ -199,23 +211,30 @@ export class RunningServer implements Server {
     const around: Surroundings = { gate, limits, log, metrics, requests }
     const rest = await createRest(context, metrics, log)
     const webRpc = new Rpc(context, log, 'web')
-    const web = createListener(around, { rpc: webRpc, rest })
+    const places = placesOf(limits.connections, log)
+    const web = createListener(around, { rpc: webRpc, rest, places })
     const server = new RunningServer(settings, log, engine, gate)
     server.ready.catch(() => {}) // Told to those who wait for it.
     try {
       const scheme = certificate === undefined ? 'http' : 'https'
       const { host } = settings
       const shown = host.includes(':') ? `[${host}]` : host
-      const at = await server.#bind(() => webServer(settings, certificate, web), settings.port)
+      const at = await server.#bind(() => {
+        const made = webServer(settings, certificate, web)
+        places.watch(made, false)
+        return made
+      }, settings.port)
       server.url = `${scheme}://${shown}:${at}`
       if (settings.grpcPort !== false) {
         const rpc = new Rpc(context, log, 'grpc')
-        const listener = createListener(around, { rpc, rest: undefined })
+        const places = placesOf(limits.connections, log)
+        const listener = createListener(around, { rpc, rest: undefined, places })
         const handler = bounded(listener, limits.requestTimeoutMs)
-        const grpcAt = await server.#bind(
-          () => grpcServer(settings, certificate, handler),
-          settings.grpcPort,
-        )
+        const grpcAt = await server.#bind(() => {
+          const made = grpcServer(settings, certificate, handler)
+          places.watch(made, true)
+          return made
+        }, settings.grpcPort)
         server.grpcUrl = `${scheme}://${shown}:${grpcAt}`
       }
       log.info({ url: server.url, grpcUrl: server.grpcUrl }, 'listening')
@@ -233,7 +252,7 @@ export class RunningServer implements Server {
     } catch (cause) {
       throw argumentError(`tls: certificate and key cannot be used: ${(cause as Error).message}`)
     }
-    const bound = new Port(made, this.#settings.limits.connections)
+    const bound = new Port(made)
     this.#ports.push(bound)
     return bound.listen(this.#settings.host, port)
   }
