@@ -48,6 +48,11 @@ export function omenErrorOf(error: unknown, signal?: AbortSignal): OmenError | u
   }
 }
 
+/** What callers are told of a fault that is the server's own. */
+export function serverFault(): OmenError {
+  return new OmenError('ERR_NATIVE', 'the server failed, which is a bug of it; its log says why')
+}
+
 export function connectErrorOf(error: OmenError): ConnectError {
   const headers = error.code === 'ERR_BUSY' ? { 'retry-after': RETRY_AFTER_S } : undefined
   const detail = { desc: ErrorDetailSchema, value: errorToMessage(error) }

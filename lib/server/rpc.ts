@@ -7,8 +7,7 @@
 
 import { constants } from 'node:http2'
 import {
-  Code,
-  ConnectError,
+  type ConnectError,
   type ConnectRouter,
   createConnectRouter,
   createContextKey,
@@ -23,12 +22,13 @@ import { OmenError } from '../errors.js'
 import { OmenDB } from '../wire/protocol.js'
 import { type Caller, mustWrite } from './caller.js'
 import { type AnyRequest, type AnyResponse, Exchange, exchangeOf } from './exchange.js'
-import { connectErrorOf, omenErrorOf, refuseRpc, spareMessage } from './faults.js'
+import { connectErrorOf, omenErrorOf, refuseRpc, serverFault } from './faults.js'
 import type { Context } from './handlers/context.js'
 import { ACCESS, HANDLERS, type Method } from './handlers/index.js'
 import { addHealth } from './health.js'
 import type { Log } from './log.js'
 import { addReflection } from './reflection.js'
+import { tellAtEnd, tellInTrailers, untoldFault } from './untold.js'
 
 const exchangeKey = createContextKey(new Exchange('connect'))
 
@@ -61,25 +61,13 @@ function drain(request: AnyRequest): void {
   request.resume()
 }
 
-function unreadable(): OmenError {
-  return new OmenError('ERR_ARGUMENT', 'the message is not one of this method of the contract')
-}
-
-/**
- * On their way out: the message, and the status of what could not be read, which is no fault here.
- */
+/** Trailers of gRPC are changed on their way out. */
 function changeTrailers(response: AnyResponse, exchange: Exchange): void {
   const target = response as import('node:http').ServerResponse
   const add = target.addTrailers.bind(target)
   target.addTrailers = (trailers) => {
-    const changed = trailers as Record<string, unknown>
-    if (exchange.code === 'OK' && changed['grpc-status'] === String(Code.Internal)) {
-      exchange.code = 'ERR_ARGUMENT'
-      changed['grpc-status'] = String(Code.InvalidArgument)
-      changed['grpc-message'] = unreadable().message
-    }
-    spareMessage(changed)
-    add(changed as typeof trailers)
+    tellInTrailers(trailers as Record<string, unknown>, exchange)
+    add(trailers)
   }
 }
 
@@ -148,16 +136,16 @@ export class Rpc {
     const values = createContextValues().set(exchangeKey, exchange)
     const incoming = universalRequestFromNodeRequest(request, response, undefined, values)
     handler(incoming)
-      .then((outgoing) => {
-        // What connect itself refuses has no handler to tell its code.
-        const isUntold = exchange.code === 'OK'
-        if (outgoing.status >= 400 && isUntold) exchange.code = 'ERR_ARGUMENT'
-        if (outgoing.status >= 500 && isUntold) {
-          refuseRpc(response, contentType, unreadable())
+      .then(async (outgoing) => {
+        const untold = await untoldFault(outgoing, exchange)
+        if (untold !== undefined) {
+          refuseRpc(response, contentType, untold)
           return
         }
         changeTrailers(response, exchange)
-        return universalResponseToNodeResponse(outgoing, response)
+        const hasEnd = /^application\/(connect\+|grpc-web)/.test(contentType ?? '')
+        const told = hasEnd ? tellAtEnd(outgoing, exchange) : outgoing
+        await universalResponseToNodeResponse(told, response)
       })
       .catch((error: unknown) => {
         // The caller has gone, or the answer could not be written: nobody is left to be told.
@@ -221,8 +209,9 @@ export class Rpc {
       exchange.code = known.code
       return connectErrorOf(known)
     }
-    exchange.code = 'ERR_NATIVE'
     this.#log.error({ error, method: exchange.method }, 'a request failed unexpectedly')
-    return new ConnectError('the server failed; its log says why', Code.Internal)
+    const fault = serverFault()
+    exchange.code = fault.code
+    return connectErrorOf(fault)
   }
 }

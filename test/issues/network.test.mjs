@@ -1,5 +1,8 @@
 // Bugs found in the server and the client, each with what a user would have seen.
 import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
 import test from 'node:test'
 import grpc from '@grpc/grpc-js'
 import protocol from '../../dist/lib/wire/protocol.js'
@@ -47,4 +50,31 @@ test('an upload over gRPC that was refused in its middle ends its stream', async
   await server.close()
   assert.ok(performance.now() - begun < 3000)
   client.close()
+})
+
+// Over Connect's streams and gRPC-web, a message that cannot be read was told as a fault of the
+// server (`internal`), without a code of ours.
+test('a stream whose message cannot be read is a fault of its caller', async () => {
+  const server = await createServer({ port: 0, grpcPort: false, logLevel: 'silent' })
+  const body = Buffer.from('0000000006ffffffffffff', 'hex')
+  for (const type of ['application/connect+proto', 'application/grpc-web+proto']) {
+    const headers = { 'content-type': type, 'connect-protocol-version': '1' }
+    const url = `${server.url}/${OmenDB.typeName}/ScrollStream`
+    const text = await (await fetch(url, { method: 'POST', headers, body })).text()
+    assert.match(text, /"code":"invalid_argument"|grpc-status: 3\r\n/)
+  }
+  await server.close()
+})
+
+// A directory of backups that was not there was told as a bug of the server.
+test('a backup that cannot be gathered is ERR_IO', async (t) => {
+  const made = mkdtempSync(path.join(tmpdir(), 'omendb-issue-'))
+  t.after(() => rmSync(made, { recursive: true, force: true }))
+  const backupDirectory = path.join(made, 'none')
+  const data = path.join(made, 'db')
+  const options = { port: 0, grpcPort: false, logLevel: 'silent', data, backupDirectory }
+  const server = await createServer(options)
+  const response = await fetch(`${server.url}/v1/backup`, { method: 'POST' })
+  assert.equal((await response.json()).code, 'ERR_IO')
+  await server.close()
 })

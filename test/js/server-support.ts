@@ -76,7 +76,7 @@ const STATUS: Partial<Record<grpc.status, ErrorCode>> = {
 }
 
 /** The detail of a status, out of google.rpc.Status: { details: Any[] = 3 }, Any { value = 2 }. */
-function detailOf(metadata: grpc.Metadata): Uint8Array | undefined {
+export function detailOf(metadata: grpc.Metadata): Uint8Array | undefined {
   const [bytes] = metadata.get('grpc-status-details-bin')
   if (!Buffer.isBuffer(bytes)) return undefined
   const any = field(bytes, 3)

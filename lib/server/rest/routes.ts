@@ -12,12 +12,12 @@ import { ERROR_CODES, OmenError } from '../../errors.js'
 import { argumentError } from '../../options.js'
 import { type Caller, mustWrite } from '../caller.js'
 import { type AnyRequest, type AnyResponse, exchangeOf } from '../exchange.js'
-import { omenErrorOf } from '../faults.js'
+import { omenErrorOf, serverFault } from '../faults.js'
 import type { Context } from '../handlers/context.js'
 import type { Log } from '../log.js'
 import type { Metrics } from '../metrics.js'
 import { databaseRoutes } from './database.js'
-import { problemHeaders, problemOf } from './problem.js'
+import { problemBytes, problemHeaders } from './problem.js'
 import { RECORD_ROUTES } from './records.js'
 import type { Route } from './route.js'
 
@@ -112,7 +112,7 @@ function addFaults(app: FastifyInstance, log: Log): void {
     const [path] = request.url.split('?')
     const error = new OmenError('ERR_NOT_FOUND', `there is no ${request.method} ${path}`)
     exchangeOf(request.raw).code = error.code
-    return reply.code(404).headers(problemHeaders(error)).send(problemOf(error))
+    return reply.code(404).headers(problemHeaders(error)).send(problemBytes(error))
   })
   app.setErrorHandler((cause, request, reply) => {
     const exchange = exchangeOf(request.raw)
@@ -120,10 +120,10 @@ function addFaults(app: FastifyInstance, log: Log): void {
     if (error === undefined) {
       log.error({ error: cause, method: exchange.method }, 'a request failed unexpectedly')
     }
-    const told = error ?? new OmenError('ERR_NATIVE', 'the server failed; its log says why')
+    const told = error ?? serverFault()
     exchange.code = told.code
     const { httpStatus } = ERROR_CODES[told.code]
-    return reply.code(httpStatus).headers(problemHeaders(told)).send(problemOf(told))
+    return reply.code(httpStatus).headers(problemHeaders(told)).send(problemBytes(told))
   })
   // Answers need no schema to be written by.
   app.setSerializerCompiler(() => (data) => JSON.stringify(data))
