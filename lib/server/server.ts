@@ -205,8 +205,8 @@ export class RunningServer implements Server {
     const engine = new Engine(settings)
     const { limits } = settings
     const requests = new Requests()
-    const context: Context = { engine, limits, requests }
     const gate = new Gate(settings)
+    const context: Context = { engine, limits, gate, requests }
     const metrics = new Metrics(engine, gate, requests)
     const around: Surroundings = { gate, limits, log, metrics, requests }
     const rest = await createRest(context, metrics, log)

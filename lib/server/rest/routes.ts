@@ -13,6 +13,7 @@ import { argumentError } from '../../options.js'
 import { type Caller, mustWrite } from '../caller.js'
 import { type AnyRequest, type AnyResponse, exchangeOf } from '../exchange.js'
 import { omenErrorOf, serverFault } from '../faults.js'
+import type { Pass } from '../gate.js'
 import type { Context } from '../handlers/context.js'
 import type { Log } from '../log.js'
 import type { Metrics } from '../metrics.js'
@@ -206,17 +207,45 @@ function addRoute(app: FastifyInstance, route: Route, context: Context): void {
   })
 }
 
+/** The caller of a request; its signal is made when it is asked for. */
+class RestCaller implements Caller {
+  readonly access
+  readonly keyName
+  readonly requestId
+  readonly instance
+  readonly timeoutMs
+  readonly #response: FastifyReply['raw']
+  #signal: AbortSignal | undefined
+
+  constructor(pass: Pass, response: FastifyReply['raw'], timeoutMs: number) {
+    this.access = pass.access
+    this.keyName = pass.keyName
+    this.requestId = pass.requestId
+    this.instance = pass.instance
+    this.timeoutMs = timeoutMs
+    this.#response = response
+  }
+
+  get signal(): AbortSignal {
+    if (this.#signal !== undefined) return this.#signal
+    const gone = new AbortController()
+    this.#signal = gone.signal
+    const response = this.#response
+    if (response.destroyed) gone.abort()
+    response.once('close', () => {
+      if (!response.writableFinished) gone.abort()
+    })
+    return gone.signal
+  }
+}
+
 function callerOf(request: FastifyRequest, reply: FastifyReply, { limits }: Context): Caller {
   const { pass } = exchangeOf(request.raw)
-  if (pass === undefined) throw new Error('a request came past the gate')
-  const gone = new AbortController()
-  reply.raw.once('close', () => {
-    if (!reply.raw.writableFinished) gone.abort()
-  })
+  if (pass === undefined) throw new Error('a call came past the gate')
   const given = request.headers[TIMEOUT]
   if (given !== undefined && !/^\d{1,10}$/.test(String(given))) {
     throw argumentError(`${TIMEOUT} is a number of milliseconds`)
   }
   const timeoutMs = given === undefined ? limits.timeoutMs : Number(given)
-  return { ...pass, signal: gone.signal, timeoutMs: Math.min(timeoutMs, limits.timeoutMs) }
+  return new RestCaller(pass, reply.raw, Math.min(timeoutMs, limits.timeoutMs))
 }
