@@ -26,6 +26,7 @@ const ONLY = process.env.ONLY ?? ''
 const CONNECTIONS = Number(process.env.CONNECTIONS ?? 16)
 const QUERIES = 100
 const { OmenDB, SearchRequestSchema, create, toBinary } = protocol
+const NO_DATA = { k: K, include: 'none' }
 const load = fileURLToPath(new URL('load.mjs', import.meta.url))
 
 async function run(job) {
@@ -63,12 +64,20 @@ async function rate(collection) {
 const db = new DB()
 const local = await db.collection('bench', { dimensions, metric })
 const localRate = await rate(local)
+/** CPU time of one search without a network. */
+function searchUs() {
+  const before = process.cpuUsage()
+  for (let i = 0; i < 20 * QUERIES; i++) local.searchSync(queries[i % QUERIES], NO_DATA)
+  const { user, system } = process.cpuUsage(before)
+  return (user + system) / (20 * QUERIES)
+}
+const localUs = median(Array.from({ length: 5 }, searchUs))
 await db.close()
 const remoteRate = await rate(remote)
 
 const answers = []
 for (const query of queries) {
-  const hits = await remote.search(query, { k: K, include: 'none' })
+  const hits = await remote.search(query, NO_DATA)
   answers.push(hits.map(({ id }) => id))
 }
 const truth = exactTruth(set, QUERIES, K)
@@ -81,12 +90,13 @@ const messages = queries.map((query) => {
   const init = { collection: 'bench', query: new Uint8Array(query.buffer), k: K, include: 4 }
   return toBinary(SearchRequestSchema, create(SearchRequestSchema, init))
 })
-const enveloped = messages.map((message) => {
+function envelope(message) {
   const out = Buffer.alloc(5 + message.length)
   out.writeUInt32BE(message.length, 1)
   out.set(message, 5)
   return out
-})
+}
+const enveloped = messages.map(envelope)
 const SEARCH = '/v1/collections/bench/search'
 const RPC = `/${OmenDB.typeName}/Search`
 const port = Number(new URL(server.url).port)
@@ -108,7 +118,7 @@ const TRANSPORTS = [
 
 /** What the server answers to the first body, as it travels. */
 async function answerOf([, kind, , path, type], body) {
-  if (kind !== 'http') return Buffer.alloc(5 + (await answerOf(TRANSPORTS[2], messages[0])).length)
+  if (kind !== 'http') return envelope(await answerOf(TRANSPORTS[2], messages[0]))
   const headers = { 'content-type': type }
   const response = await fetch(server.url + path, { method: 'POST', headers, body })
   if (!response.ok) throw new Error(await response.text())
@@ -119,6 +129,7 @@ const round = (n) => n.toFixed(0)
 console.log(machineLine(describeMachine()))
 console.log(`${full.name}: ${rows} x ${dimensions}, k = ${K}, recall ${recall.toFixed(3)}`)
 console.log(`${CONNECTIONS} connections, medians of ${ROUNDS} rounds of ${SECONDS} s in turns`)
+console.log(`searchSync in this process: ${localUs.toFixed(0)} us of CPU`)
 console.log(`load before: ${loadavg()[0].toFixed(1)}\n`)
 const heads = ['Transport', 'bytes in', 'out', 'searches/s', 'p50 ms', 'p99 ms']
 heads.push('CPU us', 'echo/s, libraries', 'CPU us', 'echo/s, bare', 'CPU us', 'errors')

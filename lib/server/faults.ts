@@ -60,11 +60,15 @@ export function connectErrorOf(error: OmenError): ConnectError {
   return new ConnectError(error.message, grpcStatus as Code, headers, [detail])
 }
 
-/** Answers an RPC before its body was read, in the words of its protocol. */
+/**
+ * Answers an RPC in the words of its protocol. @param isRead  Its body was read to the end: then the
+ * connection stays.
+ */
 export function refuseRpc(
   response: AnyResponse,
   contentType: string | undefined,
   error: OmenError,
+  isRead = false,
 ): void {
   const fault = connectErrorOf(error)
   const headers: Record<string, string> = Object.fromEntries(fault.metadata)
@@ -84,12 +88,12 @@ export function refuseRpc(
     return
   }
   const body = Buffer.from(JSON.stringify(errorToJson(fault, undefined)))
-  finish(
-    response,
-    codeToHttpStatus(fault.code),
-    { ...headers, 'content-type': 'application/json' },
-    body,
-  )
+  const status = codeToHttpStatus(fault.code)
+  const all = { ...headers, 'content-type': 'application/json' }
+  if (isRead && !('stream' in response)) {
+    response.writeHead(status, { ...all, 'content-length': body.length })
+    response.end(body)
+  } else finish(response, status, all, body)
 }
 
 /**

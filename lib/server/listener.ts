@@ -13,6 +13,7 @@ import {
   type AnyResponse,
   attachExchange,
   Exchange,
+  isSent,
   transportOf,
 } from './exchange.js'
 import { finish, refuseRpc } from './faults.js'
@@ -125,7 +126,7 @@ function observeAtClose(
 ): void {
   response.once('close', () => {
     leave()
-    if (!response.writableFinished && exchange.code === 'OK') exchange.code = 'ERR_ABORTED'
+    if (!isSent(response) && exchange.code === 'OK') exchange.code = 'ERR_ABORTED'
     metrics.observe(exchange)
     const { transport, method, code, pass, startMs } = exchange
     const line = { transport, method, code, key: pass?.keyName, ms: round(nowMs() - startMs) }

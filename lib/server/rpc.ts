@@ -1,8 +1,8 @@
 /**
  * RPC: the contract over gRPC, gRPC-web and Connect, with health and reflection beside it.
  *
- * The handlers are those of REST too. Here requests are read and answered by @connectrpc/connect,
- * and every error becomes a status with one ErrorDetail.
+ * The handlers are those of REST too. Here requests are read and answered by unary.ts, which is what
+ * most are, or by @connectrpc/connect, and every error becomes a status with one ErrorDetail.
  */
 
 import { constants } from 'node:http2'
@@ -28,6 +28,7 @@ import { ACCESS, HANDLERS, type Method } from './handlers/index.js'
 import { addHealth } from './health.js'
 import type { Log } from './log.js'
 import { addReflection } from './reflection.js'
+import { answerUnary, isUnary, readUnary, UnaryCaller } from './unary.js'
 import { tellAtEnd, tellInTrailers, untoldFault } from './untold.js'
 
 const exchangeKey = createContextKey(new Exchange('connect'))
@@ -130,6 +131,10 @@ export class Rpc {
         return
       }
     }
+    if (method !== undefined && isUnary(request, method)) {
+      void this.#unary(request, response, method)
+      return
+    }
     // Of HTTP/2, Node tells the end of an answer by its stream alone.
     const sent = 'stream' in response ? response.stream : response
     sent.once('finish', () => drain(request))
@@ -153,6 +158,32 @@ export class Rpc {
         this.#log.debug({ error, method: exchange.method }, 'an answer was not sent')
         response.destroy()
       })
+  }
+
+  async #unary(request: AnyRequest, response: AnyResponse, method: Method): Promise<void> {
+    const exchange = exchangeOf(request)
+    const handler = HANDLERS[method] as (...given: unknown[]) => Promise<object>
+    const { pass } = exchange
+    let isRead = false
+    try {
+      if (pass === undefined) throw new Error('a call came past the gate')
+      const { timeoutMs, bodyBytes } = this.#context.limits
+      const caller = new UnaryCaller(pass, request, response, timeoutMs)
+      const message = await readUnary(request, method, bodyBytes)
+      isRead = true
+      answerUnary(response, method, await handler(this.#context, caller, message))
+    } catch (error) {
+      const told = omenErrorOf(error) ?? this.#bug(error, exchange)
+      exchange.code = told.code
+      if (response.destroyed) return // The caller has gone: nobody is left to be told.
+      refuseRpc(response, request.headers['content-type'], told, isRead)
+    }
+  }
+
+  /** A fault of the server's own: the log has it, callers are told little. */
+  #bug(error: unknown, { method }: Exchange): OmenError {
+    this.#log.error({ error, method }, 'a request failed unexpectedly')
+    return serverFault()
   }
 
   #addContract(router: ConnectRouter): void {
@@ -209,8 +240,7 @@ export class Rpc {
       exchange.code = known.code
       return connectErrorOf(known)
     }
-    this.#log.error({ error, method: exchange.method }, 'a request failed unexpectedly')
-    const fault = serverFault()
+    const fault = this.#bug(error, exchange)
     exchange.code = fault.code
     return connectErrorOf(fault)
   }
