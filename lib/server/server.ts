@@ -11,7 +11,6 @@ import http from 'node:http'
 import http2 from 'node:http2'
 import https from 'node:https'
 import type { AddressInfo, Server as NetServer, Socket } from 'node:net'
-import type { DestinationStream } from 'pino'
 import type { Server, ServerOptions } from '../../types/server.js'
 import { nowMs } from '../clock.js'
 import { argumentError } from '../options.js'
@@ -195,13 +194,10 @@ export class RunningServer implements Server {
   }
 
   /** Binds the ports, and begins to open the database. */
-  static async start(
-    options: ServerOptions | undefined,
-    destination?: DestinationStream,
-  ): Promise<RunningServer> {
+  static async start(options: ServerOptions | undefined): Promise<RunningServer> {
     const settings = readSettings(options)
     const certificate = readCertificate(settings)
-    const log = createLog(settings.logLevel, destination)
+    const log = createLog(settings.logLevel, settings.log)
     const engine = new Engine(settings)
     const { limits } = settings
     const requests = new Requests()

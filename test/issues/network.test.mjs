@@ -1,15 +1,19 @@
 // Bugs found in the server and the client, each with what a user would have seen.
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import test from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import grpc from '@grpc/grpc-js'
 import protocol from '../../dist/lib/wire/protocol.js'
 import { createServer } from '../../dist/server.mjs'
 
 const { create, OmenDB, OpenCollectionRequestSchema, toBinary, UploadRequestSchema } = protocol
 const same = (bytes) => bytes
+const root = fileURLToPath(new URL('../..', import.meta.url))
 
 function unary(client, method, schema, init) {
   const path = `/${OmenDB.typeName}/${method}`
@@ -77,4 +81,24 @@ test('a backup that cannot be gathered is ERR_IO', async (t) => {
   const response = await fetch(`${server.url}/v1/backup`, { method: 'POST' })
   assert.equal((await response.json()).code, 'ERR_IO')
   await server.close()
+})
+
+// createServer wrote its log to the standard output of the program that it was a part of.
+test('a server within a program is silent unless it is told where to log', async () => {
+  const text = `
+    import { createServer } from 'omendb/server'
+    const lines = []
+    for (const log of [undefined, { write: (line) => lines.push(line) }, { write() { throw 1 } }]) {
+      const server = await createServer({ port: 0, grpcPort: 0, log, logLevel: 'debug' })
+      const answer = await fetch(server.url + '/v1/collections')
+      if (!answer.ok) throw new Error(await answer.text())
+      await server.close()
+    }
+    if (!lines.some((line) => JSON.parse(line).msg === 'listening')) throw new Error('no log')
+  `
+  const args = ['--input-type=module', '-e', text]
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, args, { cwd: root })
+  assert.deepEqual([stdout, stderr], ['', ''])
+  const wrong = createServer({ port: 0, grpcPort: false, log: 'stdout' })
+  await assert.rejects(wrong, { code: 'ERR_ARGUMENT' })
 })
