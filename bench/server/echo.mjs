@@ -1,7 +1,7 @@
 // Echoes: what the network and the libraries alone cost. Each takes a POST of any body, reads it
 // whole, and answers as many bytes as a search does.
 //
-//   libraries  Fastify for REST, @connectrpc/connect for Connect and gRPC, as anybody would use them;
+//   libraries  Fastify for REST, @connectrpc/connect for Connect and gRPC, as anybody uses them;
 //   bare       node:http and node:http2 with no library at all.
 import http from 'node:http'
 import http2 from 'node:http2'

@@ -1,5 +1,6 @@
-// npm run bench:server: what the network costs. Searches over every transport, each beside echoes that
-// take as many bytes and answer as many (echo.mjs), in turns; uploads beside the build in this process.
+// npm run bench:server: what the network costs. Searches over every transport, each beside echoes
+// that take as many bytes and answer as many (echo.mjs), in turns; uploads beside the build in this
+// process.
 //
 // `CPU us` is what the serving process spent on one request, on all its threads: it hardly changes
 // with what else the machine does. In brackets: the share of an echo that a search reaches.

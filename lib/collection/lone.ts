@@ -8,7 +8,7 @@
  *    way (so that of many asked for in one go only the first runs here);
  * 2. it is expected to take SEARCH_MS_MAX at most, by what the last ones of its collection took for
  *    each candidate of `ef`; while that is unknown it goes to the pool, which tells;
- * 3. it has no filter and is not exact (who may be aborted by the caller of the API asks not);
+ * 3. it has no filter and is not exact. (A `search` with a signal or a time-out does not even ask.)
  * 4. in this turn of the event loop such searches took less than TURN_MS: then one goes to the
  *    pool, and the loop turns while it runs.
  */

@@ -61,8 +61,9 @@ export function connectErrorOf(error: OmenError): ConnectError {
 }
 
 /**
- * Answers an RPC in the words of its protocol. @param isRead  Its body was read to the end: then the
- * connection stays.
+ * Answers an RPC in the words of its protocol.
+ *
+ * @param isRead  Its body was read to the end: then the connection stays.
  */
 export function refuseRpc(
   response: AnyResponse,

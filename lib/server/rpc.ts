@@ -1,8 +1,8 @@
 /**
  * RPC: the contract over gRPC, gRPC-web and Connect, with health and reflection beside it.
  *
- * The handlers are those of REST too. Here requests are read and answered by unary.ts, which is what
- * most are, or by @connectrpc/connect, and every error becomes a status with one ErrorDetail.
+ * The handlers are those of REST too. Most requests are read and answered by unary.ts, the others
+ * by @connectrpc/connect, and every error becomes a status with one ErrorDetail.
  */
 
 import { constants } from 'node:http2'

@@ -1,5 +1,5 @@
-// What a person sees: the bar on a real terminal (a pty, by script of util-linux), and nothing of it
-// in a pipe.
+// What a person sees: the bar on a real terminal (a pty, by script of util-linux), and nothing of
+// it in a pipe.
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'

@@ -171,7 +171,8 @@ export function hitsText(
       if (ids === undefined || json !== undefined) {
         return text(flatToMessage(hits, json, dimensions))
       }
-      const rest = `${include === 1 ? ',"metadata":{}' : ''}${approximate ? ',"approximate":true' : ''}`
+      const metadata = include === 1 ? ',"metadata":{}' : ''
+      const rest = approximate ? `${metadata},"approximate":true` : metadata
       let out = '{"hits":['
       for (let i = 0; i < count; i++) {
         const distance = distances[distancesFrom + i]
