@@ -79,8 +79,15 @@ export interface ServerOptions {
   maxMemoryBytes?: number | undefined
   /** Where backups are gathered before they are sent. Default: the system's temporary directory. */
   backupDirectory?: string | undefined
-  /** Default `info`. Logs go to the standard output, a JSON object a line. */
+  /** Where the log goes, a JSON object a line: `process.stdout`, for example. Default: nowhere. */
+  log?: LogTarget | undefined
+  /** What is logged. Default `info`. */
   logLevel?: LogLevel | undefined
+}
+
+/** What takes lines of the log: a stream, or an object of yours. */
+export interface LogTarget {
+  write(line: string): unknown
 }
 
 /** A server at work. */

@@ -1,38 +1,35 @@
-// The load, in a process of its own: node bench/server/load.mjs, with a job as JSON on stdin.
+// The load, in a process of its own: node bench/server/load.mjs, with a job as JSON on stdin:
+// { kind, port, path, type, bodies (base64), seconds, connections }.
 //
-// Over HTTP/1.1 it is autocannon's; over gRPC that of @grpc/grpc-js, a standard client, with as
-// many calls in flight. Prints { qps, p50Ms, p99Ms, errors } as JSON.
+//   http    HTTP/1.1 by autocannon
+//   http2   node:http2, SESSIONS sessions with the calls in flight spread over them
+//   grpc    the same by @grpc/grpc-js, a standard client of gRPC
+// Prints { count, qps, p50Ms, p99Ms, errors } as JSON.
+import http2 from 'node:http2'
+import { connect } from 'node:net'
 import grpc from '@grpc/grpc-js'
 import autocannon from 'autocannon'
 import { percentile } from '../lib/measure.mjs'
 
-async function overHttp({ url, seconds, connections, requests }) {
-  const options = { url, duration: seconds, connections }
-  const result = await autocannon({
-    ...options,
-    requests: requests.map(({ body, ...request }) => ({
-      ...request,
-      ...(body === undefined ? {} : { body: Buffer.from(body, 'base64') }),
-    })),
-  })
+const SESSIONS = 4
+
+async function overHttp({ port, path, type, bodies, seconds, connections }) {
+  const headers = { 'content-type': type }
+  const requests = bodies.map((body) => ({ method: 'POST', path, headers, body }))
+  const url = `http://127.0.0.1:${port}`
+  const result = await autocannon({ url, duration: seconds, connections, requests })
   const { requests: counted, latency, non2xx, errors } = result
-  const p50Ms = latency.p50
   return {
+    count: counted.total,
     qps: counted.total / result.duration,
-    p50Ms,
+    p50Ms: latency.p50,
     p99Ms: latency.p99,
     errors: non2xx + errors,
   }
 }
 
-async function overGrpc({ address, path, seconds, connections, bodies }) {
-  const same = (bytes) => bytes
-  const messages = bodies.map((body) => Buffer.from(body, 'base64'))
-  const credentials = grpc.credentials.createInsecure()
-  const clients = Array.from(
-    { length: Math.min(4, connections) },
-    () => new grpc.Client(address, credentials, { 'grpc.use_local_subchannel_pool': 1 }),
-  )
+/** `connections` calls in flight until the time is over. @param call  One, true if it went well. */
+async function inFlight({ bodies, seconds, connections }, call) {
   const times = []
   let errors = 0
   const start = performance.now()
@@ -41,24 +38,62 @@ async function overGrpc({ address, path, seconds, connections, bodies }) {
     Array.from({ length: connections }, async (_, c) => {
       for (let i = c; performance.now() < end; i++) {
         const begun = performance.now()
-        await new Promise((resolve) => {
-          const message = messages[i % messages.length]
-          clients[c % clients.length].makeUnaryRequest(path, same, same, message, (error) => {
-            if (error) errors++
-            resolve()
-          })
-        })
+        if (!(await call(c % SESSIONS, bodies[i % bodies.length]))) errors++
         times.push(performance.now() - begun)
       }
     }),
   )
-  const qps = times.length / ((performance.now() - start) / 1000)
+  const count = times.length
+  const qps = count / ((performance.now() - start) / 1000)
+  return { count, qps, p50Ms: percentile(times, 0.5), p99Ms: percentile(times, 0.99), errors }
+}
+
+async function overHttp2(job) {
+  const { port, path, type } = job
+  const createConnection = () => connect({ port, host: '127.0.0.1', noDelay: true })
+  const sessions = Array.from({ length: SESSIONS }, () =>
+    http2.connect(`http://127.0.0.1:${port}`, { createConnection }),
+  )
+  const headers = { ':method': 'POST', ':path': path, 'content-type': type, te: 'trailers' }
+  const found = await inFlight(job, (s, body) => {
+    const stream = sessions[s].request(headers)
+    let status
+    stream.on('trailers', (trailers) => {
+      status = trailers['grpc-status']
+    })
+    stream.end(body)
+    stream.resume()
+    return new Promise((resolve) => {
+      stream.on('error', () => {})
+      stream.on('close', () => resolve(status === '0'))
+    })
+  })
+  for (const session of sessions) session.close()
+  return found
+}
+
+async function overGrpc(job) {
+  const same = (bytes) => bytes
+  const credentials = grpc.credentials.createInsecure()
+  const options = { 'grpc.use_local_subchannel_pool': 1 }
+  const clients = Array.from(
+    { length: SESSIONS },
+    () => new grpc.Client(`127.0.0.1:${job.port}`, credentials, options),
+  )
+  const found = await inFlight(
+    job,
+    (c, body) =>
+      new Promise((resolve) => {
+        clients[c].makeUnaryRequest(job.path, same, same, body, (error) => resolve(!error))
+      }),
+  )
   for (const client of clients) client.close()
-  times.sort((a, b) => a - b)
-  return { qps, p50Ms: percentile(times, 0.5), p99Ms: percentile(times, 0.99), errors }
+  return found
 }
 
 let text = ''
 for await (const piece of process.stdin) text += piece
 const job = JSON.parse(text)
-console.log(JSON.stringify(await (job.kind === 'grpc' ? overGrpc(job) : overHttp(job))))
+const bodies = job.bodies.map((body) => Buffer.from(body, 'base64'))
+const runs = { http: overHttp, http2: overHttp2, grpc: overGrpc }
+console.log(JSON.stringify(await runs[job.kind]({ ...job, bodies })))

@@ -4,11 +4,13 @@
  */
 
 const BAR_WIDTH = 24
+const BAR_WIDTH_MIN = 8
 const DRAW_MS = 100
 const LINE_MS = 10_000
 
 export class Progress {
   readonly #started = performance.now()
+  readonly label: string
   readonly #isTerminal = process.stderr.isTTY === true
   #drawn = 0
   #first = 0
@@ -20,10 +22,13 @@ export class Progress {
    * @param isSilent  Nothing is written.
    */
   constructor(
-    readonly label: string,
+    label: string,
     readonly unit: string,
     readonly isSilent: boolean,
-  ) {}
+  ) {
+    // A file's name may hold what moves the cursor.
+    this.label = label.replace(/\p{Cc}/gu, '?')
+  }
 
   /** Counting begins here: what was done by an earlier run is no part of the rate. */
   begin(done: number): void {
@@ -41,18 +46,16 @@ export class Progress {
     const rate = (done - this.#first) / Math.max(seconds, 1e-3)
     let text = `${this.label}  ${done.toLocaleString('en')} ${this.unit}`
     text += `  ${Math.round(rate).toLocaleString('en')}/s`
-    if (part !== undefined && part > 0) {
-      const share = Math.min(1, part)
-      const filled = Math.round(share * BAR_WIDTH)
-      const bar = `${'#'.repeat(filled)}${'-'.repeat(BAR_WIDTH - filled)}`
-      const percent = `${Math.floor(share * 100)} %`
-      text = `${this.#isTerminal ? `[${bar}] ` : ''}${percent}  ${text}`
+    const share = part === undefined ? undefined : Math.min(1, Math.max(0, part))
+    if (share !== undefined) {
+      text = `${Math.floor(share * 100)} %  ${text}`
       const left = (done / share - done) / Math.max(rate, 1e-9)
-      if (share < 1 && done > this.#first) text += `  ${duration(left)} left`
+      if (share > 0 && share < 1 && done > this.#first) text += `  ${duration(left)} left`
     }
     if (this.#isTerminal) {
-      const columns = process.stderr.columns || 80
-      process.stderr.write(`\r\u001b[K${text.slice(0, columns - 1)}`)
+      // The last column stays free: some terminals begin a new line behind it.
+      const columns = (process.stderr.columns || 80) - 1
+      process.stderr.write(`\r\u001b[K${fitted(share, text, columns)}`)
       this.#hasLine = true
     } else process.stderr.write(`${text}\n`)
   }
@@ -62,6 +65,25 @@ export class Progress {
     if (this.#hasLine) process.stderr.write('\r\u001b[K')
     this.#hasLine = false
   }
+}
+
+// Characters that take two columns: East Asian ones, and pictures.
+const WIDE =
+  /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\uff00-\uff60\u{1f300}-\u{1faff}]/u
+
+/** As much as fits: first what is known, then a bar before it, if there is room for one. */
+export function fitted(share: number | undefined, text: string, columns: number): string {
+  let used = 0
+  let cut = ''
+  for (const character of text) {
+    used += WIDE.test(character) ? 2 : 1
+    if (used > columns) return cut
+    cut += character
+  }
+  const width = Math.min(BAR_WIDTH, columns - used - 3)
+  if (share === undefined || width < BAR_WIDTH_MIN) return text
+  const filled = Math.round(share * width)
+  return `[${'#'.repeat(filled)}${'-'.repeat(width - filled)}] ${text}`
 }
 
 /** `3 s`, `2 min 5 s`, `1 h 3 min`. */

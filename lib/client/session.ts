@@ -13,6 +13,7 @@ import type { CallSettings } from '../options.js'
 import { Deadline } from './deadline.js'
 import type { ClientSettings } from './settings.js'
 import { type Sent, Transport } from './transport.js'
+import { mayPass } from './unreachable.js'
 
 const FIRST_PAUSE_MS = 50
 const PAUSE_MS_MAX = 2000
@@ -139,11 +140,6 @@ export class Session {
     while (this.#running.size > 0) await Promise.allSettled(this.#running)
     await new Promise<void>((resolve) => setTimeout(resolve, 0))
   }
-}
-
-function mayPass(error: unknown): boolean {
-  if (!(error instanceof OmenError)) return false
-  return error.code === 'ERR_UNAVAILABLE' || error.code === 'ERR_BUSY'
 }
 
 /** 128 bits by chance, also in pages that are not secure contexts. */

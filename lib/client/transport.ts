@@ -20,6 +20,7 @@ import {
 } from '../wire/protocol.js'
 import type { Deadline } from './deadline.js'
 import type { ClientSettings } from './settings.js'
+import { unreachable } from './unreachable.js'
 
 export type MethodName = keyof GenMethods
 
@@ -223,11 +224,7 @@ export class Transport {
   #failure(cause: unknown, { deadline }: Sent): OmenError {
     const over = deadline.over()
     if (over !== undefined) return over
-    const { message, cause: beneath } = cause as { message?: string; cause?: { message?: string } }
-    const reason = beneath?.message || message || String(cause)
-    return new OmenError('ERR_UNAVAILABLE', `cannot reach ${this.#settings.base}: ${reason}`, {
-      cause,
-    })
+    return unreachable(this.#settings.base, this.instance !== undefined, cause)
   }
 
   #foreign(what: string): OmenError {

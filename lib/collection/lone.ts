@@ -8,7 +8,7 @@
  *    way (so that of many asked for in one go only the first runs here);
  * 2. it is expected to take SEARCH_MS_MAX at most, by what the last ones of its collection took for
  *    each candidate of `ef`; while that is unknown it goes to the pool, which tells;
- * 3. it has no filter, is not exact, and nobody may abort it;
+ * 3. it has no filter and is not exact. (A `search` with a signal or a time-out does not even ask.)
  * 4. in this turn of the event loop such searches took less than TURN_MS: then one goes to the
  *    pool, and the loop turns while it runs.
  */
@@ -45,17 +45,15 @@ class LoneSearches {
   #spentMs = 0
   #isArmed = false
 
-  /** Whether this search may run here and now. */
-  admits(call: SearchCall, cost: SearchCost): boolean {
+  /** Whether this search may run here and now. @param msMax  What it may be expected to take. */
+  admits(call: SearchCall, cost: SearchCost, msMax = SEARCH_MS_MAX): boolean {
     return (
       this.queued === 0 &&
       !this.#hasRun &&
       this.#spentMs < TURN_MS &&
       call.filter === undefined &&
       call.mode !== 1 &&
-      call.signal === undefined &&
-      call.timeoutMs === undefined &&
-      cost.expected(call.ef) <= SEARCH_MS_MAX
+      cost.expected(call.ef) <= msMax
     )
   }
 

@@ -6,7 +6,12 @@
  * caller's code, so that a getter among the options may search as well.
  */
 
-import type { NativeAddon, NativeCollection } from '../../types/native.js'
+import type {
+  NativeAddon,
+  NativeCollection,
+  NativeInclude,
+  NativeRows,
+} from '../../types/native.js'
 import type { Plan } from '../../types/stats.js'
 import { Call } from '../call.js'
 import { nowMs } from '../clock.js'
@@ -21,6 +26,7 @@ import {
 import {
   type AnyRow,
   BatchHitArrays,
+  type FlatHits,
   flatHits,
   hitsFrom,
   hitsOf,
@@ -54,13 +60,30 @@ const APPROXIMATE = 4
 
 const found = flatHits()
 
+/** What becomes of hits without vectors; they lie in a buffer that the next search overwrites. */
+export type FlatMake<T> = (hits: FlatHits, json: string | undefined) => T
+
+/** What becomes of an answer, in whichever form it comes. */
+export interface Makes<T> {
+  readonly flat: FlatMake<T>
+  readonly rows: (rows: NativeRows) => T
+}
+
+/** Where a search runs. */
+export interface Place {
+  readonly addon: NativeAddon
+  readonly collection: NativeCollection
+  /** What a search that runs here may be expected to take; see lone.ts for the default. */
+  readonly msMax?: number
+}
+
 /** A search for hits without vectors, at once, into the buffer of this thread. */
-function searchNow(
-  addon: NativeAddon,
-  collection: NativeCollection,
+function searchNow<T>(
+  { addon, collection }: Place,
   vector: Float32Array,
   { k, ef, mode, maxDistance, filter, include }: SearchCall,
-): AnyRow[] {
+  make: FlatMake<T>,
+): T {
   if (k > scratch.capacity) scratch.grow(addon, k)
   const bits = include as 0 | 1
   const json = collection.searchSync(vector, k, ef, mode, maxDistance, filter, bits)
@@ -70,7 +93,17 @@ function searchNow(
   found.distances = scratch.distances
   found.hasDates = (flags & HAS_DATES) !== 0
   found.approximate = (flags & APPROXIMATE) !== 0
-  return hitsFrom(found, json, bits === 1)
+  return make(found, json)
+}
+
+const HITS: readonly Makes<AnyRow[]>[] = ([0, 1, 2, 3] as const).map((include) => ({
+  flat: (hits, json) => hitsFrom(hits, json, include === 1),
+  rows: (rows) => hitsOf(rows, include),
+}))
+
+/** As hits of the caller's, by the bits of NativeInclude. */
+function asHits(include: NativeInclude): Makes<AnyRow[]> {
+  return HITS[include] as Makes<AnyRow[]>
 }
 
 export function searchSync(
@@ -82,7 +115,9 @@ export function searchSync(
   const vector = toVector(query)
   readSearch(options, shared, TAKES_INCLUDE)
   const { k, ef, mode, maxDistance, filter, include } = shared
-  if (include <= 1) return searchNow(addon, collection, vector, shared)
+  if (include <= 1) {
+    return searchNow({ addon, collection }, vector, shared, asHits(include).flat)
+  }
   const rows = collection.searchRowsSync(vector, k, ef, mode, maxDistance, filter, include)
   return hitsOf(rows, include)
 }
@@ -128,13 +163,13 @@ class Answers {
     this.#distances = new Float32Array(buffer)
   }
 
-  /** Reads the answer at a place, once. Notes what it took. */
-  take(place: number, json: string | undefined, call: SearchCall, cost: SearchCost): AnyRow[] {
+  /** Reads the answer at a place, once. @param note  Is given what it took in milliseconds. */
+  take<T>(place: number, json: string | undefined, make: FlatMake<T>, note: (ms: number) => void) {
     const words = this.#words as Uint32Array
     const at = place / 4
     const count = words[at] as number
     const flags = words[at + 1] as number
-    cost.note(call.ef, (words[at + 2] as number) / 1e6)
+    note((words[at + 2] as number) / 1e6)
     const hits = this.#hits
     hits.count = count
     hits.ids = (flags & IDS_IN_JSON) === 0 ? this.#ids : undefined
@@ -144,7 +179,7 @@ class Answers {
     hits.hasDates = (flags & HAS_DATES) !== 0
     hits.approximate = (flags & APPROXIMATE) !== 0
     words[0] = (words[0] as number) - 1
-    return hitsFrom(hits, json, call.include === 1)
+    return make(hits, json)
   }
 }
 
@@ -160,6 +195,55 @@ function costOf(collection: NativeCollection): SearchCost {
   return cost
 }
 
+/**
+ * Runs a search here and now if it may (lone.ts); undefined if it must go to the pool. The signal
+ * and the time of the call are not looked at: it is over before they could matter.
+ */
+export function searchLone<T>(
+  place: Place,
+  vector: Float32Array,
+  call: SearchCall,
+  make: FlatMake<T>,
+): T | undefined {
+  const cost = costOf(place.collection)
+  if (call.include > 1 || !loneSearches.admits(call, cost, place.msMax)) return undefined
+  const start = nowMs()
+  const made = searchNow(place, vector, call, make)
+  const ms = nowMs() - start
+  cost.note(call.ef, ms)
+  loneSearches.ran(ms)
+  return made
+}
+
+/** Runs a search on the pool, under the signal and the time of its call. */
+export async function searchOnPool<T>(
+  { addon, collection }: Place,
+  vector: Float32Array,
+  call: SearchCall,
+  make: Makes<T>,
+): Promise<T> {
+  const { k, ef, mode, maxDistance, filter, include } = call
+  const running = startCall(addon, call)
+  const operation = running?.operation
+  loneSearches.queued++
+  try {
+    if (include > 1) {
+      const work = collection.search(vector, k, ef, mode, maxDistance, filter, include, operation)
+      return make.rows(await settle(work, running))
+    }
+    answers.open(addon)
+    const bits = include as 0 | 1
+    const work = collection.searchQueued(vector, k, ef, mode, maxDistance, filter, bits, operation)
+    const answer = await settle(work, running)
+    const note = (ms: number): void => costOf(collection).note(ef, ms)
+    if (typeof answer === 'number') return answers.take(answer, undefined, make.flat, note)
+    if (Array.isArray(answer)) return answers.take(answer[0], answer[1], make.flat, note)
+    return make.rows(answer)
+  } finally {
+    loneSearches.queued--
+  }
+}
+
 export async function search(
   addon: NativeAddon,
   collection: NativeCollection,
@@ -169,34 +253,11 @@ export async function search(
   const vector = toVector(query)
   const call = searchCall()
   readSearch(options, call, TAKES_INCLUDE | TAKES_SIGNAL)
-  const { k, ef, mode, maxDistance, filter, include } = call
-  const cost = costOf(collection)
-  if (include <= 1 && loneSearches.admits(call, cost)) {
-    const start = nowMs()
-    const hits = searchNow(addon, collection, vector, call)
-    const ms = nowMs() - start
-    cost.note(ef, ms)
-    loneSearches.ran(ms)
-    return hits
-  }
-  const running = startCall(addon, call)
-  const operation = running?.operation
-  loneSearches.queued++
-  try {
-    if (include > 1) {
-      const work = collection.search(vector, k, ef, mode, maxDistance, filter, include, operation)
-      return hitsOf(await settle(work, running), include)
-    }
-    answers.open(addon)
-    const bits = include as 0 | 1
-    const work = collection.searchQueued(vector, k, ef, mode, maxDistance, filter, bits, operation)
-    const answer = await settle(work, running)
-    if (typeof answer === 'number') return answers.take(answer, undefined, call, cost)
-    if (Array.isArray(answer)) return answers.take(answer[0], answer[1], call, cost)
-    return hitsOf(answer, include)
-  } finally {
-    loneSearches.queued--
-  }
+  const make = asHits(call.include)
+  const place = { addon, collection }
+  const isBound = call.signal !== undefined || call.timeoutMs !== undefined
+  const hits = isBound ? undefined : searchLone(place, vector, call, make.flat)
+  return hits ?? searchOnPool(place, vector, call, make)
 }
 
 export function searchBatchSync(

@@ -10,7 +10,7 @@ export interface Caller {
   readonly access: Access
   /** A name for the key that was given, never the key: `readWrite[0]`. */
   readonly keyName: string
-  /** Aborted when the caller has gone. */
+  /** Aborted when the caller has gone. Made when it is asked for: short calls never do. */
   readonly signal: AbortSignal
   readonly timeoutMs: number
   /** `omendb-request-id`, where it was given. */

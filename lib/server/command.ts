@@ -13,6 +13,7 @@ import type { ServerOptions } from '../../types/server.js'
 import { OmenError } from '../errors.js'
 import { argumentError } from '../options.js'
 import { isPlain } from '../text.js'
+import { standardOutput } from './log.js'
 import { RunningServer } from './server.js'
 import { LIMITS } from './settings.js'
 
@@ -175,7 +176,7 @@ export async function runCommand(args: string[]): Promise<void> {
       process.stdout.write(options)
       return
     }
-    server = await RunningServer.start(options)
+    server = await RunningServer.start({ log: standardOutput(), ...options })
     closeOnSignals(server)
     await server.ready
   } catch (error) {

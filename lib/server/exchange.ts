@@ -39,3 +39,8 @@ export function transportOf(contentType: string | undefined): Transport {
   if (contentType?.startsWith('application/grpc')) return 'grpc'
   return 'connect'
 }
+
+/** Whether all of an answer went out. Of HTTP/2, the stream alone knows. */
+export function isSent(response: AnyResponse): boolean {
+  return 'stream' in response ? response.stream.writableFinished : response.writableFinished
+}

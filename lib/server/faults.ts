@@ -48,6 +48,11 @@ export function omenErrorOf(error: unknown, signal?: AbortSignal): OmenError | u
   }
 }
 
+/** What callers are told of a fault that is the server's own. */
+export function serverFault(): OmenError {
+  return new OmenError('ERR_NATIVE', 'the server failed, which is a bug of it; its log says why')
+}
+
 export function connectErrorOf(error: OmenError): ConnectError {
   const headers = error.code === 'ERR_BUSY' ? { 'retry-after': RETRY_AFTER_S } : undefined
   const detail = { desc: ErrorDetailSchema, value: errorToMessage(error) }
@@ -55,11 +60,16 @@ export function connectErrorOf(error: OmenError): ConnectError {
   return new ConnectError(error.message, grpcStatus as Code, headers, [detail])
 }
 
-/** Answers an RPC before its body was read, in the words of its protocol. */
+/**
+ * Answers an RPC in the words of its protocol.
+ *
+ * @param isRead  Its body was read to the end: then the connection stays.
+ */
 export function refuseRpc(
   response: AnyResponse,
   contentType: string | undefined,
   error: OmenError,
+  isRead = false,
 ): void {
   const fault = connectErrorOf(error)
   const headers: Record<string, string> = Object.fromEntries(fault.metadata)
@@ -79,12 +89,12 @@ export function refuseRpc(
     return
   }
   const body = Buffer.from(JSON.stringify(errorToJson(fault, undefined)))
-  finish(
-    response,
-    codeToHttpStatus(fault.code),
-    { ...headers, 'content-type': 'application/json' },
-    body,
-  )
+  const status = codeToHttpStatus(fault.code)
+  const all = { ...headers, 'content-type': 'application/json' }
+  if (isRead && !('stream' in response)) {
+    response.writeHead(status, { ...all, 'content-length': body.length })
+    response.end(body)
+  } else finish(response, status, all, body)
 }
 
 /**

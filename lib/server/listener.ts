@@ -1,8 +1,8 @@
 /**
  * Listener: what happens to a request on every port, before and after it is served.
  *
- * Gate, access, room and the limit on its length come first, while its body is unread; the log and
- * metrics last, when the answer has ended or the caller has gone.
+ * Places, gate, access, room and the limit on its length come first, while its body is unread; the
+ * log and metrics last, when the answer has ended or the caller has gone.
  */
 
 import type { IncomingHttpHeaders } from 'node:http'
@@ -14,12 +14,14 @@ import {
   type AnyResponse,
   attachExchange,
   Exchange,
+  isSent,
   transportOf,
 } from './exchange.js'
 import { finish, refuseRpc } from './faults.js'
 import type { Gate } from './gate.js'
 import type { Log } from './log.js'
 import type { Metrics } from './metrics.js'
+import type { Places } from './places.js'
 import type { Requests } from './requests.js'
 import { refuseRest } from './rest/problem.js'
 import type { Rpc } from './rpc.js'
@@ -38,12 +40,13 @@ export interface Served {
   readonly rpc: Rpc
   readonly rest: ((request: AnyRequest, response: AnyResponse) => void) | undefined
   readonly page?: Console | undefined
+  readonly places: Places
 }
 
 // RPC paths are those of the services; whatever else there is belongs to REST.
 const RPC_PATH = /^\/(omendb|grpc)\.[A-Za-z0-9_.]*\//
 
-export function createListener(around: Surroundings, { rpc, rest, page }: Served) {
+export function createListener(around: Surroundings, { rpc, rest, page, places }: Served) {
   return (request: AnyRequest, response: AnyResponse): void => {
     const path = (request.url ?? '').split('?', 1)[0] as string
     const contentType = request.headers['content-type']
@@ -51,7 +54,7 @@ export function createListener(around: Surroundings, { rpc, rest, page }: Served
     const exchange = new Exchange(isRpc ? transportOf(contentType) : 'rest')
     attachExchange(request, exchange)
     response.setHeader('omendb-instance', around.requests.instance)
-    const leave = admit(around, request, response, exchange, path)
+    const leave = admit(around, request, response, exchange, { path, places })
     if (typeof leave !== 'function') {
       exchange.code = leave.code
       if (isRpc) refuseRpc(response, contentType, leave)
@@ -72,13 +75,14 @@ function admit(
   request: AnyRequest,
   response: AnyResponse,
   exchange: Exchange,
-  path: string,
+  { path, places }: { path: string; places: Places },
 ): (() => void) | OmenError {
   const { headers } = request
   try {
     const authority = authorityOf(headers)
     const { origin } = headers
     if (gate.allowsOrigin(origin)) allowOrigin(response, origin as string)
+    places.check(request)
     if (request.method === 'OPTIONS' && gate.allowsOrigin(origin)) {
       // A browser asks without the key whether it may ask with it.
       exchange.pass = { ...gate.check('/healthz', authority, headers), access: 'read' }
@@ -124,7 +128,7 @@ function observeAtClose(
 ): void {
   response.once('close', () => {
     leave()
-    if (!response.writableFinished && exchange.code === 'OK') exchange.code = 'ERR_ABORTED'
+    if (!isSent(response) && exchange.code === 'OK') exchange.code = 'ERR_ABORTED'
     metrics.observe(exchange)
     const { transport, method, code, pass, startMs } = exchange
     const line = { transport, method, code, key: pass?.keyName, ms: round(nowMs() - startMs) }

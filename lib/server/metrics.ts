@@ -10,10 +10,17 @@ import type { Requests } from './requests.js'
 const SECONDS = [0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30]
 const LABELS = ['transport', 'method', 'code'] as const
 
+interface Child {
+  readonly requests: Counter.Internal
+  readonly seconds: { observe(seconds: number): void }
+}
+
 export class Metrics {
   readonly #registry = new Registry()
   readonly #requests: Counter<(typeof LABELS)[number]>
   readonly #seconds: Histogram<'transport' | 'method'>
+  /** What the labels of an exchange mean, found once. */
+  readonly #children = new Map<string, Child>()
   readonly #engine: Engine
   readonly #gate: Gate
   readonly #remembered: Requests
@@ -39,8 +46,17 @@ export class Metrics {
   }
 
   observe({ transport, method, code, startMs }: Exchange): void {
-    this.#requests.inc({ transport, method, code })
-    this.#seconds.observe({ transport, method }, (nowMs() - startMs) / 1000)
+    const seconds = (nowMs() - startMs) / 1000
+    const key = `${transport} ${method} ${code}`
+    let child = this.#children.get(key)
+    if (child === undefined) {
+      // As few as there are methods and codes: callers cannot add any.
+      const requests = this.#requests.labels({ transport, method, code })
+      child = { requests, seconds: this.#seconds.labels({ transport, method }) }
+      this.#children.set(key, child)
+    }
+    child.requests.inc()
+    child.seconds.observe(seconds)
   }
 
   readonly contentType = Registry.PROMETHEUS_CONTENT_TYPE

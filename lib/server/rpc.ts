@@ -1,14 +1,13 @@
 /**
  * RPC: the contract over gRPC, gRPC-web and Connect, with health and reflection beside it.
  *
- * The handlers are those of REST too. Here requests are read and answered by @connectrpc/connect,
- * and every error becomes a status with one ErrorDetail.
+ * The handlers are those of REST too. Most requests are read and answered by unary.ts, the others
+ * by @connectrpc/connect, and every error becomes a status with one ErrorDetail.
  */
 
 import { constants } from 'node:http2'
 import {
-  Code,
-  ConnectError,
+  type ConnectError,
   type ConnectRouter,
   createConnectRouter,
   createContextKey,
@@ -23,12 +22,14 @@ import { OmenError } from '../errors.js'
 import { OmenDB } from '../wire/protocol.js'
 import { type Caller, mustWrite } from './caller.js'
 import { type AnyRequest, type AnyResponse, Exchange, exchangeOf } from './exchange.js'
-import { connectErrorOf, omenErrorOf, refuseRpc, spareMessage } from './faults.js'
+import { connectErrorOf, omenErrorOf, refuseRpc, serverFault } from './faults.js'
 import type { Context } from './handlers/context.js'
 import { ACCESS, HANDLERS, type Method } from './handlers/index.js'
 import { addHealth } from './health.js'
 import type { Log } from './log.js'
 import { addReflection } from './reflection.js'
+import { answerUnary, isUnary, readUnary, UnaryCaller } from './unary.js'
+import { tellAtEnd, tellInTrailers, untoldFault } from './untold.js'
 
 const exchangeKey = createContextKey(new Exchange('connect'))
 
@@ -44,7 +45,11 @@ function drain(request: AnyRequest): void {
     const { stream } = request
     // Later: the trailers are on their way. Streams that ended on both sides are closed by then.
     const timer = setTimeout(() => {
-      if (!stream.destroyed) stream.close(constants.NGHTTP2_NO_ERROR)
+      if (stream.destroyed) return
+      stream.close(constants.NGHTTP2_NO_ERROR)
+      // It ends when what had come already was read: nobody else will.
+      stream.removeAllListeners('data')
+      stream.resume()
     }, TRAILERS_MS)
     stream.once('close', () => clearTimeout(timer))
     return
@@ -57,25 +62,13 @@ function drain(request: AnyRequest): void {
   request.resume()
 }
 
-function unreadable(): OmenError {
-  return new OmenError('ERR_ARGUMENT', 'the message is not one of this method of the contract')
-}
-
-/**
- * On their way out: the message, and the status of what could not be read, which is no fault here.
- */
+/** Trailers of gRPC are changed on their way out. */
 function changeTrailers(response: AnyResponse, exchange: Exchange): void {
   const target = response as import('node:http').ServerResponse
   const add = target.addTrailers.bind(target)
   target.addTrailers = (trailers) => {
-    const changed = trailers as Record<string, unknown>
-    if (exchange.code === 'OK' && changed['grpc-status'] === String(Code.Internal)) {
-      exchange.code = 'ERR_ARGUMENT'
-      changed['grpc-status'] = String(Code.InvalidArgument)
-      changed['grpc-message'] = unreadable().message
-    }
-    spareMessage(changed)
-    add(changed as typeof trailers)
+    tellInTrailers(trailers as Record<string, unknown>, exchange)
+    add(trailers)
   }
 }
 
@@ -138,22 +131,26 @@ export class Rpc {
         return
       }
     }
+    if (method !== undefined && isUnary(request, method)) {
+      void this.#unary(request, response, method)
+      return
+    }
     // Of HTTP/2, Node tells the end of an answer by its stream alone.
     const sent = 'stream' in response ? response.stream : response
     sent.once('finish', () => drain(request))
     const values = createContextValues().set(exchangeKey, exchange)
     const incoming = universalRequestFromNodeRequest(request, response, undefined, values)
     handler(incoming)
-      .then((outgoing) => {
-        // What connect itself refuses has no handler to tell its code.
-        const isUntold = exchange.code === 'OK'
-        if (outgoing.status >= 400 && isUntold) exchange.code = 'ERR_ARGUMENT'
-        if (outgoing.status >= 500 && isUntold) {
-          refuseRpc(response, contentType, unreadable())
+      .then(async (outgoing) => {
+        const untold = await untoldFault(outgoing, exchange)
+        if (untold !== undefined) {
+          refuseRpc(response, contentType, untold)
           return
         }
         changeTrailers(response, exchange)
-        return universalResponseToNodeResponse(outgoing, response)
+        const hasEnd = /^application\/(connect\+|grpc-web)/.test(contentType ?? '')
+        const told = hasEnd ? tellAtEnd(outgoing, exchange) : outgoing
+        await universalResponseToNodeResponse(told, response)
       })
       .catch((error: unknown) => {
         // The caller has gone, or the answer could not be written: nobody is left to be told.
@@ -161,6 +158,32 @@ export class Rpc {
         this.#log.debug({ error, method: exchange.method }, 'an answer was not sent')
         response.destroy()
       })
+  }
+
+  async #unary(request: AnyRequest, response: AnyResponse, method: Method): Promise<void> {
+    const exchange = exchangeOf(request)
+    const handler = HANDLERS[method] as (...given: unknown[]) => Promise<object>
+    const { pass } = exchange
+    let isRead = false
+    try {
+      if (pass === undefined) throw new Error('a call came past the gate')
+      const { timeoutMs, bodyBytes } = this.#context.limits
+      const caller = new UnaryCaller(pass, request, response, timeoutMs)
+      const message = await readUnary(request, method, bodyBytes)
+      isRead = true
+      answerUnary(response, method, await handler(this.#context, caller, message))
+    } catch (error) {
+      const told = omenErrorOf(error) ?? this.#bug(error, exchange)
+      exchange.code = told.code
+      if (response.destroyed) return // The caller has gone: nobody is left to be told.
+      refuseRpc(response, request.headers['content-type'], told, isRead)
+    }
+  }
+
+  /** A fault of the server's own: the log has it, callers are told little. */
+  #bug(error: unknown, { method }: Exchange): OmenError {
+    this.#log.error({ error, method }, 'a request failed unexpectedly')
+    return serverFault()
   }
 
   #addContract(router: ConnectRouter): void {
@@ -217,8 +240,8 @@ export class Rpc {
       exchange.code = known.code
       return connectErrorOf(known)
     }
-    exchange.code = 'ERR_NATIVE'
-    this.#log.error({ error, method: exchange.method }, 'a request failed unexpectedly')
-    return new ConnectError('the server failed; its log says why', Code.Internal)
+    const fault = this.#bug(error, exchange)
+    exchange.code = fault.code
+    return connectErrorOf(fault)
   }
 }

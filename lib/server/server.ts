@@ -11,8 +11,8 @@ import http from 'node:http'
 import http2 from 'node:http2'
 import https from 'node:https'
 import type { AddressInfo, Server as NetServer, Socket } from 'node:net'
-import type { DestinationStream } from 'pino'
 import type { Server, ServerOptions } from '../../types/server.js'
+import { nowMs } from '../clock.js'
 import { argumentError } from '../options.js'
 import { Console } from './console.js'
 import { Engine } from './engine.js'
@@ -22,6 +22,7 @@ import type { Context } from './handlers/context.js'
 import { createListener, type Surroundings } from './listener.js'
 import { createLog, type Log } from './log.js'
 import { Metrics } from './metrics.js'
+import { Places } from './places.js'
 import { Requests } from './requests.js'
 import { createRest } from './rest/routes.js'
 import { Rpc } from './rpc.js'
@@ -30,10 +31,13 @@ import { readSettings, type Settings } from './settings.js'
 const CHECK_MS = 1000
 const IDLE_MS = 50
 const STREAMS_MAX = 256
+const REFUSED_TOLD_MS = 10_000
 
 interface Certificate {
   cert: Buffer
   key: Buffer
+  /** Said here, so that no flag of the host's process lowers it. */
+  minVersion: 'TLSv1.2'
 }
 
 function readCertificate({ tls }: Settings): Certificate | undefined {
@@ -45,7 +49,7 @@ function readCertificate({ tls }: Settings): Certificate | undefined {
       throw argumentError(`tls.${what}: cannot read ${file}: ${(cause as Error).message}`)
     }
   }
-  return { cert: read('cert', tls.cert), key: read('key', tls.key) }
+  return { cert: read('cert', tls.cert), key: read('key', tls.key), minVersion: 'TLSv1.2' }
 }
 
 type Handler = (request: AnyRequest, response: AnyResponse) => void
@@ -58,9 +62,8 @@ class Port {
   readonly #running = new Map<Socket, number>()
   readonly #sessions = new Set<http2.Http2Session>()
 
-  constructor(server: NetServer, connectionsMax: number) {
+  constructor(server: NetServer) {
     this.#server = server
-    server.maxConnections = connectionsMax
     server.on('connection', (socket: Socket) => {
       // HTTP/2 writes an answer in parts, which would wait for one another.
       socket.setNoDelay(true)
@@ -159,6 +162,16 @@ function bounded(handler: Handler, requestTimeoutMs: number): Handler {
   }
 }
 
+/** Told now and then, not each time: what brings many of them shall not fill the log. */
+function placesOf(limit: number, log: Log): Places {
+  let told = Number.NEGATIVE_INFINITY
+  return new Places(limit, (connections) => {
+    if (nowMs() - told < REFUSED_TOLD_MS) return
+    told = nowMs()
+    log.warn({ connections }, 'connections are refused: limits.connections are open')
+  })
+}
+
 export class RunningServer implements Server {
   url = ''
   grpcUrl: string | undefined
@@ -182,40 +195,44 @@ export class RunningServer implements Server {
   }
 
   /** Binds the ports, and begins to open the database. */
-  static async start(
-    options: ServerOptions | undefined,
-    destination?: DestinationStream,
-  ): Promise<RunningServer> {
+  static async start(options: ServerOptions | undefined): Promise<RunningServer> {
     const settings = readSettings(options)
     const certificate = readCertificate(settings)
-    const log = createLog(settings.logLevel, destination)
+    const log = createLog(settings.logLevel, settings.log)
     const engine = new Engine(settings)
     const { limits } = settings
     const requests = new Requests()
-    const context: Context = { engine, limits, requests }
     const page = settings.console ? new Console() : undefined
     const gate = new Gate(settings, page?.paths ?? [])
+    const context: Context = { engine, limits, gate, requests }
     const metrics = new Metrics(engine, gate, requests)
     const around: Surroundings = { gate, limits, log, metrics, requests }
     const rest = await createRest(context, metrics, log)
     const webRpc = new Rpc(context, log, 'web')
-    const web = createListener(around, { rpc: webRpc, rest, page })
+    const places = placesOf(limits.connections, log)
+    const web = createListener(around, { rpc: webRpc, rest, page, places })
     const server = new RunningServer(settings, log, engine, gate)
     server.ready.catch(() => {}) // Told to those who wait for it.
     try {
       const scheme = certificate === undefined ? 'http' : 'https'
       const { host } = settings
       const shown = host.includes(':') ? `[${host}]` : host
-      const at = await server.#bind(() => webServer(settings, certificate, web), settings.port)
+      const at = await server.#bind(() => {
+        const made = webServer(settings, certificate, web)
+        places.watch(made, false)
+        return made
+      }, settings.port)
       server.url = `${scheme}://${shown}:${at}`
       if (settings.grpcPort !== false) {
         const rpc = new Rpc(context, log, 'grpc')
-        const listener = createListener(around, { rpc, rest: undefined })
+        const places = placesOf(limits.connections, log)
+        const listener = createListener(around, { rpc, rest: undefined, places })
         const handler = bounded(listener, limits.requestTimeoutMs)
-        const grpcAt = await server.#bind(
-          () => grpcServer(settings, certificate, handler),
-          settings.grpcPort,
-        )
+        const grpcAt = await server.#bind(() => {
+          const made = grpcServer(settings, certificate, handler)
+          places.watch(made, true)
+          return made
+        }, settings.grpcPort)
         server.grpcUrl = `${scheme}://${shown}:${grpcAt}`
       }
       log.info({ url: server.url, grpcUrl: server.grpcUrl }, 'listening')
@@ -233,7 +250,7 @@ export class RunningServer implements Server {
     } catch (cause) {
       throw argumentError(`tls: certificate and key cannot be used: ${(cause as Error).message}`)
     }
-    const bound = new Port(made, this.#settings.limits.connections)
+    const bound = new Port(made)
     this.#ports.push(bound)
     return bound.listen(this.#settings.host, port)
   }

@@ -6,7 +6,13 @@
  */
 
 import { isIP } from 'node:net'
-import type { LogLevel, ServerLimits, ServerOptions, TlsFiles } from '../../types/server.js'
+import type {
+  LogLevel,
+  LogTarget,
+  ServerLimits,
+  ServerOptions,
+  TlsFiles,
+} from '../../types/server.js'
 import { argumentError } from '../options.js'
 import { describe, isPlain } from '../text.js'
 
@@ -29,6 +35,7 @@ export interface Settings {
   readonly readOnly: boolean
   readonly maxMemoryBytes: number | undefined
   readonly backupDirectory: string | undefined
+  readonly log: LogTarget | undefined
   readonly logLevel: LogLevel
 }
 
@@ -148,6 +155,7 @@ export function readSettings(options: ServerOptions | undefined): Settings {
     readOnly: reader.flag('readOnly'),
     maxMemoryBytes: reader.integer('maxMemoryBytes', 1, Number.MAX_SAFE_INTEGER),
     backupDirectory: reader.text('backupDirectory'),
+    log: readLog(reader),
     logLevel: reader.oneOf('logLevel', LEVELS) ?? 'info',
   }
   reader.end()
@@ -185,6 +193,12 @@ function readTls(reader: Reader): TlsFiles | undefined {
     throw argumentError('tls needs both `cert` and `key`, files in PEM form')
   }
   return { cert, key }
+}
+
+function readLog(reader: Reader): LogTarget | undefined {
+  const log = reader.take('log') as LogTarget | undefined
+  if (log === undefined || typeof log?.write === 'function') return log
+  throw reader.fault('log', 'an object with `write`, such as process.stdout', log)
 }
 
 function readLimits(reader: Reader): Limits {

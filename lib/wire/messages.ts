@@ -10,6 +10,7 @@ import type {
 import type { Id } from '../../types/values.js'
 import { ERROR_CODES, type ErrorCode, OmenError } from '../errors.js'
 import { isBigUint64Array, isFloat64Array, isUint32Array } from '../kinds.js'
+import type { FlatHits } from '../rows/results.js'
 import {
   bytesOf,
   bytesOfIntegers,
@@ -115,6 +116,17 @@ export function rowsToMessage(rows: NativeRows): Rows {
   if (found !== undefined) init.found = found
   if (json !== undefined) init.json = json
   if (vectors !== undefined) init.vectors = bytesOf(vectors)
+  return create(RowsSchema, init)
+}
+
+/** Hits that lie flat in a buffer of this thread, as a message of their own. */
+export function flatToMessage(flat: FlatHits, json: string | undefined, dimensions: number): Rows {
+  const { count, ids, idsFrom, distances, distancesFrom, hasDates, approximate } = flat
+  const near = distances.slice(distancesFrom, distancesFrom + count)
+  const init: MessageInitShape<typeof RowsSchema> = { count, dimensions, hasDates, approximate }
+  init.distances = bytesOf(near)
+  if (ids !== undefined) init.ids = bytesOfIntegers(ids.subarray(idsFrom, idsFrom + count))
+  if (json !== undefined) init.json = json
   return create(RowsSchema, init)
 }
 

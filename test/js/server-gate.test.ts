@@ -244,11 +244,8 @@ test('500 names that would climb are refused', async (t) => {
 
 test('the log has neither keys nor vectors nor filters', async (t) => {
   const lines: string[] = []
-  const core = require('../../dist/lib/server/core.js')
-  const start = (o: object, to: object): Promise<Server> => core.RunningServer.start(o, to)
-  const options = { port: 0, grpcPort: 0, logLevel: 'trace', apiKeys: KEYS }
-  const server = await start(options, { write: (line: string) => lines.push(line) })
-  t.after(() => server.close())
+  const log = { write: (line: string) => lines.push(line) }
+  const server = await serve(t, { log, logLevel: 'trace', apiKeys: KEYS })
   const send = (path: string, body: string, key: string | undefined) =>
     fetch(server.url + path, {
       method: 'POST',
@@ -265,11 +262,11 @@ test('the log has neither keys nor vectors nor filters', async (t) => {
   )
   await send('/v1/collections/a/search', '{"vector":[0.123456,1', rw)
   await send('/v1/collections/a/search', '{}', CREDENTIALS.wrong)
-  const log = lines.join('')
-  assert.ok(lines.length >= 7, log)
-  assert.match(log, /"code":"ERR_AUTH"/)
+  const text = lines.join('')
+  assert.ok(lines.length >= 7, text)
+  assert.match(text, /"code":"ERR_AUTH"/)
   for (const secret of [...KEYS.readWrite, CREDENTIALS.wrong, '0.123456', 'secret'])
-    assert.ok(!log.includes(secret), `${secret} in ${log}`)
+    assert.ok(!text.includes(secret), `${secret} in ${text}`)
 })
 
 // The connection of a caller who sends its headers for ever is closed.

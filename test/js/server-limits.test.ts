@@ -95,8 +95,8 @@ function raw(port: number, text: string): Promise<string> {
   })
 }
 
-test('limits of requests at work and of connections', async (t) => {
-  const server = await serve(t, { limits: { concurrency: 2, connections: 3 } })
+test('limits of requests at work', async (t) => {
+  const server = await serve(t, { limits: { concurrency: 2 } })
   const { port } = new URL(server.url)
   const head =
     'POST /v1/collections HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n'

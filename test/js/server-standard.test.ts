@@ -135,17 +135,20 @@ test('metrics count what was answered, by method and code', async (t) => {
   await client.add({ id: 1, vector: [1, 2] })
   await client.search([1, 2])
   await client.search([1]).catch(() => {})
+  const standard = clientOf(server, 'gRPC')
+  await standard.count()
   await fetch(`${server.url}/v1/collections/none`)
   const text = await (await fetch(`${server.url}/metrics`)).text()
   for (const line of [
     'omendb_requests_total{transport="connect",method="search",code="OK"} 1',
+    'omendb_requests_total{transport="grpc",method="count",code="OK"} 1',
     'omendb_requests_total{transport="connect",method="search",code="ERR_DIMENSIONS"} 1',
     'omendb_requests_total{transport="rest",method="GET /v1/collections/:name",' +
       'code="ERR_NOT_FOUND"} 1',
     'omendb_request_seconds_count{transport="connect",method="search"} 2',
     'omendb_rows{collection="default"} 1',
-    'omendb_remembered_writes 2',
+    'omendb_remembered_writes 3',
   ])
     assert.ok(text.split('\n').includes(line), `${line} is not in ${text}`)
-  await client.close()
+  await Promise.all([client.close(), standard.close()])
 })

@@ -17,9 +17,14 @@ export const KEYS = {
   readOnly: ['ro-0123456789abcdef', 'ro-another-0123456789'],
 }
 
+/** server-tls.test.ts runs suites again with these: over TLS, and with its CA trusted. */
+const { OMENDB_TEST_CERT: cert, OMENDB_TEST_KEY: key } = process.env
+const TLS = cert === undefined || key === undefined ? {} : { tls: { cert, key } }
+
 /** A server on free ports that closes with the test. */
 export async function serve(t: TestContext, options: ServerOptions = {}): Promise<Server> {
-  const server = await createServer({ port: 0, grpcPort: 0, logLevel: 'silent', ...options })
+  const given = { port: 0, grpcPort: 0, logLevel: 'silent', ...TLS, ...options } as const
+  const server = await createServer(given)
   t.after(() => server.close())
   return server
 }
@@ -71,7 +76,7 @@ const STATUS: Partial<Record<grpc.status, ErrorCode>> = {
 }
 
 /** The detail of a status, out of google.rpc.Status: { details: Any[] = 3 }, Any { value = 2 }. */
-function detailOf(metadata: grpc.Metadata): Uint8Array | undefined {
+export function detailOf(metadata: grpc.Metadata): Uint8Array | undefined {
   const [bytes] = metadata.get('grpc-status-details-bin')
   if (!Buffer.isBuffer(bytes)) return undefined
   const any = field(bytes, 3)

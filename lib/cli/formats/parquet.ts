@@ -3,7 +3,7 @@
  *
  * Read by ranges of rows: of some thousand where the file has page indexes for the columns that are
  * wanted, else by whole row groups. Written: an `id` column (INT64, UINT64 or UTF8), `vector` (a
- * list of FLOAT) and `metadata` (JSON text), compressed by Snappy.
+ * list of FLOAT: parquet-vectors.ts) and `metadata` (JSON text), compressed by Snappy and gzip.
  *
  * Memory: a page says how large it becomes unpacked; more than PAGE_BYTES_MAX is refused.
  */
@@ -14,6 +14,8 @@ import { formatError } from '../exit.js'
 import type { Output } from '../output.js'
 import { toJson } from '../wire.js'
 import type { Fields, OutRow, Sink, SinkPlan, Source } from './format.js'
+import { loadParquet, type ParquetLibrary } from './parquet-library.js'
+import { addToGroup, writeVectors } from './parquet-vectors.js'
 import type { Reader } from './reader.js'
 
 const PAGE_BYTES_MAX = 512 * 2 ** 20
@@ -24,10 +26,7 @@ const MAGIC = 'PAR1'
 /** Rows of a row group that is written: as many as make it about 8 MiB. */
 const GROUP_BYTES = 8 * 2 ** 20
 
-const load = () => import('../bundled/parquet.mjs')
-type Library = Awaited<ReturnType<typeof load>>
-
-function compressors({ snappyUncompress, ...library }: Library) {
+function compressors({ snappyUncompress, ...library }: ParquetLibrary) {
   const bounded =
     (unpack: (input: Uint8Array, bytes: number) => Uint8Array) =>
     (input: Uint8Array, bytes: number): Uint8Array => {
@@ -68,7 +67,7 @@ export async function openParquet(reader: Reader): Promise<Source> {
   if (size === undefined) {
     throw new OmenError('ERR_UNSUPPORTED', `${name}: parquet is read by ranges; give a file`)
   }
-  const library = await load()
+  const library = await loadParquet()
   const file = {
     byteLength: size,
     async slice(start: number, end = size): Promise<ArrayBuffer> {
@@ -163,9 +162,9 @@ export async function openParquet(reader: Reader): Promise<Source> {
  * What the footer says of columns, held against the schema and the size of the file. Without it the
  * library fails half-way through a group, and leaves the promises of the columns before unobserved.
  */
-function checkChunks(library: Library, metadata: Metadata, size: number): void {
+function checkChunks(library: ParquetLibrary, metadata: Metadata, size: number): void {
   const leaves: string[] = []
-  const walk = (node: ReturnType<Library['parquetSchema']>): void => {
+  const walk = (node: ReturnType<ParquetLibrary['parquetSchema']>): void => {
     if (node.children.length === 0) leaves.push(node.path.join('.'))
     for (const child of node.children) walk(child)
   }
@@ -194,8 +193,8 @@ function checkChunks(library: Library, metadata: Metadata, size: number): void {
   }
 }
 
-type Metadata = Awaited<ReturnType<Library['parquetMetadataAsync']>>
-type Scan = Awaited<ReturnType<Library['parquetScan']>>
+type Metadata = Awaited<ReturnType<ParquetLibrary['parquetMetadataAsync']>>
+type Scan = Awaited<ReturnType<ParquetLibrary['parquetScan']>>
 
 async function readWindow(scan: Scan, names: string[], rowStart: number, rowEnd: number) {
   const columns: ArrayLike<unknown>[] = []
@@ -224,7 +223,9 @@ function toRecords(names: string[], columns: ArrayLike<unknown>[], count: number
 
 export async function parquetSink(output: Output, plan: SinkPlan): Promise<Sink> {
   if (plan.ids === 'mixed') throw mixedIds('parquet')
-  const { ByteWriter, ParquetWriter } = await load()
+  const library = await loadParquet()
+  const { ByteWriter, ParquetWriter } = library
+  const { dimensions } = plan
   const writer = new ByteWriter()
   const flush = async () => {
     const bytes = writer.getBytes().slice()
@@ -251,16 +252,18 @@ export async function parquetSink(output: Output, plan: SinkPlan): Promise<Sink>
     const rows = held
     held = []
     const ids = rows.map(({ id }) => (plan.ids === 'integer' ? BigInt(id) : id))
-    const vectors = rows.map((r) => Array.from(r.vector))
-    // PLAIN: looking for repeated values takes ten times as long, and vectors have few.
-    await file.write({
+    const vectors = new Float32Array(rows.length * dimensions)
+    for (const [i, { vector }] of rows.entries()) vectors.set(vector, i * dimensions)
+    const written = writeVectors(library, writer, vectors, dimensions)
+    const pending = file.write({
       columnData: [
         { name: 'id', data: ids, statistics: false },
-        { name: 'vector', data: vectors, encoding: 'PLAIN', statistics: false },
         { name: 'metadata', data: rows.map((r) => toJson(r.metadata)), statistics: false },
       ],
-      rowGroupSize: groupRows,
+      rowGroupSize: rows.length,
     })
+    addToGroup(file, written)
+    await pending
   }
   return {
     async write(rows) {

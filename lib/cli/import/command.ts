@@ -47,8 +47,7 @@ export async function importFiles(call: Call): Promise<number> {
   const given = call.oneOf('format', FORMATS)
   const formats = files.map((file) => chooseFormat(file, given))
   const interrupt = new Interrupt(() => {
-    process.stderr.write('\nomendb: ending when the rows under way are stored; ')
-    process.stderr.write('Ctrl-C again gives them up\n')
+    process.stderr.write('\nomendb: finishing the batch; press Ctrl-C again to stop now\n')
   })
   const results: FileResult[] = []
   const delimiter = call.text('delimiter')

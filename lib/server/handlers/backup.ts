@@ -23,7 +23,7 @@ export async function* backup(
   if (!engine.isOnDisk) {
     throw new OmenError('ERR_UNSUPPORTED', 'the database is in memory: there is nothing to copy')
   }
-  const directory = await mkdtemp(path.join(settings.backupDirectory ?? tmpdir(), 'omendb-backup-'))
+  const directory = await temporary(settings.backupDirectory ?? tmpdir())
   try {
     const copy = path.join(directory, 'copy')
     await database.backup(copy)
@@ -33,5 +33,16 @@ export async function* backup(
     }
   } finally {
     await rm(directory, { recursive: true, force: true })
+  }
+}
+
+/** Throws ERR_IO. Names no path: callers need not know where the server has what. */
+async function temporary(within: string): Promise<string> {
+  try {
+    return await mkdtemp(path.join(within, 'omendb-backup-'))
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException
+    const message = `the server cannot gather a backup in its --backup-directory: ${code}`
+    throw new OmenError('ERR_IO', message, { cause })
   }
 }

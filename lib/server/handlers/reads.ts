@@ -1,10 +1,17 @@
 /** Reads: get, count, search, searchBatch, explain, scroll. */
 
-import type { NativeMode } from '../../../types/native.js'
+import type { NativeCollection, NativeInclude, NativeMode } from '../../../types/native.js'
+import { type Makes, searchLone, searchOnPool } from '../../collection/search.js'
 import { OmenError } from '../../errors.js'
 import { argumentError, readSearch, type SearchCall, searchCall } from '../../options.js'
 import { floatsOf } from '../../wire/bytes.js'
-import { batchToMessage, idsOfMessage, includeBits, rowsToMessage } from '../../wire/messages.js'
+import {
+  batchToMessage,
+  flatToMessage,
+  idsOfMessage,
+  includeBits,
+  rowsToMessage,
+} from '../../wire/messages.js'
 import {
   type CountRequest,
   type CountResponse,
@@ -62,19 +69,40 @@ export async function count(
   return create(CountResponseSchema, { count: BigInt(found) })
 }
 
-export async function search(
-  { engine, limits }: Context,
+/** What a search asks for, in words of the contract. */
+export type SearchAsked = Asked & Pick<SearchRequest, 'collection' | 'query' | 'include'>
+
+// With other requests at work a search that takes longer is better done on the pool, beside them:
+// to hand it over costs this thread about half of this.
+const BUSY_MS_MAX = 0.1
+
+/** A search whose hits become what `makes` makes of them. */
+export async function searchAs<T>(
+  { engine, limits, gate }: Context,
   caller: Caller,
-  request: SearchRequest,
-): Promise<Rows> {
-  const collection = engine.collection(request.collection)
-  const { k, ef, mode, maxDistance, filter } = searchOf(request, limits)
-  const query = floatsOf(request.query, 'query')
-  const include = includeBits(request.include)
-  const call = startCall(engine.addon, caller)
-  const { operation } = call
-  const work = collection.search(query, k, ef, mode, maxDistance, filter, include, operation)
-  return rowsToMessage(await call.settle(work))
+  asked: SearchAsked,
+  makes: (include: NativeInclude, collection: NativeCollection) => Makes<T>,
+): Promise<T> {
+  const collection = engine.collection(asked.collection)
+  const call = searchOf(asked, limits)
+  const query = floatsOf(asked.query, 'query')
+  call.include = includeBits(asked.include)
+  const make = makes(call.include, collection)
+  const { addon } = engine
+  const place = gate.running > 1 ? { addon, collection, msMax: BUSY_MS_MAX } : { addon, collection }
+  const done = caller.timeoutMs < 1 ? undefined : searchLone(place, query, call, make.flat)
+  if (done !== undefined) return done
+  call.signal = caller.signal
+  call.timeoutMs = caller.timeoutMs
+  return searchOnPool(place, query, call, make)
+}
+
+function rowsOf(_include: NativeInclude, { dimensions }: NativeCollection): Makes<Rows> {
+  return { flat: (hits, json) => flatToMessage(hits, json, dimensions), rows: rowsToMessage }
+}
+
+export function search(context: Context, caller: Caller, request: SearchRequest): Promise<Rows> {
+  return searchAs(context, caller, request, rowsOf)
 }
 
 export async function searchBatch(

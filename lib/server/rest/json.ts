@@ -1,11 +1,20 @@
 /** JSON of REST to messages of the contract, and back. */
 
+import type { NativeInclude } from '../../../types/native.js'
 import type { Id } from '../../../types/values.js'
+import type { Makes } from '../../collection/search.js'
 import { idFromJson, OmenError } from '../../errors.js'
 import { idToJson, normalId } from '../../ids.js'
 import { argumentError } from '../../options.js'
 import { bytesOf, floatsOf } from '../../wire/bytes.js'
-import { batchOfMessage, idsToMessage, plainOf, rowsOfMessage } from '../../wire/messages.js'
+import {
+  batchOfMessage,
+  flatToMessage,
+  idsToMessage,
+  plainOf,
+  rowsOfMessage,
+  rowsToMessage,
+} from '../../wire/messages.js'
 import {
   type Batch,
   BatchSchema,
@@ -147,6 +156,40 @@ export function recordsOf(
   }
   return out
 }
+
+/** The answer of a search, as `JSON.stringify({ hits: recordsOf(...) })` would write it. */
+export function hitsText(
+  include: NativeInclude,
+  { dimensions }: { readonly dimensions: number },
+): Makes<string> {
+  const message = INCLUDE_OF_BITS[include] as Include
+  const text = (rows: Rows): string => JSON.stringify({ hits: recordsOf(rows, message) })
+  return {
+    rows: (rows) => text(rowsToMessage(rows)),
+    flat(hits, json) {
+      const { count, ids, idsFrom, distances, distancesFrom, approximate } = hits
+      if (ids === undefined || json !== undefined) {
+        return text(flatToMessage(hits, json, dimensions))
+      }
+      const metadata = include === 1 ? ',"metadata":{}' : ''
+      const rest = approximate ? `${metadata},"approximate":true` : metadata
+      let out = '{"hits":['
+      for (let i = 0; i < count; i++) {
+        const distance = distances[distancesFrom + i]
+        out += `${i === 0 ? '' : ','}{"id":${ids[idsFrom + i]},"distance":${distance}${rest}}`
+      }
+      return `${out}]}`
+    },
+  }
+}
+
+/** By the bits of NativeInclude. */
+const INCLUDE_OF_BITS = [
+  Include.NONE,
+  Include.METADATA,
+  Include.VECTOR,
+  Include.METADATA_AND_VECTOR,
+]
 
 function vectorOf(vectors: Float32Array, i: number, dimensions: number): number[] {
   return Array.from(vectors.subarray(i * dimensions, (i + 1) * dimensions))

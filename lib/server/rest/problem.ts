@@ -8,7 +8,7 @@ import { finish, RETRY_AFTER_S } from '../faults.js'
 export const PROBLEM_TYPE = 'application/problem+json'
 
 /** `status` is that of docs/errors.md, `title` what to do. */
-export function problemOf(error: OmenError): Record<string, unknown> {
+function problemOf(error: OmenError): Record<string, unknown> {
   const { httpStatus, advice } = ERROR_CODES[error.code]
   const { row, path, id } = error.details
   return {
@@ -23,6 +23,11 @@ export function problemOf(error: OmenError): Record<string, unknown> {
   }
 }
 
+/** As bytes, to which nobody adds a charset: JSON has none. */
+export function problemBytes(error: OmenError): Buffer {
+  return Buffer.from(JSON.stringify(problemOf(error)))
+}
+
 export function problemHeaders(error: OmenError): Record<string, string> {
   const headers: Record<string, string> = { 'content-type': PROBLEM_TYPE }
   if (error.code === 'ERR_BUSY') headers['retry-after'] = RETRY_AFTER_S
@@ -32,6 +37,6 @@ export function problemHeaders(error: OmenError): Record<string, string> {
 
 /** Answers before the body was read. */
 export function refuseRest(response: AnyResponse, error: OmenError): void {
-  const body = Buffer.from(JSON.stringify(problemOf(error)))
-  finish(response, ERROR_CODES[error.code].httpStatus, problemHeaders(error), body)
+  const { httpStatus } = ERROR_CODES[error.code]
+  finish(response, httpStatus, problemHeaders(error), problemBytes(error))
 }

@@ -10,6 +10,7 @@ import * as writes from '../handlers/writes.js'
 import {
   batchOf,
   countOf,
+  hitsText,
   idOf,
   idOfPath,
   includeOf,
@@ -43,10 +44,23 @@ function searchRequest({ params, body, bytes, query }: Asked): wire.SearchReques
   })
 }
 
-async function search(asked: Asked): Promise<object> {
-  const request = searchRequest(asked)
-  const rows = await reads.search(asked.context, asked.caller, request)
-  return { hits: recordsOf(rows, request.include) }
+/** The hits as JSON text, made without objects where they have neither metadata nor vectors. */
+async function search(asked: Asked): Promise<string> {
+  const { params, body, bytes, query, context, caller, reply } = asked
+  const given = bytes === undefined ? (body as s.SearchBody) : (query as s.SearchQuery)
+  const { k, ef, maxDistance, exact } = given
+  const request = {
+    collection: params.name,
+    query: bytes ?? vectorBytes((body as s.SearchBody).vector),
+    include: includeOf(given.include),
+    filter: typeof given.filter === 'string' ? given.filter : textOf(given.filter),
+    k,
+    ef,
+    maxDistance,
+    exact,
+  }
+  reply.header('content-type', 'application/json; charset=utf-8')
+  return reads.searchAs(context, caller, request, hitsText)
 }
 
 async function searchBatch({ context, caller, params, body, bytes, query }: Asked) {

@@ -12,12 +12,13 @@ import { ERROR_CODES, OmenError } from '../../errors.js'
 import { argumentError } from '../../options.js'
 import { type Caller, mustWrite } from '../caller.js'
 import { type AnyRequest, type AnyResponse, exchangeOf } from '../exchange.js'
-import { omenErrorOf } from '../faults.js'
+import { omenErrorOf, serverFault } from '../faults.js'
+import type { Pass } from '../gate.js'
 import type { Context } from '../handlers/context.js'
 import type { Log } from '../log.js'
 import type { Metrics } from '../metrics.js'
 import { databaseRoutes } from './database.js'
-import { problemHeaders, problemOf } from './problem.js'
+import { problemBytes, problemHeaders } from './problem.js'
 import { RECORD_ROUTES } from './records.js'
 import type { Route } from './route.js'
 
@@ -112,7 +113,7 @@ function addFaults(app: FastifyInstance, log: Log): void {
     const [path] = request.url.split('?')
     const error = new OmenError('ERR_NOT_FOUND', `there is no ${request.method} ${path}`)
     exchangeOf(request.raw).code = error.code
-    return reply.code(404).headers(problemHeaders(error)).send(problemOf(error))
+    return reply.code(404).headers(problemHeaders(error)).send(problemBytes(error))
   })
   app.setErrorHandler((cause, request, reply) => {
     const exchange = exchangeOf(request.raw)
@@ -120,10 +121,10 @@ function addFaults(app: FastifyInstance, log: Log): void {
     if (error === undefined) {
       log.error({ error: cause, method: exchange.method }, 'a request failed unexpectedly')
     }
-    const told = error ?? new OmenError('ERR_NATIVE', 'the server failed; its log says why')
+    const told = error ?? serverFault()
     exchange.code = told.code
     const { httpStatus } = ERROR_CODES[told.code]
-    return reply.code(httpStatus).headers(problemHeaders(told)).send(problemOf(told))
+    return reply.code(httpStatus).headers(problemHeaders(told)).send(problemBytes(told))
   })
   // Answers need no schema to be written by.
   app.setSerializerCompiler(() => (data) => JSON.stringify(data))
@@ -206,17 +207,45 @@ function addRoute(app: FastifyInstance, route: Route, context: Context): void {
   })
 }
 
+/** The caller of a request; its signal is made when it is asked for. */
+class RestCaller implements Caller {
+  readonly access
+  readonly keyName
+  readonly requestId
+  readonly instance
+  readonly timeoutMs
+  readonly #response: FastifyReply['raw']
+  #signal: AbortSignal | undefined
+
+  constructor(pass: Pass, response: FastifyReply['raw'], timeoutMs: number) {
+    this.access = pass.access
+    this.keyName = pass.keyName
+    this.requestId = pass.requestId
+    this.instance = pass.instance
+    this.timeoutMs = timeoutMs
+    this.#response = response
+  }
+
+  get signal(): AbortSignal {
+    if (this.#signal !== undefined) return this.#signal
+    const gone = new AbortController()
+    this.#signal = gone.signal
+    const response = this.#response
+    if (response.destroyed) gone.abort()
+    response.once('close', () => {
+      if (!response.writableFinished) gone.abort()
+    })
+    return gone.signal
+  }
+}
+
 function callerOf(request: FastifyRequest, reply: FastifyReply, { limits }: Context): Caller {
   const { pass } = exchangeOf(request.raw)
-  if (pass === undefined) throw new Error('a request came past the gate')
-  const gone = new AbortController()
-  reply.raw.once('close', () => {
-    if (!reply.raw.writableFinished) gone.abort()
-  })
+  if (pass === undefined) throw new Error('a call came past the gate')
   const given = request.headers[TIMEOUT]
   if (given !== undefined && !/^\d{1,10}$/.test(String(given))) {
     throw argumentError(`${TIMEOUT} is a number of milliseconds`)
   }
   const timeoutMs = given === undefined ? limits.timeoutMs : Number(given)
-  return { ...pass, signal: gone.signal, timeoutMs: Math.min(timeoutMs, limits.timeoutMs) }
+  return new RestCaller(pass, reply.raw, Math.min(timeoutMs, limits.timeoutMs))
 }
