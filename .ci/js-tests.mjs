@@ -3,12 +3,14 @@
 //   node .ci/js-tests.mjs [part of a file's name]... [--no-compile] [--node-option]...
 //   node .ci/js-tests.mjs --compile-only
 // Only files whose name contains one of the arguments run; what starts with -- goes to node, except
-// the two options above. OMENDB_ADDON=FILE chooses another addon than build/Release's, and
+// the two options above. Files run beside each other, but for those that measure how long the event
+// loop is held. OMENDB_ADDON=FILE chooses another addon than build/Release's, and
 // OMENDB_NODE another Node. Tests of interruption load out/test-points/omendb.node, which has the
 // pause points.
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import { availableParallelism } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -39,25 +41,43 @@ const files = ['out/js-test', 'test/js', 'test/issues']
 if (files.length === 0) throw new Error(`no test in test/js has a name with ${parts.join(' or ')}`)
 const env = { ...process.env }
 if (env.OMENDB_ADDON) env.OMENDB_ADDON = path.resolve(root, env.OMENDB_ADDON)
-const report = path.join(out, 'report.tap')
 mkdirSync(out, { recursive: true })
-rmSync(report, { force: true })
-const reporters = ['--test-reporter=spec', '--test-reporter-destination=stdout']
-reporters.push('--test-reporter=tap', `--test-reporter-destination=${report}`)
-const nodeArgs = [
-  '--expose-gc',
-  '--test',
-  ...reporters,
-  ...options.filter((o) => o !== '--no-compile'),
-]
-const status = run(env.OMENDB_NODE ?? process.execPath, [...nodeArgs, ...files.sort()], env)
 
-// Totals and what was skipped, in the one form that .ci/run reads.
-const text = existsSync(report) ? readFileSync(report, 'utf8') : ''
-for (const [, name] of text.matchAll(/^\s*ok \d+ - (.* # (?:SKIP|TO[D]O)\b.*)$/gm))
-  console.log(`ok - ${name}`)
-const count = (what) => Number(new RegExp(`^# ${what} (\\d+)$`, 'm').exec(text)?.[1] ?? 0)
-const failed = count('fail') + count('cancelled')
-const passed = count('pass') + count('skipped')
-console.log(`${passed} passed, ${failed || (status === 0 ? 0 : 1)} failed`)
-process.exit(status)
+// Runs files and answers what node's report counted.
+function runFiles(name, files, concurrency) {
+  const report = path.join(out, `${name}.tap`)
+  rmSync(report, { force: true })
+  const nodeArgs = [
+    '--expose-gc',
+    '--test',
+    `--test-concurrency=${concurrency}`,
+    '--test-reporter=spec',
+    '--test-reporter-destination=stdout',
+    '--test-reporter=tap',
+    `--test-reporter-destination=${report}`,
+    ...options.filter((o) => o !== '--no-compile'),
+  ]
+  const status = run(env.OMENDB_NODE ?? process.execPath, [...nodeArgs, ...files.sort()], env)
+  const text = existsSync(report) ? readFileSync(report, 'utf8') : ''
+  for (const [, test] of text.matchAll(/^\s*ok \d+ - (.* # (?:SKIP|TO[D]O)\b.*)$/gm))
+    console.log(`ok - ${test}`)
+  const count = (what) => Number(new RegExp(`^# ${what} (\\d+)$`, 'm').exec(text)?.[1] ?? 0)
+  const failed = count('fail') + count('cancelled')
+  return {
+    status,
+    passed: count('pass') + count('skipped'),
+    failed: failed || (status === 0 ? 0 : 1),
+  }
+}
+
+const isMeasured = (file) => path.basename(file).startsWith('event-loop.')
+const groups = [
+  ['beside', files.filter((f) => !isMeasured(f)), availableParallelism()],
+  ['alone', files.filter(isMeasured), 1],
+].filter(([, some]) => some.length > 0)
+const results = groups.map(([name, some, concurrency]) => runFiles(name, some, concurrency))
+
+// Totals in the one form that .ci/run reads.
+const sum = (what) => results.reduce((n, result) => n + result[what], 0)
+console.log(`${sum('passed')} passed, ${sum('failed')} failed`)
+process.exit(Math.max(...results.map(({ status }) => status)))

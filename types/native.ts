@@ -44,6 +44,8 @@ export interface NativeDiskOptions {
   durability?: 'sync' | 'periodic' | 'os' | undefined
   readOnly?: boolean | undefined
   createIfMissing?: boolean | undefined
+  /** Left out: 'memory' if the vectors fit. */
+  residency?: 'memory' | 'mapped' | undefined
   maxMemoryBytes?: number | undefined
   checkpointBytes?: number | undefined
   seed?: number | undefined
@@ -131,6 +133,7 @@ export interface NativeBytes {
   scratch: number
   retired: number
   total: number
+  mapped: number
 }
 
 export interface NativeCollectionStats {

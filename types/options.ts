@@ -102,6 +102,14 @@ export interface MemoryOptions extends CollectionOptions {
  */
 export type Durability = 'sync' | 'periodic' | 'os'
 
+/**
+ * Where the vectors are that a database had stored when it was opened. `memory`: read at opening.
+ * `mapped`: left in their files, which are mapped; an opening reads codes, graph and records alone,
+ * and each group of vectors is verified when it is first read. What is written later is in memory
+ * until the next opening.
+ */
+export type Residency = 'memory' | 'mapped'
+
 /** Options of `DB.open(path)`. Those of a collection apply to the one named `default`. */
 export interface OpenOptions extends CollectionOptions {
   /** Default `sync`. */
@@ -113,6 +121,11 @@ export interface OpenOptions extends CollectionOptions {
   readOnly?: boolean | undefined
   /** Default true. False: ERR_NOT_FOUND if there is no database. */
   createIfMissing?: boolean | undefined
+  /**
+   * Default `memory` for collections whose vectors fit: within `maxMemoryBytes`, and within half of
+   * the memory that the process may use; `mapped` for the others.
+   */
+  residency?: Residency | undefined
   /** Bytes that all collections may take together in memory. Default: no limit. */
   maxMemoryBytes?: number | undefined
   /**

@@ -1,6 +1,6 @@
 /** The server: its options, and what `createServer` returns. */
 
-import type { Durability } from './options.js'
+import type { Durability, Residency } from './options.js'
 
 /** A key that callers send as `authorization: Bearer KEY`. Two of a kind let keys be rotated. */
 export interface ApiKeys {
@@ -73,6 +73,8 @@ export interface ServerOptions {
   limits?: ServerLimits | undefined
   /** Of a database on disk. Default `sync`. */
   durability?: Durability | undefined
+  /** Where the vectors of a database on disk are held. Default: in memory if they fit. */
+  residency?: Residency | undefined
   /** Opens the database without writing to it. Default false. */
   readOnly?: boolean | undefined
   /** Bytes that all collections may take in memory. Default: no limit. */

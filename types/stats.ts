@@ -16,6 +16,11 @@ export interface Bytes {
   /** Freed, and waiting for readers that may still look at it. */
   retired: number
   total: number
+  /**
+   * Vectors that stay in the files of a database on disk, besides `total`: pages of the system's
+   * cache, which it takes back when it needs them. See `residency` of `DB.open()`.
+   */
+  mapped: number
 }
 
 export interface CollectionStats {

@@ -85,8 +85,8 @@ Status Collection::Impl::load_extent(Store& s, const SegmentFiles& files, uint32
   return s.columns.restore(slots, jsons);
 }
 
-// Unless it was told: in memory if they fit, with room for all else, which takes about twice what it
-// does on disk.
+// Unless it was told: in memory if they fit, with room for all else, which takes about twice what
+// it does on disk.
 bool Collection::Impl::stays_mapped(const Store& s) const {
   if (env.residency != Residency::kAuto) return env.residency == Residency::kMapped;
   const CollectionSnapshot& in = saved_.snapshot;
@@ -96,7 +96,8 @@ bool Collection::Impl::stays_mapped(const Store& s) const {
   for (const SnapshotBlob& blob : in.blobs) others += blob.place.bytes;
   const uint64_t limit = env.budget->limit();
   const uint64_t used = env.budget->used();
-  if (limit != 0 && vectors + 2 * others + kReadingBytes > limit - std::min(limit, used)) return true;
+  const uint64_t needed = vectors + 2 * others + kReadingBytes;
+  if (limit != 0 && needed > limit - std::min(limit, used)) return true;
   return vectors > memory_limit() / 2;
 }
 

@@ -22,7 +22,8 @@ bool contains(std::span<const uint32_t> ids, uint32_t id) {
 }
 
 EdgeCodec::Row row_of(const RowViews& floats, uint32_t slot) {
-  return {reinterpret_cast<const float*>(floats.row(slot)), floats.has_factors ? floats.factor(slot) : 1.0f};
+  return {reinterpret_cast<const float*>(floats.row(slot)),
+          floats.has_factors ? floats.factor(slot) : 1.0f};
 }
 
 }  // namespace

@@ -10,8 +10,9 @@
 //   1. What a slot holds is written before its number is published anywhere, and never changed in
 //      place, but for its metadata, whose block is swapped atomically.
 //   2. high_water() covers every slot that any reader can meet.
-//   3. With keep_vectors every slot has its floats, in memory or in a mapped file. Without, slots have them until there are codes,
-//      and then none has: a reader decides by has_floats(), which under one pin turns false once.
+//   3. With keep_vectors every slot has its floats, in memory or in a mapped file. Without, slots
+//   have them until there are codes, and then none has: a reader decides by has_floats(), which
+//   under one pin turns false once.
 // Threads: stage_mutex guards growth of what begin_write() fills; everything else is written under
 // the collection's commit mutex. Readers pin.
 #pragma once

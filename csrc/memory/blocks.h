@@ -52,8 +52,8 @@ void collapse_huge(std::byte* start, size_t bytes);
 void populate_block(std::byte* start, size_t bytes);
 
 // Zeroed memory, 64-byte aligned: from the heap, or from 2 MiB on a mapped block whose whole huge
-// pages are advised. free_bytes takes the same `bytes`; null is ignored. With Fill::kNone what comes
-// from the heap is not cleared.
+// pages are advised. With Fill::kNone what comes from the heap is not cleared. free_bytes takes the
+// same `bytes`; null is ignored.
 enum class Fill : uint8_t { kZero, kNone };
 Result<std::byte*> allocate_bytes(size_t bytes, Fill fill = Fill::kZero);
 void free_bytes(void* memory, size_t bytes);

@@ -16,7 +16,8 @@
 //      the number of cells and array elements that hold it.
 //   3. At most kIndexedFieldsMax columns. One without cells gives up its place when it is wanted.
 // Threads: parse() any; restore() any, each for slots of its own; reserve(), cancel(), apply(),
-// clear(), cover() and fill() one at a time (the commit lock, or, for fill(), one that excludes it);
+// clear(), cover() and fill() one at a time (the commit lock, or, for fill(), one that excludes
+// it);
 // readers any time under a pin of the epoch domain. Blocks, arrays and strings are retired through
 // it.
 #pragma once

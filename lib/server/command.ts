@@ -43,6 +43,7 @@ const OPTIONS: readonly (readonly [path: string, flag: string, kind: Kind, help:
   ['allowedHosts', 'allowed-host', 'list', 'further name of this server; may be repeated'],
   ['console', 'console', 'switch', 'the web page at /: true (default) or false'],
   ['durability', 'durability', 'text', 'sync (default), periodic or os'],
+  ['residency', 'residency', 'text', 'memory or mapped; left out: memory if the vectors fit'],
   ['readOnly', 'read-only', 'flag', 'open the database without writing to it'],
   ['maxMemoryBytes', 'max-memory-bytes', 'number', 'what all collections may take'],
   ['backupDirectory', 'backup-directory', 'text', 'where backups are gathered'],

@@ -34,12 +34,12 @@ export class Engine {
 
   /** Opens the database: recovery takes time. */
   async open(): Promise<void> {
-    const { data, durability, readOnly, maxMemoryBytes } = this.settings
+    const { data, durability, residency, readOnly, maxMemoryBytes } = this.settings
     if (data === undefined) {
       this.#database = new this.addon.Database({ maxMemoryBytes })
       return
     }
-    const options: NativeDiskOptions = { durability, readOnly, maxMemoryBytes }
+    const options: NativeDiskOptions = { durability, residency, readOnly, maxMemoryBytes }
     const opened = await this.addon.openDatabase(databasePath(data), options)
     if (this.#closing === undefined) this.#database = opened
     else await opened.close()

@@ -32,6 +32,7 @@ export interface Settings {
   readonly console: boolean
   readonly limits: Limits
   readonly durability: 'sync' | 'periodic' | 'os' | undefined
+  readonly residency: 'memory' | 'mapped' | undefined
   readonly readOnly: boolean
   readonly maxMemoryBytes: number | undefined
   readonly backupDirectory: string | undefined
@@ -59,6 +60,7 @@ export const LIMITS: { readonly [K in keyof ServerLimits]-?: readonly [number, n
 
 const LEVELS: readonly LogLevel[] = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']
 const DURABILITIES = ['sync', 'periodic', 'os'] as const
+const RESIDENCIES = ['memory', 'mapped'] as const
 const KEYS_MAX = 2
 const KEY = /^[\x21-\x7e]{16,256}$/
 
@@ -152,6 +154,7 @@ export function readSettings(options: ServerOptions | undefined): Settings {
     console: reader.flag('console', true),
     limits: readLimits(reader.within('limits')),
     durability: reader.oneOf('durability', DURABILITIES),
+    residency: reader.oneOf('residency', RESIDENCIES),
     readOnly: reader.flag('readOnly'),
     maxMemoryBytes: reader.integer('maxMemoryBytes', 1, Number.MAX_SAFE_INTEGER),
     backupDirectory: reader.text('backupDirectory'),

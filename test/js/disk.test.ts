@@ -319,3 +319,32 @@ test('memory that is too small for the data refuses to open', async () => {
   assert.equal(await again.count(), 3000)
   await again.close()
 })
+
+test('mapped vectors give the same answers, and stay in their files', async () => {
+  const where = fresh()
+  const data = vectors(5000, 16)
+  const db = await DB.open(where, { metric: 'l2', residency: 'mapped' })
+  await db.addBatch(data)
+  assert.equal((await db.stats()).collections[0]?.bytes.mapped, 0) // There was nothing to map yet.
+  const before = (await db.search(data[7] as Float32Array, { k: 20 })).map(({ id }) => id)
+  const all = await contents(db, 'default')
+  await db.close()
+  const again = await DB.open(where, { residency: 'mapped' })
+  const { bytes } = await (await again.collection('default')).stats()
+  assert.ok(bytes.mapped >= 5000 * 16 * 4, `${bytes.mapped} bytes are mapped`)
+  assert.ok(bytes.vectors < bytes.mapped / 2, `${bytes.vectors} bytes are in memory`)
+  const hits = await again.search(data[7] as Float32Array, { k: 20 })
+  assert.deepEqual(
+    hits.map(({ id }) => id),
+    before,
+  )
+  assert.deepEqual(await contents(again, 'default'), all)
+  await again.update(3, { vector: data[4] as Float32Array })
+  assert.deepEqual(
+    (await again.search(data[4] as Float32Array, { k: 2 })).map(({ id }) => id).sort(),
+    [3, 4],
+  )
+  await rejected(() => DB.open(where, { residency: 'memory' }), 'ERR_OPTIONS')
+  await again.close()
+  await rejected(() => DB.open(where, { residency: 'disk' as never }), 'ERR_ARGUMENT')
+})
