@@ -9,20 +9,16 @@
 // Then the processes stay, and each round asks every engine in turn for every ef. Medians over
 // rounds.
 
-import { spawnSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
-import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { availableSets, openSet, prepareSets } from '../lib/data.mjs'
-import { describeMachine, ROOT } from '../lib/machine.mjs'
+import { describeMachine } from '../lib/machine.mjs'
 import { writeResult } from '../lib/report.mjs'
 import { Engine } from './engine.mjs'
+import { installNative, installPeers } from './install.mjs'
 import { markdown } from './page.mjs'
 import { plot } from './plot.mjs'
 import { summarise } from './summary.mjs'
 
-const HERE = join(ROOT, 'bench', 'peers')
-const NATIVE = join(HERE, 'native')
 const M = 16
 const EF_CONSTRUCTION = 128
 const EFS = [10, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512]
@@ -49,9 +45,6 @@ const ENGINES = [
   ),
 ]
 
-// Not in the lockfile, which would name its binary of every platform: where one of them cannot be
-// had, `npm ci` would install no peer at all.
-const UNLOCKED = ['@zvec/zvec@0.7.0']
 const ONE_THREAD = new Set(['hnswlib', 'sqlite-vec']) // Their interfaces build on one thread only.
 const EXACT = new Set(['sqlite-vec']) // No ef to sweep, and slow: fewer queries.
 
@@ -65,29 +58,6 @@ const { values } = parseArgs({
     engines: { type: 'string' },
   },
 })
-
-/** Installs the peers where they are missing. What cannot be built here is left out by npm. */
-function install() {
-  if (existsSync(join(HERE, 'node_modules'))) return
-  console.log('installing the peers (once; some are compiled)')
-  const here = { cwd: HERE }
-  // One install script that fails ends npm; without scripts the prebuilt peers are still there.
-  if (!npm(here, 'ci')) npm(here, 'ci', '--ignore-scripts')
-  npm(here, 'install', '--no-save', '--no-package-lock', ...UNLOCKED)
-}
-
-/** hnswlib-node once more, compiled for this processor; absent where no compiler can. */
-function installNative() {
-  if (existsSync(join(NATIVE, 'node_modules')) || process.platform === 'win32') return
-  console.log('compiling hnswlib-node for this processor (once)')
-  const flags = `${process.env.CXXFLAGS ?? ''} -O3 -march=native`
-  npm({ cwd: NATIVE, env: { ...process.env, CXXFLAGS: flags } }, 'ci')
-}
-
-function npm(options, ...args) {
-  const all = { stdio: ['ignore', 'ignore', 'inherit'], ...options }
-  return spawnSync(process.platform === 'win32' ? 'npm.cmd' : 'npm', args, all).status === 0
-}
 
 /** Builds one engine in a fresh process; keeps the process when `keep` says so. */
 async function build({ name, module, options, variant }, base, { threads, keep }) {
@@ -160,7 +130,7 @@ async function main() {
     if (!Number.isInteger(value) || value < 1)
       throw new Error(`--${name} must be a positive integer`)
   }
-  install()
+  installPeers()
   if (engines.some(({ options }) => options.native)) installNative()
   for (const set of values.set?.split(',') ?? availableSets()) await compare(set, engines, numbers)
 }

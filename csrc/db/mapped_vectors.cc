@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <set>
 
 #include "db/saved.h"
 #include "graph/slot_states.h"
@@ -199,15 +200,16 @@ bool MappedVectors::move(uint32_t index, const Way& way) {
 }
 
 void MappedVectors::follow(const Way& way) {
-  std::map<uint64_t, size_t> used;
   const auto opened = static_cast<uint32_t>(sources_.size());
   for (uint32_t i = 0; i < opened; ++i) {
     const std::lock_guard<std::mutex> guard(way.stage_mutex);
     if (is_own(i) || homes_[i] == kNone) continue;
     if (way.files.find(homes_[i]) == nullptr) (void)move(i, way);
-    ++used[homes_[i]];
   }
-  const std::lock_guard<std::mutex> guard(way.stage_mutex);
+}
+
+void MappedVectors::let_go() {
+  const std::set<uint64_t> used(homes_.begin(), homes_.end());
   for (auto it = segments_.begin(); it != segments_.end();) {
     if (used.count(it->first) > 0) {
       ++it;

@@ -11,8 +11,9 @@
 //   1. An address that row() gave stays readable as long as the reader's pin.
 //   2. Whoever fills a row has own()ed its extent, and bytes that readers may see never change.
 //   3. bytes() is what the account holds: the own extents and the touched part of the table.
-// Threads: row(), peek() and status() from any pinned thread; all else under the store's
-// stage_mutex, which follow() takes itself, or before anybody else knows the store.
+// Threads: row(), peek() and status() from any pinned thread, and under the commit lock; all else
+// under the store's stage_mutex, which follow() takes itself, or before anybody else knows the
+// store.
 #pragma once
 
 #include <atomic>
@@ -78,8 +79,9 @@ class MappedVectors {
   // Gives back own extents beyond `rows`, which no reader may hold or look for.
   void shrink(uint32_t rows);
   // After a checkpoint: extents whose segment is not among `files` any more are found where
-  // `snapshot` has them, or get memory of their own, so that the disk has the old files' space
-  // back. What cannot be followed (no memory) stays where it is, for the next time.
+  // `snapshot` has them, or get memory of their own. What cannot be followed (no memory) stays
+  // where it is, for the next time. Then let_go() unmaps the segments where none lies any more, so
+  // that the disk has their space back; under the commit lock, as who holds that need not pin.
   struct Way {
     const CollectionSnapshot& snapshot;
     const SegmentFiles& files;
@@ -87,6 +89,7 @@ class MappedVectors {
     std::mutex& stage_mutex;  // Taken for one extent at a time: others must not stall for long.
   };
   void follow(const Way& way);
+  void let_go();
 
   uint64_t bytes() const { return bytes_.load(std::memory_order_relaxed); }
   uint64_t mapped_bytes() const { return mapped_bytes_.load(std::memory_order_relaxed); }

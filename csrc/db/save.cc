@@ -249,6 +249,12 @@ void Collection::follow(const SegmentFiles& files) {
   }
   if (s == nullptr || s->mapped == nullptr || c.saved_.generation != s->generation()) return;
   s->mapped->follow({c.saved_.snapshot, files, s->states, s->stage_mutex});
+  const std::lock_guard<std::mutex> guard(c.commit_mutex_);
+  const std::lock_guard<std::mutex> store_guard(c.store_mutex_);
+  // One that was cleared meanwhile is retired: nothing of it may be retired behind it.
+  if (s != c.owned_store_) return;
+  const std::lock_guard<std::mutex> stage_guard(s->stage_mutex);
+  s->mapped->let_go();
 }
 
 const CollectionSnapshot* Collection::saved() const { return &impl_->saved_.snapshot; }
