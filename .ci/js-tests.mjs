@@ -1,10 +1,10 @@
 // Compiles test/js to out/js-test and runs it, and every *.test.mjs, under node:test.
 //
-//   node .ci/js-tests.mjs [part of a file's name]... [--no-compile] [--node-option]...
+//   node .ci/js-tests.mjs [start of a file's name]... [--no-compile] [--node-option]...
 //   node .ci/js-tests.mjs --compile-only
-// Only files whose name contains one of the arguments run; what starts with -- goes to node, except
-// the two options above. Files run beside each other, but for those that measure how long the event
-// loop is held. OMENDB_ADDON=FILE chooses another addon than build/Release's, and
+// Only files whose name starts with one of the arguments run; what starts with -- goes to node,
+// except the two options above. Files run beside each other, but for those that measure how long
+// the event loop is held. OMENDB_ADDON=FILE chooses another addon than build/Release's, and
 // OMENDB_NODE another Node. Tests of interruption load out/test-points/omendb.node, which has the
 // pause points.
 import { spawnSync } from 'node:child_process'
@@ -37,8 +37,8 @@ const files = ['out/js-test', 'test/js', 'test/issues']
     existsSync(path.join(root, d)) ? readdirSync(path.join(root, d)).map((f) => `${d}/${f}`) : [],
   )
   .filter((f) => /\.test\.m?js$/.test(f))
-  .filter((f) => parts.length === 0 || parts.some((p) => path.basename(f).includes(p)))
-if (files.length === 0) throw new Error(`no test in test/js has a name with ${parts.join(' or ')}`)
+  .filter((f) => parts.length === 0 || parts.some((p) => path.basename(f).startsWith(p)))
+if (files.length === 0) throw new Error(`no test in test/js has a name that starts with ${parts.join(' or ')}`)
 const env = { ...process.env }
 if (env.OMENDB_ADDON) env.OMENDB_ADDON = path.resolve(root, env.OMENDB_ADDON)
 mkdirSync(out, { recursive: true })
