@@ -38,7 +38,8 @@ const files = ['out/js-test', 'test/js', 'test/issues']
   )
   .filter((f) => /\.test\.m?js$/.test(f))
   .filter((f) => parts.length === 0 || parts.some((p) => path.basename(f).startsWith(p)))
-if (files.length === 0) throw new Error(`no test in test/js has a name that starts with ${parts.join(' or ')}`)
+if (files.length === 0)
+  throw new Error(`no test in test/js has a name that starts with ${parts.join(' or ')}`)
 const env = { ...process.env }
 if (env.OMENDB_ADDON) env.OMENDB_ADDON = path.resolve(root, env.OMENDB_ADDON)
 mkdirSync(out, { recursive: true })
