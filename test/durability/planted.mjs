@@ -56,7 +56,8 @@ export const targets = [...new Set(bugs.map(([, , executable]) => executable))]
 function runs({ root, executable, test, bug }) {
   const env = { ...process.env, OMENDB_PLANTED: bug ?? '' }
   const file = path.join(root, 'out/test-points', executable)
-  const options = { encoding: 'utf8', env, timeout: LIMIT_MS }
+  // A bug may be noticed a thousand times.
+  const options = { encoding: 'utf8', env, timeout: LIMIT_MS, maxBuffer: 1 << 28 }
   const { status, error, stdout } = spawnSync(file, [test], options)
   if (error) return { passes: false, hangs: true, stdout: `${stdout}${error}` }
   return { passes: status === 0, hangs: false, stdout }
