@@ -27,6 +27,7 @@ const omendb = (residency) => ({
   },
   async load() {
     const { DB } = await import('../../dist/index.mjs')
+    await new DB().close() // Loads the binary, as making an index does for the others.
     return async (folder) => {
       const db = await DB.open(folder, { residency })
       return async (query, k) => (await db.search(query, { k })).map(({ id }) => id)
