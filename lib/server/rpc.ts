@@ -28,7 +28,8 @@ import { ACCESS, HANDLERS, type Method } from './handlers/index.js'
 import { addHealth } from './health.js'
 import type { Log } from './log.js'
 import { addReflection } from './reflection.js'
-import { answerUnary, isUnary, readUnary, UnaryCaller } from './unary.js'
+import { ResponseCaller } from './response-caller.js'
+import { answerUnary, isUnary, readUnary, timeoutOf } from './unary.js'
 import { tellAtEnd, tellInTrailers, untoldFault } from './untold.js'
 
 const exchangeKey = createContextKey(new Exchange('connect'))
@@ -168,7 +169,8 @@ export class Rpc {
     try {
       if (pass === undefined) throw new Error('a call came past the gate')
       const { timeoutMs, bodyBytes } = this.#context.limits
-      const caller = new UnaryCaller(pass, request, response, timeoutMs)
+      const allowedMs = Math.min(timeoutOf(request), timeoutMs)
+      const caller = new ResponseCaller(pass, response, allowedMs)
       const message = await readUnary(request, method, bodyBytes)
       isRead = true
       answerUnary(response, method, await handler(this.#context, caller, message))

@@ -12,9 +12,7 @@
 import type { Http2ServerRequest, ServerHttp2Stream } from 'node:http2'
 import { OmenError } from '../errors.js'
 import { fromBinary, OmenDB, toBinary } from '../wire/protocol.js'
-import type { Caller } from './caller.js'
-import { type AnyRequest, type AnyResponse, isSent } from './exchange.js'
-import type { Pass } from './gate.js'
+import type { AnyRequest, AnyResponse } from './exchange.js'
 import type { Method } from './handlers/index.js'
 
 const HEAD_BYTES = 5
@@ -32,45 +30,13 @@ export function isUnary(request: AnyRequest, method: Method): boolean {
 
 const UNITS_MS: Record<string, number> = { H: 3.6e6, M: 60_000, S: 1000, m: 1, u: 1e-3, n: 1e-6 }
 
-/** Infinity where none was given. Throws ERR_ARGUMENT. */
-function timeoutOf({ headers }: AnyRequest): number {
+/** What the request gives itself: Infinity where it does not. Throws ERR_ARGUMENT. */
+export function timeoutOf({ headers }: AnyRequest): number {
   const given = headers['grpc-timeout'] ?? headers['connect-timeout-ms']
   if (given === undefined) return Number.POSITIVE_INFINITY
   const [, digits, unit = 'm'] = /^(\d{1,10})([HMSmun])?$/.exec(String(given)) ?? []
   if (digits !== undefined) return Number(digits) * (UNITS_MS[unit] as number)
   throw new OmenError('ERR_ARGUMENT', 'the time-out of the request is none of its protocol')
-}
-
-/** The caller of a request whose signal is made when it is asked for. */
-export class UnaryCaller implements Caller {
-  readonly access
-  readonly keyName
-  readonly requestId
-  readonly instance
-  readonly timeoutMs: number
-  readonly #response: AnyResponse
-  #signal: AbortSignal | undefined
-
-  /** Throws ERR_ARGUMENT. @param mostMs  What the server grants. */
-  constructor(pass: Pass, request: AnyRequest, response: AnyResponse, mostMs: number) {
-    this.access = pass.access
-    this.keyName = pass.keyName
-    this.requestId = pass.requestId
-    this.instance = pass.instance
-    this.timeoutMs = Math.min(timeoutOf(request), mostMs)
-    this.#response = response
-  }
-
-  get signal(): AbortSignal {
-    if (this.#signal !== undefined) return this.#signal
-    const gone = new AbortController()
-    this.#signal = gone.signal
-    const response = this.#response
-    response.once('close', () => {
-      if (!isSent(response)) gone.abort()
-    })
-    return gone.signal
-  }
 }
 
 function tooLarge(bytesMax: number): OmenError {

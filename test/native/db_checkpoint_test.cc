@@ -83,15 +83,6 @@ uint64_t bytes_written(const SimEnv& env, size_t from) {
   return sum;
 }
 
-// With the rows that changed last, and the table.
-std::string newest_segment(const SimEnv& env) {
-  std::string newest;
-  for (const std::string& path : env.paths()) {
-    if (path.ends_with(".seg")) newest = std::max(newest, path);
-  }
-  return newest;
-}
-
 uint64_t bytes_used(SimEnv& env) {
   uint64_t sum = 0;
   for (const std::string& path : env.paths()) sum += env.bytes(path)->size();

@@ -32,6 +32,15 @@ struct DiskFixture {
   }
 };
 
+// With the rows that changed last, and the table.
+inline std::string newest_segment(const SimEnv& env) {
+  std::string newest;
+  for (const std::string& path : env.paths()) {
+    if (path.ends_with(".seg")) newest = std::max(newest, path);
+  }
+  return newest;
+}
+
 // Everything that a user can read, sorted.
 inline std::string dump(Database& database) {
   std::string out;

@@ -82,14 +82,6 @@ std::string answers(Collection& c, Mode mode) {
   return out;
 }
 
-std::string newest_segment(const SimEnv& env) {
-  std::string newest;
-  for (const std::string& path : env.paths()) {
-    if (path.ends_with(".seg")) newest = std::max(newest, path);
-  }
-  return newest;
-}
-
 size_t segments(const SimEnv& env) {
   size_t n = 0;
   for (const std::string& path : env.paths()) n += path.ends_with(".seg") ? 1 : 0;

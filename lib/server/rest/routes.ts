@@ -13,10 +13,10 @@ import { argumentError } from '../../options.js'
 import { type Caller, mustWrite } from '../caller.js'
 import { type AnyRequest, type AnyResponse, exchangeOf } from '../exchange.js'
 import { omenErrorOf, serverFault } from '../faults.js'
-import type { Pass } from '../gate.js'
 import type { Context } from '../handlers/context.js'
 import type { Log } from '../log.js'
 import type { Metrics } from '../metrics.js'
+import { ResponseCaller } from '../response-caller.js'
 import { databaseRoutes } from './database.js'
 import { problemBytes, problemHeaders } from './problem.js'
 import { RECORD_ROUTES } from './records.js'
@@ -207,38 +207,6 @@ function addRoute(app: FastifyInstance, route: Route, context: Context): void {
   })
 }
 
-/** The caller of a request; its signal is made when it is asked for. */
-class RestCaller implements Caller {
-  readonly access
-  readonly keyName
-  readonly requestId
-  readonly instance
-  readonly timeoutMs
-  readonly #response: FastifyReply['raw']
-  #signal: AbortSignal | undefined
-
-  constructor(pass: Pass, response: FastifyReply['raw'], timeoutMs: number) {
-    this.access = pass.access
-    this.keyName = pass.keyName
-    this.requestId = pass.requestId
-    this.instance = pass.instance
-    this.timeoutMs = timeoutMs
-    this.#response = response
-  }
-
-  get signal(): AbortSignal {
-    if (this.#signal !== undefined) return this.#signal
-    const gone = new AbortController()
-    this.#signal = gone.signal
-    const response = this.#response
-    if (response.destroyed) gone.abort()
-    response.once('close', () => {
-      if (!response.writableFinished) gone.abort()
-    })
-    return gone.signal
-  }
-}
-
 function callerOf(request: FastifyRequest, reply: FastifyReply, { limits }: Context): Caller {
   const { pass } = exchangeOf(request.raw)
   if (pass === undefined) throw new Error('a call came past the gate')
@@ -247,5 +215,5 @@ function callerOf(request: FastifyRequest, reply: FastifyReply, { limits }: Cont
     throw argumentError(`${TIMEOUT} is a number of milliseconds`)
   }
   const timeoutMs = given === undefined ? limits.timeoutMs : Number(given)
-  return new RestCaller(pass, reply.raw, Math.min(timeoutMs, limits.timeoutMs))
+  return new ResponseCaller(pass, reply.raw, Math.min(timeoutMs, limits.timeoutMs))
 }
