@@ -23,6 +23,7 @@ import type {
 } from '../types/options.js'
 import type { CheckReport, DatabaseStats } from '../types/stats.js'
 import type { Metadata, UrlLike } from '../types/values.js'
+import { Call } from './call.js'
 import { collectionStats } from './collection/reads.js'
 import { Session } from './collection/session.js'
 import { plainWrite } from './collection/writes.js'
@@ -110,10 +111,13 @@ export class DB<M extends object = Metadata> extends RecordMethods<M> implements
     path: string | UrlLike,
     options?: OpenOptions,
   ): Promise<DB<M>> {
-    const { database, collection } = readOpen(options)
+    const { database, collection, settings } = readOpen(options, false)
     const where = databasePath(path)
     const addon = native()
-    const opened = await addon.openDatabase(where, database)
+    const call = Call.start(addon, settings)
+    const opening = addon.openDatabase(where, database, call?.operation)
+    call?.submitted(0)
+    const opened = await (call === undefined ? opening : call.settle(opening))
     const db = new DB<M>(new Opened(addon, opened, collection, true) as MemoryOptions)
     try {
       await db.#settle()
@@ -124,12 +128,12 @@ export class DB<M extends object = Metadata> extends RecordMethods<M> implements
     }
   }
 
-  /** As `open`, throwing. */
+  /** As `open`, throwing. Takes no `onProgress`: nothing is called back meanwhile. */
   static openSync<M extends object = Metadata>(
     path: string | UrlLike,
-    options?: OpenOptions,
+    options?: Omit<OpenOptions, 'onProgress'>,
   ): DB<M> {
-    const { database, collection } = readOpen(options)
+    const { database, collection } = readOpen(options, true)
     const where = databasePath(path)
     const addon = native()
     const opened = addon.openDatabaseSync(where, database)

@@ -379,13 +379,18 @@ const DURABILITIES = ['sync', 'periodic', 'os']
 const RESIDENCIES = ['memory', 'mapped']
 
 /** Options of `DB.open()`: the database's, and those of its default collection. */
-export function readOpen(options: unknown): {
+export function readOpen(
+  options: unknown,
+  isSync: boolean,
+): {
   database: NativeDiskOptions
   collection: NativeCollectionOptions
+  settings: CallSettings
 } {
   const database: NativeDiskOptions = {}
   const collection: NativeCollectionOptions = {}
   const given = options === undefined ? {} : optionsObject(options)
+  let settings = NO_SETTINGS
   for (const key in given) {
     const value = given[key]
     if (value === undefined) continue
@@ -399,9 +404,10 @@ export function readOpen(options: unknown): {
     } else if (key === 'checkpointBytes') {
       database.checkpointBytes = integer(value, key, 1, Number.MAX_SAFE_INTEGER)
     } else if (key === 'seed') database.seed = integer(value, key, 0, Number.MAX_SAFE_INTEGER)
+    else if (key === 'onProgress' && !isSync) settings = readCall({ onProgress: value })
     else if (!readCollectionOption(key, value, collection)) throw unknownOption(key)
   }
-  return { database, collection }
+  return { database, collection, settings }
 }
 
 /** A collection's name. */

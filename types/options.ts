@@ -136,6 +136,12 @@ export interface OpenOptions extends CollectionOptions {
   checkpointBytes?: number | undefined
   /** Seed of every random choice, stored with the database. Default 0, or the stored one. */
   seed?: number | undefined
+  /**
+   * Called now and then, and once at the end, where records must be linked into the graph at
+   * opening: the stored one is missing or damaged, or the log holds more. `total` are those
+   * records; where there are none it is not called. Not for `openSync`.
+   */
+  onProgress?: ((progress: Progress) => void) | undefined
 }
 
 /** Options of every asynchronous call. */

@@ -181,8 +181,11 @@ class Collection : public std::enable_shared_from_this<Collection> {
   // Takes its records, and graph and codes if they are whole, from a snapshot. Before anybody else
   // knows it. Returns whether graph and codes were taken. ERR_CORRUPT, ERR_MEMORY, ERR_IO.
   Result<bool> load(CollectionSnapshot snapshot, const SegmentFiles& files);
-  // Builds codes and graph of what the log brought. Before anybody else knows the collection.
-  Status finish_replay();
+  // How many records are still to be linked into the graph.
+  uint64_t to_link() const;
+  // Links them, and trains codes if they are due. Before anybody else knows the collection.
+  // `progress`, unless it is null, is told how many are done.
+  Status finish_replay(OpenProgress* progress);
   // Fills the columns of what load() brought, on the pool. Whoever needs them waits for that.
   void start_indexing();
   // The schema's view for Filter::parse; nullptr if there is no schema.

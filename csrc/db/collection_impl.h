@@ -226,7 +226,7 @@ struct Collection::Impl {
   bool stays_mapped(const Store& s) const;
   Status load_extents(Store& s, const SegmentFiles& files);
   Status load_extent(Store& s, const SegmentFiles& files, uint32_t index) const;
-  Status load_index(Store& s);
+  Status load_index(Store& s, const std::vector<uint64_t>& nodes);
   // Fills the columns of a collection that was opened, once (metadata_index.cc). Whoever is about
   // to read or change columns calls it before; any thread, also under a pin or the commit lock.
   // ERR_CORRUPT, ERR_MEMORY: the next call tries again. Success without is_indexed: the records
@@ -322,6 +322,7 @@ struct Collection::Impl {
   std::atomic<bool> drain_scheduled_{false};
   std::atomic<bool> maintenance_due_{false};
   Commit* group_ = nullptr;  // The commits that are being applied; under commit_mutex_.
+  OpenProgress* opening_ = nullptr;  // Of finish_replay().
   Array<uint32_t> to_link_;  // Slots applied by this group, not linked yet.
   std::vector<std::unique_ptr<BuildScratch>> workers_;
   BatchScratch batch_links_{&account};

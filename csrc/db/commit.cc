@@ -217,11 +217,18 @@ void Collection::Impl::queue_link(uint32_t slot) { to_link_.push_back_reserved(s
 
 namespace {
 
-// Tells the commits of a group how far their linking is.
+// Tells the commits of a group how far their linking is, or who opens a database.
 class GroupProgress final : public BulkProgress {
  public:
-  explicit GroupProgress(Commit* group) : group_(group) {}
+  GroupProgress(Commit* group, OpenProgress* opening, size_t slots)
+      : group_(group), opening_(opening), slots_(slots) {
+    if (opening_ != nullptr) done_before_ = opening_->done.load(std::memory_order_relaxed);
+  }
   void report(double share) override {
+    if (opening_ != nullptr) {
+      const auto reached = static_cast<uint64_t>(share * static_cast<double>(slots_));
+      opening_->done.store(done_before_ + reached, std::memory_order_relaxed);
+    }
     for (Commit* c = group_; c != nullptr; c = c->next) {
       const auto reached = static_cast<uint64_t>(share * static_cast<double>(c->link_count));
       uint64_t old = c->done.load(std::memory_order_relaxed);
@@ -232,6 +239,9 @@ class GroupProgress final : public BulkProgress {
 
  private:
   Commit* const group_;
+  OpenProgress* const opening_;
+  const size_t slots_;
+  uint64_t done_before_ = 0;
 };
 
 }  // namespace
@@ -267,7 +277,7 @@ bool Collection::Impl::link_in_bulk(Store& s, uint64_t in_graph) {
   const size_t count = to_link_.size();
   if (count < kBulkMin || count * kBulkShare < in_graph) return false;
   if (!space.is_euclidean() && !are_equally_long(s)) return false;
-  GroupProgress progress(group_);
+  GroupProgress progress(group_, opening_, count);
   const EpochDomain::Pin pin = epochs.pin();
   const Graph::Bulk bulk{{to_link_.data(), count}, workers_, *env.executor, space, progress};
   return s.graph.insert_many(bulk).is_ok();
@@ -284,7 +294,7 @@ void Collection::Impl::link_in_batches(Store& s, uint64_t in_graph) {
   const size_t count = slots.size();
   const size_t serial =
       std::min<size_t>(count, kSerialLinks - std::min<uint64_t>(in_graph, kSerialLinks));
-  GroupProgress progress(group_);
+  GroupProgress progress(group_, opening_, count);
   for (size_t done = 0; done < count;) {
     const EpochDomain::Pin pin = epochs.pin();
     const size_t n = done < serial ? 1 : std::min(count - done, links_at_once());

@@ -40,6 +40,7 @@ struct DatabaseOptions {
   bool read_only = false;
   bool create_if_missing = true;
   uint64_t checkpoint_bytes = 0;  // Of the log, that make a checkpoint due; 0: by what is stored.
+  OpenProgress* progress = nullptr;  // Is told how far opening is; not touched after it.
   // For tests: nullptr is the system and the process's pool.
   Env* env = nullptr;
   Executor* executor = nullptr;

@@ -1,10 +1,11 @@
 // Graph and codes of a collection as blobs of a segment, and back.
 //
-// The header's blob: version 4 (1), slots 4, ids of a bottom row 4, layers above 4, ids of an upper
-// row 4, kind of codes 4 (0 none, 1 sq8, 2 binary), bytes of a code's row 4, flags 4 (1: sq8 of
-// integers, 2: some node may be unreachable), rows trained on 8, seed 8, bits 4, dominant
-// dimensions 4, the entry's slot 4, zero 4, nodes of each layer above 4 each; then of sq8 the lows
-// and the steps, of binary the dominant dimensions 4 each and the centre, float32 each.
+// The header's blob: version 4 (1), slots 4, ids of a bottom row 4, layers above 4, ids of an
+// upper row 4, kind of codes 4 (0 none, 1 sq8, 2 binary), bytes of a code's row 4, flags 4 (1: sq8
+// of integers, 2: some node may be unreachable, 4: rows were copied while nobody wrote to them),
+// rows trained on 8, seed 8, bits 4, dominant dimensions 4, the entry's slot 4, zero 4, nodes of
+// each layer above 4 each; then of sq8 the lows and the steps, of binary the dominant dimensions 4
+// each and the centre, float32 each.
 // docs/file-format.md says the same.
 // Trust: checksums are the segment's; what they cannot know (a graph that is none, codes that no
 // training gives) is ERR_CORRUPT here, and the caller makes both anew.
@@ -13,6 +14,7 @@
 #include <mutex>
 
 #include "db/saved.h"
+#include "exec/beside.h"
 #include "exec/parallel_for.h"
 #include "storage/format.h"
 #include "storage/segment.h"
@@ -23,12 +25,13 @@ namespace {
 
 constexpr uint32_t kVersion = 1;
 constexpr size_t kHeaderBytes = 64;
-constexpr size_t kPieceBytes = size_t{1} << 20;  // A multiple of a blob's blocks.
+constexpr size_t kPieceBytes = size_t{128} << 10;  // In cache from one step to the next.
 static_assert(kPieceBytes % kBlobBlockBytes == 0);
 
 enum : uint32_t { kNoCodes = 0, kSq8Codes = 1, kBinaryCodes = 2 };
 constexpr uint32_t kIntegerFlag = 1;
 constexpr uint32_t kRepairFlag = 2;
+constexpr uint32_t kWholeFlag = 4;
 
 bool is_in(const std::vector<uint64_t>& bits, uint32_t slot) {
   return slot >> 6 < bits.size() && (bits[slot >> 6] >> (slot & 63) & 1) != 0;
@@ -72,6 +75,7 @@ Status encode_header(const Cut& cut, Array<std::byte>* out) {
   store_number<uint32_t>(h + 16, cut.image.upper_capacity);
   store_number<uint32_t>(h + 56, cut.image.entry_slot);
   uint32_t flags = cut.needs_repair ? kRepairFlag : 0;
+  if (cut.store->graph.is_as_in(cut.image)) flags |= kWholeFlag;
   if (codes != nullptr) {
     const Sq8Codec* sq8 = codes->sq8();
     store_number<uint32_t>(h + 20, sq8 != nullptr ? kSq8Codes : kBinaryCodes);
@@ -143,10 +147,6 @@ Status write_codes(const Cut& cut, SegmentWriter* writer, std::vector<SnapshotBl
 Status write_derived(const Cut& cut, SegmentWriter* writer, std::vector<SnapshotBlob>* blobs) {
   const Graph& graph = cut.store->graph;
   blobs->clear();
-  Array<std::byte> header(cut.store->account, Use::kScratch);
-  OMEN_TRY(encode_header(cut, &header));
-  OMEN_TRY(write_blob(DerivedBlob::kHeader, writer, blobs,
-                      [&] { return writer->append(header.data(), header.size()); }));
   const size_t stride = size_t{cut.image.row_capacity} * sizeof(uint32_t);
   OMEN_TRY(write_blob(DerivedBlob::kEdges, writer, blobs, [&] {
     return write_rows(writer, cut.image.high_water, stride, [&](uint32_t slot, std::byte* to) {
@@ -170,10 +170,20 @@ Status write_derived(const Cut& cut, SegmentWriter* writer, std::vector<Snapshot
     }
     return Status::ok();
   }));
-  return cut.codes == nullptr ? Status::ok() : write_codes(cut, writer, blobs);
+  if (cut.codes != nullptr) OMEN_TRY(write_codes(cut, writer, blobs));
+  Array<std::byte> header(cut.store->account, Use::kScratch);
+  OMEN_TRY(encode_header(cut, &header));  // Last: what became of the rows is known then.
+  return write_blob(DerivedBlob::kHeader, writer, blobs,
+                    [&] { return writer->append(header.data(), header.size()); });
 }
 
 namespace {
+
+bool are_all(const Graph::Accept& nodes) {
+  uint64_t n = 0;
+  for (uint32_t i = 0; i < (nodes.size + 63) / 64; ++i) n += std::popcount(nodes.words[i]);
+  return n == nodes.size;
+}
 
 class Reading {
  public:
@@ -191,14 +201,19 @@ class Reading {
     }
     Derived out;
     OMEN_TRY(s_.graph.reserve_image(image_));
+    bool has_entry = false;
+    Beside upper(source_.executor, [&]() -> Status {
+      OMEN_TRY(read_upper());
+      OMEN_ASSIGN(has_entry, s_.graph.finish_restore(image_, nodes_));
+      return Status::ok();
+    });
     if (code_kind_ != kNoCodes) {
       OMEN_ASSIGN(out.codes, make_codes());
       OMEN_TRY(read_codes(out.codes.get()));
     }
     uint64_t lost_edges = 0;
     OMEN_TRY(read_edges(&lost_edges));
-    OMEN_TRY(read_upper());
-    OMEN_ASSIGN(const bool has_entry, s_.graph.finish_restore(image_, nodes_));
+    OMEN_TRY(upper.join());
     out.needs_repair = lost_edges > 0 || !has_entry || (number(28) & kRepairFlag) != 0;
     return out;
   }
@@ -290,11 +305,17 @@ class Reading {
     return codes;
   }
 
-  // Calls use(first, count, bytes) for pieces of a blob of `rows` rows of `stride` bytes, in
-  // parallel. A piece begins where a block does, so a row may lie in two: each piece is
-  // read with the rows that begin in it.
-  template <class Use_>
-  Status read_rows(DerivedBlob kind, size_t stride, const Use_& use) {
+  struct Piece {
+    const Place& place;
+    uint64_t from;
+    uint64_t to;
+    size_t stride;
+    Array<std::byte>* room;  // Kept from piece to piece: fresh memory costs more than reading.
+  };
+  // Calls read(piece) for the pieces of a blob of rows of `stride` bytes, in parallel. A piece
+  // begins where a block does, so a row may lie in two.
+  template <class Read>
+  Status for_each_piece(DerivedBlob kind, size_t stride, const Read& read) {
     OMEN_ASSIGN(const Place place, find(kind));
     const uint64_t bytes = uint64_t{image_.high_water} * stride;
     if (place.blob.bytes != bytes) return damaged("a part's size");
@@ -302,8 +323,10 @@ class Reading {
     std::mutex mutex;
     Status fault;
     parallel_for(source_.executor, pieces, 1, [&](size_t begin, size_t end, unsigned worker) {
-      for (size_t piece = begin; piece < end; ++piece) {
-        Status status = read_piece({place, piece, stride, &rooms_[worker]}, use);
+      for (size_t i = begin; i < end; ++i) {
+        const uint64_t from = uint64_t{i} * kPieceBytes;
+        const uint64_t to = std::min<uint64_t>(from + kPieceBytes, bytes);
+        Status status = read({place, from, to, stride, &rooms_[worker]});
         if (status.is_ok()) continue;
         const std::lock_guard<std::mutex> guard(mutex);
         if (fault.is_ok()) fault = std::move(status);
@@ -313,42 +336,56 @@ class Reading {
     return fault;
   }
 
-  struct Piece {
-    const Place& place;
-    size_t number;
-    size_t stride;
-    Array<std::byte>* room;  // Kept from piece to piece: fresh memory costs more than reading.
-  };
+  static Status read_to_room(const Piece& piece, uint64_t to) {
+    Array<std::byte>& room = *piece.room;
+    room.clear();
+    OMEN_TRY(room.reserve(kPieceBytes + piece.stride + kBlobBlockBytes));
+    room.grow_reserved(static_cast<size_t>(to - piece.from));
+    return piece.place.file->read_blob(piece.place.blob, piece.from, room.data(), room.size());
+  }
+
+  // Calls use(first, count, bytes) for the rows of each piece: those that begin in it.
   template <class Use_>
-  Status read_piece(const Piece& piece, const Use_& use) {
-    const Place& place = piece.place;
-    const size_t stride = piece.stride;
-    const uint64_t from = uint64_t{piece.number} * kPieceBytes;
-    const uint64_t to = std::min<uint64_t>(from + kPieceBytes, place.blob.bytes);
-    const auto first = static_cast<uint32_t>((from + stride - 1) / stride);
-    const auto end = static_cast<uint32_t>((to + stride - 1) / stride);  // Rows that begin in it.
-    const uint64_t read_to =
-        std::min<uint64_t>(round_up(uint64_t{end} * stride, kBlobBlockBytes), place.blob.bytes);
-    Array<std::byte>& bytes = *piece.room;
-    bytes.clear();
-    OMEN_TRY(bytes.reserve(kPieceBytes + stride + kBlobBlockBytes));
-    bytes.grow_reserved(static_cast<size_t>(read_to - from));
-    OMEN_TRY(place.file->read_blob(place.blob, from, bytes.data(), bytes.size()));
-    use(first, end - first, bytes.data() + (uint64_t{first} * stride - from));
-    return Status::ok();
+  Status read_rows(DerivedBlob kind, size_t stride, const Use_& use) {
+    return for_each_piece(kind, stride, [&](const Piece& piece) -> Status {
+      const auto first = static_cast<uint32_t>((piece.from + stride - 1) / stride);
+      const auto end = static_cast<uint32_t>((piece.to + stride - 1) / stride);
+      OMEN_TRY(read_to_room(piece, std::min<uint64_t>(
+                                       round_up(uint64_t{end} * stride, kBlobBlockBytes),
+                                       piece.place.blob.bytes)));
+      use(first, end - first, piece.room->data() + (uint64_t{first} * stride - piece.from));
+      return Status::ok();
+    });
+  }
+
+  // Rows that are in memory what they are on disk: read to where they belong, but for pieces that
+  // lie in two extents of memory.
+  Status read_in_place(DerivedBlob kind, const SlotPages::View& rows) {
+    const size_t stride = rows.stride;
+    return for_each_piece(kind, stride, [&](const Piece& piece) -> Status {
+      const auto first = static_cast<uint32_t>(piece.from / stride);
+      const auto last = static_cast<uint32_t>((piece.to - 1) / stride);
+      if (first >> rows.shift == last >> rows.shift) {
+        return piece.place.file->read_blob(piece.place.blob, piece.from,
+                                           rows.row(first) + piece.from % stride,
+                                           static_cast<size_t>(piece.to - piece.from));
+      }
+      OMEN_TRY(read_to_room(piece, piece.to));
+      for (uint64_t at = piece.from; at < piece.to;) {
+        const uint64_t n = std::min<uint64_t>(stride - at % stride, piece.to - at);
+        std::memcpy(rows.row(static_cast<uint32_t>(at / stride)) + at % stride,
+                    piece.room->data() + (at - piece.from), static_cast<size_t>(n));
+        at += n;
+      }
+      return Status::ok();
+    });
   }
 
   Status read_codes(CodeSet* codes) {
     OMEN_TRY(codes->ensure(std::max(source_.snapshot.high_water, 1u)));
     const RowViews views = codes->views();
-    const size_t stride = views.rows.stride;
-    if (stride != number(24)) return damaged("the size of its codes");
-    OMEN_TRY(read_rows(DerivedBlob::kCodes, stride,
-                       [&](uint32_t first, uint32_t count, const std::byte* from) {
-                         for (uint32_t i = 0; i < count; ++i, from += stride) {
-                           std::memcpy(views.rows.row(first + i), from, stride);
-                         }
-                       }));
+    if (views.rows.stride != number(24)) return damaged("the size of its codes");
+    OMEN_TRY(read_in_place(DerivedBlob::kCodes, views.rows));
     if (!views.has_factors) return Status::ok();
     return read_rows(DerivedBlob::kFactors, 4,
                      [&](uint32_t first, uint32_t count, const std::byte* from) {
@@ -362,6 +399,7 @@ class Reading {
   Status read_edges(uint64_t* lost) {
     std::atomic<uint64_t> all_lost{0};
     const size_t stride = size_t{image_.row_capacity} * 4;
+    const Graph::Nodes nodes{nodes_, are_all(nodes_), (number(28) & kWholeFlag) != 0};
     OMEN_TRY(read_rows(DerivedBlob::kEdges, stride,
                        [&](uint32_t first, uint32_t count, const std::byte* from) {
                          uint64_t some = 0;
@@ -371,7 +409,7 @@ class Reading {
                            for (uint32_t j = 0; j < image_.row_capacity; ++j) {
                              ids[j] = load_number<uint32_t>(from + 4 * j);
                            }
-                           some += s_.graph.restore_row(first + i, ids, nodes_);
+                           some += s_.graph.restore_row(first + i, ids, nodes);
                          }
                          all_lost += some;
                        }));
@@ -385,12 +423,11 @@ class Reading {
     for (uint32_t level = 1; level <= image_.levels; ++level) nodes += image_.nodes[level];
     const size_t stride = (2 + size_t{image_.upper_capacity}) * 4;
     if (place.blob.bytes != nodes * stride) return damaged("the size of its upper layers");
-    Array<std::byte> bytes(s_.account, Use::kScratch);
-    OMEN_TRY(bytes.resize(static_cast<size_t>(place.blob.bytes)));
-    OMEN_TRY(place.file->read_blob(place.blob, 0, bytes.data(), bytes.size()));
     Array<uint32_t> words(s_.account, Use::kScratch);
-    OMEN_TRY(words.resize(bytes.size() / 4));
-    for (size_t i = 0; i < words.size(); ++i) words[i] = load_number<uint32_t>(&bytes[4 * i]);
+    OMEN_TRY(words.reserve(static_cast<size_t>(place.blob.bytes / 4)));
+    words.grow_reserved(words.capacity());
+    OMEN_TRY(place.file->read_blob(place.blob, 0, words.data(), words.bytes()));
+    for (uint32_t& word : words) word = load_number<uint32_t>(reinterpret_cast<std::byte*>(&word));
     return s_.graph.restore_upper(image_, {words.data(), words.size()}, nodes_);
   }
 

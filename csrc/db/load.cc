@@ -1,15 +1,17 @@
 // Collection: back from a snapshot.
 //
-// How: rows first, extent by extent and in parallel, then the id index, then codes and graph. Those
-// two are derived: where they are damaged, or were never written, they are left out, and made when
-// the log has been replayed (finish_replay()). Metadata come as text alone: parsing takes longer
-// than all the rest, so their columns are filled behind the opening (metadata_index.cc).
-// Threads: one; before anybody else knows the collection.
+// How: rows first, extent by extent and in parallel, then codes and graph, with the id index beside
+// them. Codes and graph are derived: where they are damaged, or were never written, they are left
+// out, and made when the log has been replayed (finish_replay()). Metadata come as text alone:
+// parsing takes longer than all the rest, so their columns are filled behind the opening
+// (metadata_index.cc).
+// Threads: one, and what it has the pool do; before anybody else knows the collection.
 #include <algorithm>
 #include <bit>
 #include <mutex>
 
 #include "db/collection_impl.h"
+#include "exec/beside.h"
 #include "exec/hardware.h"
 #include "storage/segment.h"
 
@@ -22,6 +24,20 @@ constexpr uint64_t kReadingBytes = uint64_t{4} << 20;
 
 bool has_bit(const std::vector<uint64_t>& bits, uint32_t i) {
   return i >> 6 < bits.size() && (bits[i >> 6] >> (i & 63) & 1) != 0;
+}
+
+// fn(slot) for the bits of word `i`.
+template <class Fn>
+void each_bit(uint64_t word, size_t i, const Fn& fn) {
+  for (; word != 0; word &= word - 1) {
+    fn(static_cast<uint32_t>(i * 64) + static_cast<uint32_t>(std::countr_zero(word)));
+  }
+}
+
+uint64_t count_bits(const std::vector<uint64_t>& bits) {
+  uint64_t n = 0;
+  for (const uint64_t word : bits) n += static_cast<uint64_t>(std::popcount(word));
+  return n;
 }
 
 Status impossible(const SegmentReader& file, const std::string& what) {
@@ -104,7 +120,10 @@ bool Collection::Impl::stays_mapped(const Store& s) const {
 Status Collection::Impl::load_extents(Store& s, const SegmentFiles& files) {
   std::mutex mutex;
   Status fault;
-  OMEN_TRY(s.columns.cover(saved_.snapshot.high_water));
+  uint64_t texts = 0;  // Ids and their like are the smaller part where there are any.
+  for (const ExtentPlace& place : saved_.snapshot.extents) texts += place.head_bytes;
+  s.id_blocks.expect(texts);
+  OMEN_TRY(s.columns.cover(saved_.snapshot.high_water, texts));
   parallel_for(*env.executor, saved_.snapshot.extents.size(), 4,
                [&](size_t from, size_t to, unsigned) {
                  for (size_t i = from; i < to; ++i) {
@@ -118,15 +137,17 @@ Status Collection::Impl::load_extents(Store& s, const SegmentFiles& files) {
   return fault;
 }
 
-Status Collection::Impl::load_index(Store& s) {
+// The id index, and the states of slots; `nodes` are those that the graph will have.
+Status Collection::Impl::load_index(Store& s, const std::vector<uint64_t>& nodes) {
   const CollectionSnapshot& in = saved_.snapshot;
-  uint64_t live = 0;
-  for (const uint64_t word : in.live) live += static_cast<uint64_t>(std::popcount(word));
+  const uint64_t live = count_bits(in.live);
   OMEN_TRY(s.index.reserve(static_cast<uint32_t>(live), [&](uint32_t x) { return s.hash_of(x); }));
-  for (uint32_t slot = 0; slot < in.high_water; ++slot) {
-    if (!has_bit(in.live, slot)) continue;
-    s.states.set(slot, SlotStates::kLive);
-    s.index.insert(s.hash_of(slot), slot);
+  for (size_t i = 0; i < in.live.size(); ++i) {
+    each_bit(in.live[i], i, [&](uint32_t slot) {
+      const bool is_node = (nodes[i] >> (slot & 63) & 1) != 0;
+      s.states.set(slot, SlotStates::kLive | (is_node ? SlotStates::kLinked : 0));
+      s.index.insert(s.hash_of(slot), slot);
+    });
   }
   s.live_ = live;
   return Status::ok();
@@ -137,21 +158,21 @@ Status Collection::Impl::load_derived(Store& s, const SegmentFiles& files) {
   const CollectionSnapshot& in = saved_.snapshot;
   std::vector<uint64_t> nodes = in.live;
   for (size_t i = 0; i < std::min(nodes.size(), in.fresh.size()); ++i) nodes[i] &= ~in.fresh[i];
+  Beside index(*env.executor, [&] { return load_index(s, nodes); });
   const Graph::Accept accept{nodes.data(), in.high_water};
   const DerivedSource source{in, files, *env.executor, next_serial_};
   Result<Derived> derived = Status::error(ErrorCode::kCorrupt, "it was never written");
   if (!in.blobs.empty()) derived = read_derived(source, accept, s);
   if (derived.status().code() == ErrorCode::kMemory) return derived.status();
+  OMEN_TRY(index.join());
   const bool is_whole = derived.is_ok();
-  OMEN_TRY(to_link_.reserve(s.live()));
-  for (uint32_t slot = 0; slot < in.high_water; ++slot) {
-    if (!s.is_live(slot)) continue;
-    const bool is_node = is_whole && accept.contains(slot);
-    if (is_node) {
-      s.states.set(slot, SlotStates::kLinked);
-    } else {
+  const uint64_t linked = is_whole ? count_bits(nodes) : 0;
+  OMEN_TRY(to_link_.reserve(s.live() - linked));
+  for (size_t i = 0; i < in.live.size(); ++i) {
+    each_bit(is_whole ? in.live[i] & ~nodes[i] : in.live[i], i, [&](uint32_t slot) {
+      s.states.clear(slot, SlotStates::kLinked);
       to_link_.push_back_reserved(slot);
-    }
+    });
   }
   if (!is_whole) {
     saved_.snapshot.blobs.clear();
@@ -159,7 +180,7 @@ Status Collection::Impl::load_derived(Store& s, const SegmentFiles& files) {
   }
   Derived& d = derived.value();
   s.needs_repair = d.needs_repair;
-  for (const uint64_t word : nodes) saved_.nodes += static_cast<uint64_t>(std::popcount(word));
+  saved_.nodes = linked;
   if (d.codes == nullptr) return Status::ok();
   ++next_serial_;
   if (options.layout == Layout::kFast) {
@@ -205,11 +226,10 @@ Result<bool> Collection::load(CollectionSnapshot snapshot, const SegmentFiles& f
   OMEN_TRY(c.load_extents(s, files));
   s.raise_high_water(in.high_water);
   s.next_order = in.next_order;
-  OMEN_TRY(c.load_index(s));
   c.saved_.generation = s.generation();
   OMEN_TRY(c.load_derived(s, files));
-  for (uint32_t slot = 0; slot < in.high_water; ++slot) {
-    if (has_bit(in.fresh, slot)) s.unsaved.slots.set(slot);
+  for (size_t i = 0; i < in.fresh.size(); ++i) {
+    each_bit(in.fresh[i], i, [&](uint32_t slot) { s.unsaved.slots.set(slot); });
   }
   return !in.blobs.empty() || s.live() == 0;
 }

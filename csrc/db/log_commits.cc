@@ -178,9 +178,14 @@ void Collection::Impl::relieve_replay() {
 
 uint64_t Collection::journal_id() const { return impl_->env.journal_id; }
 
-Status Collection::finish_replay() {
+uint64_t Collection::to_link() const { return impl_->to_link_.size(); }
+
+Status Collection::finish_replay(OpenProgress* progress) {
   Impl& c = *impl_;
-  OMEN_TRY(c.link_replayed());
+  c.opening_ = progress;
+  const Status linked = c.link_replayed();
+  c.opening_ = nullptr;
+  OMEN_TRY(Status(linked));
   // A graph that was built just now is brought in order before anybody searches it; a stored one
   // was, but for a few edges.
   if (c.needs_maintenance()) {

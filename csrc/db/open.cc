@@ -4,6 +4,7 @@
 // device and inode, and while one thread opens or closes it the others wait for that to be over.
 #include <condition_variable>
 #include <new>
+#include <utility>
 
 #include "db/checkpoint.h"
 #include "db/recovery.h"
@@ -114,8 +115,12 @@ Status Database::open_directory(Env* env) {
 Status Database::start() {
   Impl& d = *impl_;
   const DatabaseOptions& o = d.options;
+  OpenProgress* const progress = std::exchange(d.options.progress, nullptr);
   for (const auto& [name, collection] : d.collections) {
-    OMEN_TRY(collection->finish_replay());
+    if (progress != nullptr) progress->total += collection->to_link();
+  }
+  for (const auto& [name, collection] : d.collections) {
+    OMEN_TRY(collection->finish_replay(progress));
     collection->start_indexing();
   }
   if (o.read_only) {

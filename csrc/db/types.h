@@ -139,6 +139,13 @@ struct CollectionStats {
   } bytes;
 };
 
+// How far a long opening is: of the records that it links into graphs, since the stored one is
+// missing or damaged, or the log holds more. 0 of 0 until that begins, and where none need be.
+struct OpenProgress {
+  std::atomic<uint64_t> done{0};
+  std::atomic<uint64_t> total{0};
+};
+
 // What opening a database on disk did.
 struct RecoveryStats {
   uint64_t records = 0;    // Of the log, replayed.

@@ -38,6 +38,7 @@ uint32_t position_of(uint64_t edge) { return static_cast<uint32_t>(edge); }
 }  // namespace
 
 void Graph::insert_batch(const Batch& batch) {
+  begin_change();
   auto& members = batch.scratch.members;
   members.clear();
   std::span<const uint32_t> slots = batch.slots;

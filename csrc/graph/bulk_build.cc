@@ -413,6 +413,7 @@ void Graph::BulkBuild::add_reverse(Plan& plan) {
 Status Graph::insert_many(const Bulk& bulk) {
   BulkBuild build(*this, bulk);
   OMEN_TRY(build.plan());
+  begin_change();
   build.link();
   return Status::ok();
 }

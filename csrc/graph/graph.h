@@ -173,6 +173,7 @@ class Graph {
     uint32_t upper_capacity = 0;
     uint32_t entry_slot = 0;  // From which every node is reached.
     uint32_t nodes[kLayersMax] = {};  // Of each layer above the bottom.
+    uint64_t changes = 0;             // is_as_in()'s own.
   };
   // Under the writer's lock.
   Image image(uint32_t high_water) const;
@@ -180,12 +181,19 @@ class Graph {
   void copy_rows(uint32_t first, uint32_t count, uint32_t* out) const;
   // Slot, number one layer down, upper_capacity ids.
   void copy_upper(uint32_t level, uint32_t node, uint32_t* out) const;
-  // Back in, into an empty graph, in this order: room; each slot's row (any threads, each slot
-  // once); the upper layers, as copy_upper() gave them, layer after layer; the entry. `nodes`: the
-  // slots that are taken; whoever calls sets their states. Edges to others are left out:
-  // restore_row() tells how many. ERR_CORRUPT: it is no graph; make another one. ERR_MEMORY.
+  // Whether nobody began to change the graph since: all copied so far is as it was then.
+  bool is_as_in(const Image& image) const;
+  // Back in, into an empty graph: first room; then each slot's row (any threads, each slot once)
+  // and, on one thread beside them, the upper layers, as copy_upper() gave them, layer after layer,
+  // and the entry. Edges to slots that are not taken are left out: restore_row() tells how many.
+  // ERR_CORRUPT: it is no graph; make another one. ERR_MEMORY.
+  struct Nodes {
+    Accept accept;   // The slots that are taken; whoever calls sets their states.
+    bool are_all;    // Of all slots.
+    bool are_whole;  // is_as_in() was true when rows had been copied: none is torn.
+  };
   Status reserve_image(const Image& image);
-  uint32_t restore_row(uint32_t slot, const uint32_t* ids, const Accept& nodes);
+  uint32_t restore_row(uint32_t slot, const uint32_t* ids, const Nodes& nodes);
   Status restore_upper(const Image& image, std::span<const uint32_t> words, const Accept& nodes);
   // Answers whether the entry is the one that it was: else repair() is due.
   Result<bool> finish_restore(const Image& image, const Accept& nodes);
@@ -210,6 +218,9 @@ class Graph {
   bool load_entry(Entry* out) const;
   void store_entry(uint32_t level, uint32_t node);
   uint32_t take_number(uint32_t level, uint32_t slot, uint32_t down);
+  // First of all in who writes rows.
+  void begin_change() { changes_.fetch_add(1, std::memory_order_acq_rel); }
+  bool restore_whole_row(uint32_t slot, const uint32_t* ids, const Nodes& nodes);
 
   void drop_unknown(const SearchScratch& s, uint32_t* row, uint32_t capacity) const;
   uint32_t read_known(uint32_t level, uint32_t node, const SearchScratch& s, uint32_t* row) const;
@@ -296,6 +307,7 @@ class Graph {
   std::atomic<uint32_t> nodes_{0};  // Slots that reserve() covers.
   std::atomic<uint64_t> entry_{0};  // (level + 1) << 32 | node; 0: empty.
   std::atomic<bool> isolated_{false};
+  std::atomic<uint64_t> changes_{0};  // Calls so far that write rows.
   std::mutex entry_mutex_;
   std::mutex upper_mutex_;
 };

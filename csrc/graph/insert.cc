@@ -159,6 +159,7 @@ void Graph::link_found(uint32_t level, uint32_t node, BuildScratch& scratch) {
 }
 
 void Graph::insert(uint32_t slot, BuildScratch& scratch) {
+  begin_change();
   SearchScratch& s = scratch.search;
   const uint32_t level = level_of(slot);
   layers_[0]->rows.write(slot, nullptr, 0);

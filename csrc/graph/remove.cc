@@ -92,6 +92,7 @@ Status Graph::unlink(const Accept& doomed, uint32_t high_water, Executor& execut
     worker = std::make_unique<BuildScratch>(account_);
     OMEN_TRY(worker->reserve(0, 0, space));
   }
+  begin_change();
   move_entry(doomed, high_water);
   for (uint32_t level = kLayersMax; level-- > 1;) {
     for (uint32_t node = 0; node < layer(level).high_water; ++node) {

@@ -125,6 +125,7 @@ Result<uint64_t> Graph::repair(uint32_t high_water, const Space& space) {
   if (is_empty()) return found;
   BuildScratch scratch(account_);
   OMEN_TRY(scratch.reserve(high_water, kAttachEf, space));
+  begin_change();
   for (int round = 0; round < kRoundsMax; ++round) {
     OMEN_ASSIGN(const bool any, repair_round(high_water, scratch, &found));
     if (!any) break;

@@ -3,7 +3,8 @@
 // Why it may be fuzzy: rows are copied while writers go on, each word as it stands, so what comes
 // out is no state that the graph ever had. What goes in again is only what cannot be wrong: edges
 // between nodes that exist, in layers that their slots reach. What was lost on the way (an edge to
-// a node that came later) is left to repair().
+// a node that came later) is left to repair(). Rows that nobody wrote to while they were copied are
+// known to be whole: of them it is enough that what they name is there.
 #include <algorithm>
 
 #include "graph/graph.h"
@@ -30,6 +31,7 @@ Graph::Image Graph::image(uint32_t high_water) const {
   }
   image.levels = entry.level;
   image.entry_slot = slot_of(entry.level, entry.node);
+  image.changes = changes_.load(std::memory_order_acquire);
   image.upper_capacity = layer(1).rows.capacity();
   for (uint32_t level = 1; level <= entry.level; ++level) {
     image.nodes[level] = layer(level).high_water;
@@ -112,8 +114,28 @@ uint32_t Graph::take_row(uint32_t level, uint32_t node, const uint32_t* ids, con
   return lost;
 }
 
-uint32_t Graph::restore_row(uint32_t slot, const uint32_t* ids, const Accept& nodes) {
-  return take_row(0, slot, ids, [&](uint32_t id) { return nodes.contains(id); });
+bool Graph::is_as_in(const Image& image) const {
+  return changes_.load(std::memory_order_acquire) == image.changes;
+}
+
+bool Graph::restore_whole_row(uint32_t slot, const uint32_t* ids, const Nodes& nodes) {
+  EdgeRows& rows = layers_[0]->rows;
+  const uint32_t n = rows.capacity();
+  uint32_t unknown = 0;  // Without branches, for the compiler to make vectors of it.
+  for (uint32_t i = 0; i < n; ++i) {
+    unknown |= (ids[i] >= nodes.accept.size && ids[i] != kNoSlot) ? 1 : 0;
+  }
+  if (unknown != 0) return false;
+  for (uint32_t i = 0; !nodes.are_all && i < n && ids[i] != kNoSlot; ++i) {
+    if (!nodes.accept.contains(ids[i])) return false;
+  }
+  rows.write(slot, ids, n);
+  return true;
+}
+
+uint32_t Graph::restore_row(uint32_t slot, const uint32_t* ids, const Nodes& nodes) {
+  if (nodes.are_whole && restore_whole_row(slot, ids, nodes)) return 0;
+  return take_row(0, slot, ids, [&](uint32_t id) { return nodes.accept.contains(id); });
 }
 
 // Numbers first, of all layers: rows name them.

@@ -1,7 +1,7 @@
 // Array<T>: a growable array of trivially copyable values whose growth can fail.
 //
 // Why: std::vector aborts when memory ends (the engine is built without exceptions) and is not
-// counted. New elements are zero bytes.
+// counted. New elements are zero bytes, but for those that the caller writes himself.
 // Invariants:
 //   1. size() <= capacity(); capacity() * sizeof(T) bytes are reserved in the account.
 //   2. A failed call changes nothing.
@@ -57,7 +57,7 @@ class Array {
   uint64_t bytes() const { return static_cast<uint64_t>(capacity_) * sizeof(T); }
 
   // Room for `n` elements, exactly.
-  Status reserve(size_t n) { return n <= capacity_ ? Status::ok() : set_capacity(n); }
+  Status reserve(size_t n) { return n <= capacity_ ? Status::ok() : set_capacity(n, Fill::kNone); }
 
   // New elements are zero. Grows by at least half, so that a loop of calls is linear.
   Status resize(size_t n) {
@@ -71,7 +71,7 @@ class Array {
   // touched, which may be on several threads.
   Status make_zeros(size_t n) {
     OMEN_ASSERT(capacity_ == 0);
-    OMEN_TRY(reserve(n));
+    if (n > 0) OMEN_TRY(set_capacity(n, Fill::kZero));
     size_ = n;
     return Status::ok();
   }
@@ -129,7 +129,7 @@ class Array {
       drop();
       return Status::ok();
     }
-    return set_capacity(size_);
+    return set_capacity(size_, Fill::kNone);
   }
   // The data, released to the caller, who frees it with free_bytes(data, capacity * sizeof(T)) and
   // releases those bytes in the account: how an array is handed to an EpochDomain.
@@ -141,10 +141,11 @@ class Array {
  private:
   Status reserve_growing(size_t n) {
     if (n <= capacity_) return Status::ok();
-    return set_capacity(std::max({n, capacity_ + capacity_ / 2, kCacheLineBytes / sizeof(T)}));
+    return set_capacity(std::max({n, capacity_ + capacity_ / 2, kCacheLineBytes / sizeof(T)}),
+                        Fill::kNone);
   }
 
-  Status set_capacity(size_t n) {
+  Status set_capacity(size_t n, Fill fill) {
     OMEN_ASSERT(account_ != nullptr && n >= size_);
     if (n > SIZE_MAX / 2 / sizeof(T)) {
       return Status::error(ErrorCode::kMemory, "an array of " + std::to_string(n) +
@@ -152,7 +153,7 @@ class Array {
     }
     const size_t size = n * sizeof(T);
     OMEN_TRY(account_->reserve(use_, size));
-    Result<std::byte*> memory = allocate_bytes(size);
+    Result<std::byte*> memory = allocate_bytes(size, fill);
     if (!memory.is_ok()) {
       account_->release(use_, size);
       return memory.status();

@@ -11,7 +11,7 @@ namespace omen {
 namespace {
 
 constexpr size_t kSlabBytesMin = size_t{4} << 10;
-constexpr size_t kSlabBytesMax = size_t{64} << 10;
+constexpr size_t kSlabBytesMax = SlabBlocks::kSlabBytes;
 
 Status broken(int invariant, const char* what) {
   return Status::error(ErrorCode::kCorrupt,
@@ -56,34 +56,51 @@ size_t BlockPool::place_of(const void* block) const {
   return static_cast<size_t>(after - slabs_.begin()) - 1;
 }
 
-// A slab of a quarter of what the class has, so that its last slab wastes no more.
-Status BlockPool::add_slab(SizeClass* c, size_t block_bytes) {
-  static_assert(sizeof(Slab) <= kCacheLineBytes);
-  const size_t bytes = std::clamp(std::bit_floor(static_cast<size_t>(c->slab_bytes / 4) | 1),
-                                  kSlabBytesMin, kSlabBytesMax);
-  OMEN_TRY(slabs_.push_back(nullptr));
-  slabs_.pop_back();  // Room for one.
+void BlockPool::expect(uint64_t bytes) {
+  const std::lock_guard lock(mutex_);
+  expected_ = bytes;
+}
+
+Result<SlabBlocks::Piece> BlockPool::allocate_slab(size_t bytes, bool is_huge) {
+  if (is_huge) return huge_.allocate();
   OMEN_TRY(account_->reserve(use_, bytes));
   Result<std::byte*> memory = allocate_bytes(bytes, Fill::kNone);
   if (!memory.is_ok()) {
     account_->release(use_, bytes);
     return memory.status();
   }
-  const auto blocks = static_cast<uint32_t>((bytes - kCacheLineBytes) / block_bytes);
-  auto* slab = new (memory.value())
-      Slab{nullptr, nullptr, nullptr, 0, 0, blocks, static_cast<uint32_t>(bytes)};
+  heap_bytes_ += bytes;
+  return SlabBlocks::Piece{memory.value(), bytes};
+}
+
+// A slab of a quarter of what the class has, so that its last slab wastes no more.
+Status BlockPool::add_slab(SizeClass* c, size_t block_bytes) {
+  static_assert(sizeof(Slab) <= kCacheLineBytes);
+  const size_t wanted = std::clamp(std::bit_floor(static_cast<size_t>(c->slab_bytes / 4) | 1),
+                                   kSlabBytesMin, kSlabBytesMax);
+  OMEN_TRY(slabs_.push_back(nullptr));
+  slabs_.pop_back();  // Room for one.
+  const bool is_huge =
+      wanted == kSlabBytesMax &&
+      std::max(heap_bytes_ + huge_.bytes(), expected_) >= SlabBlocks::kWorthwhileBytes;
+  OMEN_ASSIGN(const SlabBlocks::Piece piece, allocate_slab(wanted, is_huge));
+  const auto blocks = static_cast<uint32_t>((piece.bytes - kCacheLineBytes) / block_bytes);
+  auto* slab = new (piece.memory)
+      Slab{nullptr, nullptr, nullptr, 0, 0, blocks, static_cast<uint32_t>(piece.bytes), is_huge};
   const size_t place = place_of(slab) + 1;
   slabs_.push_back_reserved(slab);
   std::rotate(slabs_.begin() + place, slabs_.end() - 1, slabs_.end());
-  c->slab_bytes += bytes;
+  c->slab_bytes += piece.bytes;
   link(c, slab);
   return Status::ok();
 }
 
 void BlockPool::free_slab(Slab* slab) {
+  if (slab->is_huge) return huge_.free(slab);
   const size_t bytes = slab->bytes;
   free_bytes(slab, bytes);
   account_->release(use_, bytes);
+  heap_bytes_ -= bytes;
 }
 
 Result<void*> BlockPool::allocate(size_t bytes) {
@@ -167,9 +184,7 @@ uint64_t BlockPool::used_bytes() const {
 
 uint64_t BlockPool::bytes_reserved() const {
   const std::lock_guard lock(mutex_);
-  uint64_t sum = slabs_.bytes();
-  for (const SizeClass& c : classes_) sum += c.slab_bytes;
-  return sum;
+  return slabs_.bytes() + heap_bytes_ + huge_.bytes();
 }
 
 Status BlockPool::validate_slab(Slab* slab, size_t index) const {
@@ -188,7 +203,9 @@ Status BlockPool::validate_slab(Slab* slab, size_t index) const {
 
 Status BlockPool::validate() const {
   const std::lock_guard lock(mutex_);
+  OMEN_TRY(huge_.validate());
   uint64_t bytes = 0;
+  uint64_t heap_bytes = 0;
   for (size_t i = 0; i < kClasses; ++i) {
     for (Slab* slab = classes_[i].with_room; slab != nullptr; slab = slab->next) {
       OMEN_TRY(validate_slab(slab, i));
@@ -198,8 +215,10 @@ Status BlockPool::validate() const {
   for (size_t i = 0; i < slabs_.size(); ++i) {
     if (i > 0 && slabs_[i - 1] >= slabs_[i]) return broken(3, "the table is out of order");
     bytes -= slabs_[i]->bytes;
+    if (!slabs_[i]->is_huge) heap_bytes += slabs_[i]->bytes;
   }
-  return bytes == 0 ? Status::ok() : broken(2, "the slabs are not what is reserved");
+  if (bytes != 0 || heap_bytes != heap_bytes_) return broken(2, "the slabs do not add up");
+  return Status::ok();
 }
 
 }  // namespace omen

@@ -3,11 +3,11 @@
 // Why: strings and small metadata come and go record by record, in sizes of their own. Four classes
 // a doubling waste at most a fifth of a block above 128 bytes; the caller knows its size when it
 // releases, so a block needs no header. Blocks are cut from slabs of one class, 4 KiB at first and
-// up to 64 KiB as the class grows, so that a small user stays small. A slab counts its blocks in
-// use and goes back to the system when the last is released: sizes that change from one year to the
-// next leave nothing behind. A table of slabs sorted by address finds a block's slab: 64 KiB a
-// slab keep it short. What is larger is better off on its own: the heap joins it with its
-// neighbours again.
+// up to 64 KiB as the class grows, so that a small user stays small; those of a large user lie in
+// huge pages (slab_blocks.h). A slab counts its blocks in use and goes back to the system when the
+// last is released: sizes that change from one year to the next leave nothing behind. A table of
+// slabs sorted by address finds a block's slab: 64 KiB a slab keep it short. What is larger is
+// better off on its own: the heap joins it with its neighbours again.
 // Invariants (validate() checks them):
 //   1. A block is 16-byte aligned and never moves.
 //   2. Of each slab, the blocks in use, its free list and its uncut end add up to all its blocks,
@@ -22,6 +22,7 @@
 #include <span>
 
 #include "memory/array.h"
+#include "memory/slab_blocks.h"
 
 namespace omen {
 
@@ -29,11 +30,14 @@ class BlockPool {
  public:
   static constexpr size_t kBytesMax = 1024;
 
-  BlockPool(MemoryAccount* account, Use use) : account_(account), use_(use), slabs_(account, use) {}
+  BlockPool(MemoryAccount* account, Use use)
+      : account_(account), use_(use), slabs_(account, use), huge_(account, use) {}
   ~BlockPool() { clear(); }
   BlockPool(const BlockPool&) = delete;
   BlockPool& operator=(const BlockPool&) = delete;
 
+  // That about so many bytes are about to be allocated: whether they are many is known then.
+  void expect(uint64_t bytes);
   // Uninitialised bytes. ERR_MEMORY; ERR_LIMIT above kBytesMax.
   Result<void*> allocate(size_t bytes);
   // A block each, as many as `bytes` has entries, under one lock. All or nothing.
@@ -62,6 +66,7 @@ class BlockPool {
     uint32_t used;    // Blocks in use.
     uint32_t blocks;  // All.
     uint32_t bytes;
+    bool is_huge;  // Of huge_.
 
     bool is_full() const { return used == blocks; }
   };
@@ -81,6 +86,7 @@ class BlockPool {
   // With the mutex held.
   Result<void*> take(size_t bytes);
   void give_back(void* block, size_t bytes);
+  Result<SlabBlocks::Piece> allocate_slab(size_t bytes, bool is_huge);
   Status add_slab(SizeClass* c, size_t block_bytes);
   void free_slab(Slab* slab);
   size_t place_of(const void* block) const;
@@ -90,6 +96,9 @@ class BlockPool {
   MemoryAccount* const account_;
   const Use use_;
   Array<Slab*> slabs_;  // Sorted by address.
+  SlabBlocks huge_;
+  uint64_t heap_bytes_ = 0;  // Of slabs that are not huge_'s.
+  uint64_t expected_ = 0;
   SizeClass classes_[kClasses];
 };
 

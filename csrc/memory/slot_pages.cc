@@ -13,6 +13,8 @@ namespace {
 constexpr size_t kExtentBytesMax = size_t{16} << 20;
 constexpr size_t kStrideMax = size_t{8} << 20;
 constexpr size_t kSmallStepBytes = size_t{16} << 10;
+// An array that fills three quarters of its first huge page takes the rest too.
+constexpr size_t kSmallBytesMax = kHugePageBytes / 4 * 3;
 
 size_t small_step() { return std::max(kSmallStepBytes, page_bytes()); }
 
@@ -45,7 +47,7 @@ uint32_t SlotPages::extents_for(uint32_t rows) const {
 size_t SlotPages::committed_in(uint32_t extent, size_t row_bytes) const {
   // Pages become huge only where they are full, so small steps are what they take.
   const bool small =
-      paging_ == Paging::kAtCollapse || (extent == 0 && row_bytes <= kHugePageBytes);
+      paging_ == Paging::kAtCollapse || (extent == 0 && row_bytes <= kSmallBytesMax);
   if (small || row_bytes > huge_part(extent_bytes())) return round_up(row_bytes, small_step());
   return round_up(row_bytes, kHugePageBytes);
 }
@@ -147,7 +149,7 @@ Status SlotPages::use_extent(std::byte* extent, uint32_t index, size_t committed
   OMEN_TRY(commit_block(extent, committed));
   // The advice covers parts that are not committed yet: they cost nothing before they are touched.
   if (paging_ == Paging::kAtCollapse) return Status::ok();
-  if (index > 0 || committed > kHugePageBytes) advise_huge(extent, huge_part(extent_bytes()));
+  if (index > 0 || committed >= kHugePageBytes) advise_huge(extent, huge_part(extent_bytes()));
   return Status::ok();
 }
 

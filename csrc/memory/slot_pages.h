@@ -7,7 +7,7 @@
 // which only the touched page costs memory: it never moves either, so a reader's View stays valid
 // while slots appear that did not exist when it was taken.
 // Memory is reserved before it is used: in steps of 16 KiB on small pages while the array is
-// below 2 MiB (a thousand small collections stay small), beyond in huge pages of 2 MiB. The last
+// below 1.5 MiB (a thousand small collections stay small), beyond in huge pages of 2 MiB. The last
 // part of an extent that fills no huge page stays on small pages.
 // Invariants (validate() checks them):
 //   1. row(slot) is stable until release_all(), and aligned to the largest power of two (at most

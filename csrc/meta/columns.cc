@@ -26,7 +26,7 @@ Columns::Columns(MemoryAccount* account, EpochDomain* epochs)
 Columns::~Columns() {
   blocks_.drain();
   pool_.drain();
-  for (uint32_t slot = 0; slot < block_rows_end_; ++slot) {
+  for (uint32_t slot = 0; slot < block_rows_end_ && !blocks_.is_all_pooled(); ++slot) {
     MetadataBlock* b = block_at(block_rows_, slot).load(std::memory_order_relaxed);
     if (b != nullptr) blocks_.release(b, b->bytes());
   }
@@ -290,7 +290,10 @@ void Columns::store_cells(uint32_t slot, const ParsedRecord& record) {
   OMEN_ASSERT(next == record.field_count_);
 }
 
-Status Columns::cover(uint32_t slots) { return slots == 0 ? Status::ok() : cover_slot(slots - 1); }
+Status Columns::cover(uint32_t slots, uint64_t text_bytes) {
+  blocks_.expect(text_bytes);
+  return slots == 0 ? Status::ok() : cover_slot(slots - 1);
+}
 
 Status Columns::restore(std::span<const uint32_t> slots, std::span<const std::string_view> jsons) {
   OMEN_ASSERT(slots.size() == jsons.size());

@@ -60,8 +60,8 @@ class Columns {
   Result<ParsedRecord> parse(std::string_view json) const;
 
   // What a snapshot brings: blocks of checked records, whose fields are not found yet, for slots
-  // below `slots` that have none. ERR_MEMORY.
-  Status cover(uint32_t slots);
+  // below `slots` that have none. About `text_bytes` of them come. ERR_MEMORY.
+  Status cover(uint32_t slots, uint64_t text_bytes);
   Status restore(std::span<const uint32_t> slots, std::span<const std::string_view> jsons);
   // Fills the cells of such slots with what parsing their blocks gave. ERR_METADATA past 1 024
   // fields, ERR_MEMORY; those before records[row()] are filled then.

@@ -14,6 +14,7 @@ Result<void*> RetiringPool::allocate(uint64_t bytes) {
     account_->release(use_, bytes);
     return memory.status();
   }
+  own_blocks_.fetch_add(1, std::memory_order_relaxed);
   return static_cast<void*>(memory.value());
 }
 
@@ -41,6 +42,7 @@ void RetiringPool::release(void* block, uint64_t bytes) {
   }
   free_bytes(block, static_cast<size_t>(bytes));
   account_->release(use_, bytes);
+  own_blocks_.fetch_sub(1, std::memory_order_relaxed);
 }
 
 void RetiringPool::drain() {

@@ -26,6 +26,7 @@ class RetiringPool {
   RetiringPool(const RetiringPool&) = delete;
   RetiringPool& operator=(const RetiringPool&) = delete;
 
+  void expect(uint64_t bytes) { pool_.expect(bytes); }
   // Uninitialised bytes, from the pool or, past its largest class, on their own. ERR_MEMORY.
   Result<void*> allocate(uint64_t bytes);
   // A block each, as many as `bytes` has entries. All or nothing.
@@ -47,6 +48,8 @@ class RetiringPool {
     pending_.fetch_add(1, std::memory_order_relaxed);
     epochs_->retire(object, destroy, context, bytes);
   }
+  // Whether all that is not released is the pool's own, and goes with it.
+  bool is_all_pooled() const { return own_blocks_.load(std::memory_order_relaxed) == 0; }
   void count_destroyed() { pending_.fetch_sub(1, std::memory_order_release); }
 
   // Waits until everything retired is released.
@@ -61,6 +64,7 @@ class RetiringPool {
   const Use use_;
   EpochDomain* const epochs_;
   std::atomic<uint64_t> pending_{0};
+  std::atomic<uint64_t> own_blocks_{0};  // Larger than the pool's.
   BlockPool pool_;
 };
 

@@ -247,9 +247,20 @@ Status read_open(const Call& call, DatabaseOptions* out) {
 
 class OpenOp final : public PoolOp {
  public:
-  explicit OpenOp(DatabaseOptions options) : options_(std::move(options)) {}
+  explicit OpenOp(DatabaseOptions options) : options_(std::move(options)) {
+    options_.progress = &progress_;
+  }
+  void launch(Executor& executor) override {
+    operation->opening = &progress_;
+    PoolOp::launch(executor);
+  }
   Result<napi_value> answer(Environment& environment) override {
     return make_database(environment, std::move(database_));
+  }
+  void settled(Environment&) override {
+    operation->done = progress_.done.load(std::memory_order_relaxed);
+    operation->total = progress_.total.load(std::memory_order_relaxed);
+    operation->opening = nullptr;
   }
 
  protected:
@@ -259,7 +270,8 @@ class OpenOp final : public PoolOp {
   }
 
  private:
-  const DatabaseOptions options_;
+  DatabaseOptions options_;
+  OpenProgress progress_;
   Opened database_;
 };
 

@@ -68,6 +68,10 @@ napi_value progress(napi_env env, napi_callback_info info) {
     done = operation.commit->done.load(std::memory_order_relaxed);
     total = operation.commit->total.load(std::memory_order_relaxed);
   }
+  if (operation.opening != nullptr) {
+    done = operation.opening->done.load(std::memory_order_relaxed);
+    total = operation.opening->total.load(std::memory_order_relaxed);
+  }
   napi_value pair = nullptr, first = nullptr, second = nullptr;
   napi_create_array_with_length(env, 2, &pair);
   napi_create_double(env, static_cast<double>(done), &first);

@@ -41,7 +41,8 @@ const Clock& system_clock();
 struct OperationState {
   CancelToken token;
   bool used = false;
-  const Commit* commit = nullptr;  // While it runs: where to read progress.
+  const Commit* commit = nullptr;         // While it runs: where to read progress,
+  const OpenProgress* opening = nullptr;  // or this.
   uint64_t done = 0;               // After it ran.
   uint64_t total = 0;
 };

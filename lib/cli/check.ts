@@ -8,10 +8,10 @@
 import { existsSync } from 'node:fs'
 import path from 'node:path'
 import type { CheckReport, Recovery } from '../../types/stats.js'
-import { DB } from '../db.js'
 import { OmenError } from '../errors.js'
 import type { Call } from './arguments.js'
 import { EXIT } from './exit.js'
+import { openDatabase } from './open.js'
 import { print } from './output.js'
 import { salvage } from './salvage.js'
 import { counted, table } from './table.js'
@@ -36,7 +36,7 @@ async function verifyOrSalvage(call: Call): Promise<number> {
   if (out !== undefined) return salvage(where, out, call.json)
   let found: Found
   try {
-    found = await verify(where)
+    found = await verify(where, call)
   } catch (error) {
     if (!(error instanceof OmenError) || !isDamage(where, error)) throw error
     return tellFault(where, error, call.json)
@@ -52,8 +52,8 @@ interface Found {
   recovery: Recovery | undefined
 }
 
-async function verify(where: string): Promise<Found> {
-  const db = await DB.open(where, { readOnly: true })
+async function verify(where: string, call: Call): Promise<Found> {
+  const db = await openDatabase(where, call, { readOnly: true })
   try {
     const { recovery } = await db.stats()
     return { collections: await db.check(), recovery }

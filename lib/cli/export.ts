@@ -7,13 +7,13 @@
 
 import type { LocalCollection } from '../../types/collection.js'
 import type { Id } from '../../types/values.js'
-import { DB } from '../db.js'
 import { OmenError } from '../errors.js'
 import type { Call } from './arguments.js'
 import { EXIT, UsageError } from './exit.js'
 import { FORMATS, type FormatName, type OutRow, type SinkPlan } from './formats/format.js'
 import { chooseFormat, makeSink } from './formats/index.js'
 import { Interrupt } from './interrupt.js'
+import { openDatabase } from './open.js'
 import { print, toFile, toStdout } from './output.js'
 import { Progress } from './progress.js'
 import { counted } from './table.js'
@@ -37,7 +37,7 @@ export async function exportCollection(call: Call): Promise<number> {
   if (unknown !== undefined) throw new UsageError(`--drop takes ids, metadata; not '${unknown}'`)
   if (out === '-' && call.json) throw new UsageError('--json and --out - both write to stdout')
   const interrupt = new Interrupt(() => process.exit(EXIT.interrupted))
-  const db = await DB.open(call.path, { readOnly: true })
+  const db = await openDatabase(call.path, call, { readOnly: true })
   try {
     const name = call.text('collection') ?? 'default'
     const collection = await db.collection(name, { createIfMissing: false })

@@ -4,13 +4,13 @@ import type { LocalCollection } from '../../types/collection.js'
 import type { Filter } from '../../types/filter.js'
 import type { Hit } from '../../types/records.js'
 import type { Id } from '../../types/values.js'
-import { DB } from '../db.js'
 import { OmenError } from '../errors.js'
 import type { Call } from './arguments.js'
 import { EXIT, UsageError } from './exit.js'
 import { FORMATS } from './formats/format.js'
 import { chooseFormat, openSource } from './formats/index.js'
 import { Columns } from './import/columns.js'
+import { openDatabase } from './open.js'
 import { print } from './output.js'
 import { type Cell, table } from './table.js'
 import { idFromArgument, idToJson, toJson } from './wire.js'
@@ -41,7 +41,7 @@ export async function search(call: Call): Promise<number> {
     include: (include === 'none' ? 'none' : include.split(',')) as 'metadata',
   }
   const vector = call.parsed('vector')
-  const db = await DB.open(call.path, { readOnly: true })
+  const db = await openDatabase(call.path, call, { readOnly: true })
   try {
     const name = call.text('collection') ?? 'default'
     const collection = await db.collection(name, { createIfMissing: false })

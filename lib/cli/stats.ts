@@ -1,15 +1,15 @@
 /** `omendb stats`: what a database holds, and what that takes. */
 
 import type { CollectionStats, DatabaseStats } from '../../types/stats.js'
-import { DB } from '../db.js'
 import type { Call } from './arguments.js'
 import { EXIT } from './exit.js'
+import { openDatabase } from './open.js'
 import { print } from './output.js'
 import { counted, table } from './table.js'
 import { idToJson } from './wire.js'
 
 export async function stats(call: Call): Promise<number> {
-  const db = await DB.open(call.path, { readOnly: true })
+  const db = await openDatabase(call.path, call, { readOnly: true })
   let found: DatabaseStats
   try {
     found = await db.stats()

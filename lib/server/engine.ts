@@ -14,6 +14,8 @@ import type {
   NativeDiskOptions,
   NativeOpenMode,
 } from '../../types/native.js'
+import type { Progress } from '../../types/values.js'
+import { Call } from '../call.js'
 import { OmenError } from '../errors.js'
 import { native } from '../native.js'
 import { collectionName } from '../options.js'
@@ -32,15 +34,19 @@ export class Engine {
     this.isOnDisk = settings.data !== undefined
   }
 
-  /** Opens the database: recovery takes time. */
-  async open(): Promise<void> {
+  /** Opens the database: recovery takes time. `tell` hears how far it is, when it is long. */
+  async open(tell: (progress: Progress) => void): Promise<void> {
     const { data, durability, residency, readOnly, maxMemoryBytes } = this.settings
     if (data === undefined) {
       this.#database = new this.addon.Database({ maxMemoryBytes })
       return
     }
     const options: NativeDiskOptions = { durability, residency, readOnly, maxMemoryBytes }
-    const opened = await this.addon.openDatabase(databasePath(data), options)
+    const settings = { signal: undefined, timeoutMs: undefined, onProgress: tell }
+    const call = Call.start(this.addon, settings) as Call
+    const opening = this.addon.openDatabase(databasePath(data), options, call.operation)
+    call.submitted(0)
+    const opened = await call.settle(opening)
     if (this.#closing === undefined) this.#database = opened
     else await opened.close()
   }

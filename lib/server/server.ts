@@ -20,7 +20,7 @@ import type { AnyRequest, AnyResponse } from './exchange.js'
 import { Gate } from './gate.js'
 import type { Context } from './handlers/context.js'
 import { createListener, type Surroundings } from './listener.js'
-import { createLog, type Log } from './log.js'
+import { createLog, type Log, tellOpening } from './log.js'
 import { Metrics } from './metrics.js'
 import { Places } from './places.js'
 import { Requests } from './requests.js'
@@ -188,7 +188,7 @@ export class RunningServer implements Server {
     this.#settings = settings
     this.log = log
     this.#engine = engine
-    this.ready = engine.open().then(() => {
+    this.ready = engine.open(tellOpening(log)).then(() => {
       const { data } = settings
       log.info({ data: data ?? 'memory' }, 'the database is open')
     })

@@ -1,9 +1,11 @@
 // Snapshots and backups through the public interface, on real files.
 import assert from 'node:assert/strict'
 import {
+  cpSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  readFileSync,
   realpathSync,
   rmSync,
   statSync,
@@ -52,6 +54,65 @@ test('a large database opens from its snapshot, with its graph', async () => {
   for (const report of await third.check())
     assert.deepEqual([report.ok, report.problem], [true, ''])
   await third.close()
+})
+
+/** Opens it, and what onProgress was told. */
+async function openWatched(where: string): Promise<{ db: DB; told: [number, number][] }> {
+  const told: [number, number][] = []
+  const onProgress = ({ done, total }: { done: number; total: number }): void => {
+    told.push([done, total])
+  }
+  return { db: await DB.open(where, { onProgress }), told }
+}
+
+function checkTold(told: readonly [number, number][], total: number): void {
+  assert.deepEqual(told.at(-1), [total, total])
+  told.forEach(([done, of], i) => {
+    assert.equal(of, total)
+    assert.ok(done >= (told[i - 1]?.[0] ?? 0))
+  })
+}
+
+test('an opening that links records tells how far it is', async () => {
+  const where = fresh()
+  const db = await DB.open(where, { metric: 'l2', durability: 'os' })
+  await db.add({ ids: rows.map((_, i) => i), vectors: rows })
+  // As after a crash: all of it is in the log.
+  const copy = fresh()
+  cpSync(where, copy, { recursive: true })
+  await db.close()
+  const replayed = await openWatched(copy)
+  checkTold(replayed.told, rows.length)
+  assert.equal((await replayed.db.stats()).recovery?.records, 2)
+  await replayed.db.close()
+  // A whole snapshot leaves nothing to tell.
+  const whole = await openWatched(where)
+  assert.deepEqual(whole.told, [])
+  await whole.db.close()
+
+  let rebuilt = 0
+  for (const file of readdirSync(where).filter((f) => f.endsWith('.seg'))) {
+    const damaged = fresh()
+    cpSync(where, damaged, { recursive: true })
+    const bytes = readFileSync(path.join(damaged, file))
+    const middle = bytes.length >> 1
+    bytes[middle] = (bytes[middle] as number) ^ 1
+    writeFileSync(path.join(damaged, file), bytes)
+    const opened = await openWatched(damaged).catch((error: { code: string }) => error)
+    if ('code' in opened) {
+      assert.equal(opened.code, 'ERR_CORRUPT') // Records, or the table: no graph.
+      continue
+    }
+    assert.equal((await opened.db.stats()).recovery?.rebuiltGraphs, 1)
+    checkTold(opened.told, rows.length)
+    rebuilt += 1
+    await opened.db.close()
+  }
+  assert.equal(rebuilt, 1)
+  const never = { onProgress: 7 as unknown as () => void }
+  await rejected(() => DB.open(where, never), 'ERR_ARGUMENT')
+  const sync = { onProgress: () => {} } as object
+  assert.throws(() => DB.openSync(where, sync), { code: 'ERR_ARGUMENT' })
 })
 
 test('snapshots are written while writes go on, and keep the log short', async () => {

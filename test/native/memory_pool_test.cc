@@ -136,3 +136,66 @@ TEST(released_slabs_go_back) {
   CHECK(budget.used() < before * 7 / 8);
   CHECK_OK(pool.validate());
 }
+
+// A large pool lies in huge pages: nothing may overlap there, all of it must be counted, and what
+// is released must go back, slab by slab and block by block, whatever is allocated between.
+TEST(large_pools_are_counted_and_go_back) {
+  Random random(test_seed());
+  MemoryBudget budget;
+  MemoryAccount account(&budget);
+  BlockPool pool(&account, Use::kMetadata);
+  pool.expect(SlabBlocks::kWorthwhileBytes);
+  struct Block {
+    uint64_t* memory;
+    size_t bytes;
+    uint64_t mark;
+  };
+  std::vector<Block> blocks;
+  const auto fill = [&](uint64_t bytes) {
+    while (pool.used_bytes() < bytes) {
+      std::vector<uint32_t> sizes(64);
+      for (uint32_t& size : sizes) size = static_cast<uint32_t>(16 + random.below(100));
+      void* memory[64];
+      REQUIRE_OK(pool.allocate_many(sizes, memory));
+      for (size_t i = 0; i < sizes.size(); ++i) {
+        blocks.push_back({static_cast<uint64_t*>(memory[i]), sizes[i], random.next()});
+        blocks.back().memory[0] = blocks.back().memory[sizes[i] / 8 - 1] = blocks.back().mark;
+      }
+    }
+  };
+  const auto keep_share = [&](uint64_t one_in) {
+    std::vector<Block> kept;
+    for (const Block& b : blocks) {
+      CHECK(b.memory[0] == b.mark && b.memory[b.bytes / 8 - 1] == b.mark);
+      if (one_in > 0 && random.below(one_in) == 0) {
+        kept.push_back(b);
+      } else {
+        pool.release(b.memory, b.bytes);
+      }
+    }
+    blocks = std::move(kept);
+    CHECK_OK(pool.validate());
+    CHECK_EQ(account.used(Use::kMetadata), pool.bytes_reserved());
+  };
+  for (const uint64_t one_in : {5000, 2, 1000, 0}) {
+    fill(20 << 20);
+    CHECK_OK(pool.validate());
+    CHECK_EQ(account.used(Use::kMetadata), pool.bytes_reserved());
+    // Slabs of each class that are not full, and a block of slabs.
+    CHECK(pool.bytes_reserved() < pool.used_bytes() * 5 / 4 + (4 << 20));
+    const uint64_t before = pool.bytes_reserved();
+    keep_share(one_in);
+    // Few enough are left that most slabs hold none.
+    if (one_in >= 5000) CHECK(pool.bytes_reserved() < before * 3 / 4);
+  }
+  CHECK_EQ(budget.used(), 0);
+  MemoryBudget small(12 << 20);
+  MemoryAccount tight(&small);
+  BlockPool bounded(&tight, Use::kMetadata);
+  bounded.expect(SlabBlocks::kWorthwhileBytes);
+  Status full;
+  while (full.is_ok()) full = bounded.allocate(100).status();
+  CHECK(full.code() == ErrorCode::kMemory);
+  CHECK_OK(bounded.validate());
+  CHECK_EQ(tight.used(Use::kMetadata), bounded.bytes_reserved());
+}

@@ -126,8 +126,9 @@ TEST(growth_is_predicted_and_tight) {
       CHECK_OK(pages.ensure(rows));
       CHECK_EQ(pages.bytes(), predicted);
       const uint64_t needed = uint64_t{rows} * stride;
-      const uint64_t slack = needed <= kHugePageBytes ? 2 * std::max<size_t>(16384, page_bytes())
-                                                      : kHugePageBytes + needed / 100 + 65536;
+      const bool is_small = needed <= kHugePageBytes / 4 * 3;
+      const uint64_t slack = is_small ? 2 * std::max<size_t>(16384, page_bytes())
+                                      : kHugePageBytes + needed / 100 + 65536;
       CHECK(pages.bytes() >= needed && pages.bytes() <= needed + slack);
       CHECK_OK(pages.validate());
     }

@@ -2,12 +2,13 @@
 
 import type { LocalCollection } from '../../../types/collection.js'
 import type { CollectionOptions, Schema } from '../../../types/options.js'
-import { DB } from '../../db.js'
+import type { DB } from '../../db.js'
 import type { Call } from '../arguments.js'
 import { EXIT, UsageError } from '../exit.js'
 import { FORMATS, type Source } from '../formats/format.js'
 import { chooseFormat, openSource } from '../formats/index.js'
 import { Interrupt } from '../interrupt.js'
+import { openDatabase } from '../open.js'
 import { print } from '../output.js'
 import { Progress } from '../progress.js'
 import { counted } from '../table.js'
@@ -58,7 +59,7 @@ export async function importFiles(call: Call): Promise<number> {
       const { source, head } = await openSource(file, formats[i] as Source['format'], delimiter)
       try {
         const columns = new Columns(source, settings.choice)
-        db ??= await DB.open(settings.to)
+        db ??= await openDatabase(settings.to, call, { readOnly: false })
         const collection = await db.collection(settings.name, options)
         const key = keyOf(settings, source, delimiter)
         const { outcome, seconds } = await importOne(
