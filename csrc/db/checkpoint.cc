@@ -86,10 +86,15 @@ void Checkpointer::stop() {
 }
 
 void Checkpointer::logged(uint64_t log_bytes) {
-  if (log_bytes < due_at_.load(std::memory_order_relaxed)) return;
+  if (log_bytes < due_at_.load(std::memory_order_relaxed) && !is_reserve_in_use()) return;
   const std::lock_guard<std::mutex> guard(mutex_);
   is_due_ = true;
   wake_.notify_one();
+}
+
+// What a deletion took from it a checkpoint may give back.
+bool Checkpointer::is_reserve_in_use() const {
+  return db_->directory->reserve().spendings() != spendings_.load(std::memory_order_relaxed);
 }
 
 void Checkpointer::run_thread(void* self) { static_cast<Checkpointer*>(self)->run_when_due(); }
@@ -104,7 +109,8 @@ void Checkpointer::run_when_due() {
     lock.unlock();
     for (const Order& order : orders) answer(order.waiter, backup(order.to));
     // A commit that came before the last one's rotation may have called for another.
-    const bool is_long = db_->journal->wal()->log_bytes() >= due_at_.load();
+    const bool is_long =
+        db_->journal->wal()->log_bytes() >= due_at_.load() || is_reserve_in_use();
     if (is_due && is_long) (void)run().is_ok();  // stats() tells.
     lock.lock();
     if (is_over && backups_.empty()) return;
@@ -125,22 +131,37 @@ void Checkpointer::answer(DurableWaiter* waiter, Status status) const {
 
 Status Checkpointer::backup(const std::string& to) {
   const std::lock_guard<std::mutex> guard(run_mutex_);
-  OMEN_TRY(run_counted(true));
+  OMEN_TRY(run_counted(SaveKind::kClosing));
   return back_up(db_->env, *db_->directory, to, db_->journal->account());
 }
 
 Status Checkpointer::run() {
   const std::lock_guard<std::mutex> guard(run_mutex_);
-  return run_counted(false);
+  return run_counted(SaveKind::kRegular);
 }
 
-Status Checkpointer::run_counted(bool is_closing) {
-  const Status status = run_locked(is_closing);
+Status Checkpointer::run_counted(SaveKind kind) {
+  spendings_ = db_->directory->reserve().spendings();
+  Status status = run_locked(kind);
+  if (status.code() == ErrorCode::kNoSpace) status = run_locked(SaveKind::kTight);
+  if (status.code() == ErrorCode::kNoSpace) status = run_with_reserve();
   const uint64_t log_bytes = db_->journal->wal()->log_bytes();
+  db_->directory->renew_reserve(log_bytes);
   due_at_ = status.is_ok() ? threshold() : log_bytes + threshold();
   const std::lock_guard<std::mutex> state(mutex_);
   count_ += status.is_ok() ? 1 : 0;
   last_ = status;
+  return status;
+}
+
+// With half of the reserve, and no more: the other half is for deletions that come meanwhile.
+Status Checkpointer::run_with_reserve() {
+  Reserve& reserve = db_->directory->reserve();
+  const uint64_t given = reserve.spend();
+  spendings_ = reserve.spendings();
+  limit_ = written_ + given;
+  const Status status = run_locked(SaveKind::kTight);
+  limit_ = UINT64_MAX;
   return status;
 }
 
@@ -149,7 +170,7 @@ Status Checkpointer::run_at_close() {
     return Status::ok();
   }
   const std::lock_guard<std::mutex> guard(run_mutex_);
-  return run_counted(true);
+  return run_counted(SaveKind::kClosing);
 }
 
 StorageStats Checkpointer::stats() const {
@@ -218,7 +239,7 @@ std::set<uint64_t> Checkpointer::choose_leaving(const std::vector<Part>& parts) 
   return leaving;
 }
 
-Status Checkpointer::run_locked(bool is_closing) {
+Status Checkpointer::run_locked(SaveKind kind) {
   Database::Impl& d = *db_;
   Wal& wal = *d.journal->wal();
   OMEN_TRY(wal.check_usable());
@@ -242,11 +263,11 @@ Status Checkpointer::run_locked(bool is_closing) {
   });
   Status status;
   for (Part& part : parts) {
-    if (status.is_ok()) status = part.collection->cut(wal, is_closing, &part.cut);
+    if (status.is_ok()) status = part.collection->cut(wal, kind, &part.cut);
   }
   SegmentFiles readers;
   if (status.is_ok()) status = readers.open(*d.directory);
-  if (status.is_ok()) status = write(parts, readers, &snapshot, &files);
+  if (status.is_ok()) status = write(parts, readers, &snapshot, &files, kind);
   // What a cut saw, the log must have: metadata are read as they are, not as they were.
   if (status.is_ok()) status = wal.wait_durable(wal.last_commit());
   OMEN_TEST_POINT("checkpoint-install");
@@ -254,7 +275,7 @@ Status Checkpointer::run_locked(bool is_closing) {
   for (Part& part : parts) part.collection->end_cut(&part.cut, status.is_ok());
   // Files that went stay on the disk as long as they are mapped. If these cannot be opened now, the
   // next checkpoint sees to it.
-  if (status.is_ok() && !is_closing) {
+  if (status.is_ok() && kind != SaveKind::kClosing) {
     SegmentFiles installed;
     if (installed.open(*d.directory).is_ok()) {
       for (Part& part : parts) part.collection->follow(installed);
@@ -264,15 +285,19 @@ Status Checkpointer::run_locked(bool is_closing) {
 }
 
 Status Checkpointer::write(std::vector<Part>& parts, const SegmentFiles& files, Snapshot* snapshot,
-                           SnapshotFiles* out) {
+                           SnapshotFiles* out, SaveKind kind) {
   Database::Impl& d = *db_;
-  const std::set<uint64_t> leaving = choose_leaving(parts);
+  std::set<uint64_t> leaving;
+  if (kind != SaveKind::kTight) leaving = choose_leaving(parts);
   NewSegment derived(&d);
   NewSegment rows(&d);  // The newest, with the table at its end: where a rescue looks for it.
   OMEN_ASSIGN(SegmentWriter * writer, rows.get());
+  writer->set_limit(limit_);
   std::set<uint64_t> used;
   for (Part& part : parts) {
-    OMEN_TRY(part.collection->save(&part.cut, {writer, derived, leaving, files}));
+    const Status status = part.collection->save(&part.cut, {writer, derived, leaving, files});
+    written_ = writer->written();
+    OMEN_TRY(Status(status));
     const CollectionSnapshot& saved = part.cut.snapshot;
     for (const ExtentPlace& place : saved.extents) used.insert(place.segment);
     for (const SnapshotBlob& blob : saved.blobs) used.insert(blob.place.segment);

@@ -48,11 +48,13 @@ class Checkpointer final : public LogWatcher {
  private:
   struct Part;
   class NewSegment;
-  Status run_counted(bool is_closing);
-  Status run_locked(bool is_closing);
+  Status run_counted(SaveKind kind);
+  Status run_locked(SaveKind kind);
   Status write(std::vector<Part>& parts, const SegmentFiles& files, Snapshot* snapshot,
-               SnapshotFiles* out);
+               SnapshotFiles* out, SaveKind kind);
   std::set<uint64_t> choose_leaving(const std::vector<Part>& parts) const;
+  bool is_reserve_in_use() const;
+  Status run_with_reserve();
   uint64_t threshold() const;
   static void run_thread(void* self);
   void run_when_due();
@@ -71,8 +73,12 @@ class Checkpointer final : public LogWatcher {
   bool is_due_ = false;
   bool is_stopping_ = false;
   std::atomic<uint64_t> due_at_{0};  // Bytes of the log.
+  std::atomic<uint64_t> spendings_{0};  // Of the reserve, that the last one knew of.
   uint64_t count_ = 0;
   Status last_;  // Of the last one.
+  // Of run_mutex_'s holder: bytes of rows that the last one came to, and the next may.
+  uint64_t written_ = 0;
+  uint64_t limit_ = UINT64_MAX;
 };
 
 }  // namespace omen

@@ -33,6 +33,7 @@ namespace omen {
 class Collection;
 class SegmentFiles;
 struct CollectionSnapshot;
+enum class SaveKind : uint8_t;
 struct Cut;
 struct SaveTarget;
 class SegmentFiles;
@@ -171,7 +172,7 @@ class Collection : public std::enable_shared_from_this<Collection> {
   // upkeep waits, at most while save() copies. save() writes what changed, and whatever lies in
   // segments that are to go, and completes the cut's snapshot. ERR_MEMORY, ERR_NO_SPACE, ERR_IO.
   // `is_closing`: the next thing to happen is an opening.
-  Status cut(const Wal& wal, bool is_closing, Cut* out);
+  Status cut(const Wal& wal, SaveKind kind, Cut* out);
   Status save(Cut* cut, const SaveTarget& target);
   void end_cut(Cut* cut, bool is_saved);
   // After the switch: vectors that lie in files which are no more are found in `files`.

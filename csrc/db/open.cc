@@ -135,6 +135,8 @@ Status Database::start() {
   options.has_committer = o.has_committer;
   options.synced = writer.synced;
   options.log_bytes = writer.bytes;
+  options.reserve = &d.directory->reserve();
+  d.directory->renew_reserve(writer.bytes);
   OMEN_ASSIGN(std::unique_ptr<Wal> wal,
               Wal::start(std::move(writer.log), d.journal->account(), options));
   d.journal->start_writing(std::move(wal));

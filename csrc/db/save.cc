@@ -119,12 +119,13 @@ bool Collection::Impl::wants_derived(const Store& s, bool is_closing) const {
   return saved_.nodes - std::min(saved_.nodes, kept) > s.live() / kGoneShare;
 }
 
-Status Collection::cut(const Wal& wal, bool is_closing, Cut* out) {
+Status Collection::cut(const Wal& wal, SaveKind kind, Cut* out) {
   Impl& c = *impl_;
   const std::lock_guard<std::mutex> guard(c.commit_mutex_);
   Store* const s = c.store();
   // Marked slots are bridges, of which the snapshot knows nothing.
-  const bool writes_derived = s != nullptr && c.wants_derived(*s, is_closing);
+  const bool writes_derived = s != nullptr && kind != SaveKind::kTight &&
+                              c.wants_derived(*s, kind == SaveKind::kClosing);
   if (writes_derived) (void)c.consolidate(*s).is_ok();
   const std::lock_guard<std::mutex> store_guard(c.store_mutex_);
   CollectionSnapshot& snapshot = out->snapshot;

@@ -27,6 +27,10 @@ enum class DerivedBlob : uint32_t {
   kFactors = 5,   // A float32 each, of sq8.
 };
 
+// How much a checkpoint writes: at a close the graph falls behind less, so that opening is quick;
+// on a full disk nothing but what must be, so that the log and dead files can go.
+enum class SaveKind : uint8_t { kRegular, kClosing, kTight };
+
 // A collection as it was at a moment.
 struct Cut {
   explicit Cut(MemoryAccount* account) : extents(account), slots(account) {}

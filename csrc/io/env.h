@@ -41,6 +41,10 @@ class Env {
   // Data and what is needed to read it again (the size) are on the device when it returns.
   virtual int64_t sync(int64_t file) = 0;
   virtual int64_t truncate(int64_t file, uint64_t size) = 0;
+  // The file has at least `size` bytes, zeros where nothing was written, and has room for all of
+  // them on the device, whatever else is written there. -ENOSPC, and the size may have changed;
+  // -EOPNOTSUPP or -ENOSYS where there is no such thing.
+  virtual int64_t allocate(int64_t file, uint64_t size) = 0;
   virtual int64_t stat_open(int64_t file, FileStat* out) = 0;
   // The file's first `size` bytes, read-only, where they stay until unmap(), whether the file is
   // closed or removed meanwhile. Bytes that another process cuts off end the process that reads

@@ -74,6 +74,19 @@ class PosixEnv final : public Env {
   int64_t truncate(int64_t file, uint64_t size) override {
     return answer(::ftruncate(fd_of(file), static_cast<off_t>(size)));
   }
+  int64_t allocate(int64_t file, uint64_t size) override {
+#if defined(__linux__)
+    return answer(::fallocate(fd_of(file), 0, 0, static_cast<off_t>(size)));
+#elif defined(__APPLE__)
+    fstore_t wanted = {F_ALLOCATEALL, F_PEOFPOSMODE, 0, static_cast<off_t>(size), 0};
+    if (::fcntl(fd_of(file), F_PREALLOCATE, &wanted) < 0) return failure();
+    return answer(::ftruncate(fd_of(file), static_cast<off_t>(size)));
+#else
+    (void)file;
+    (void)size;
+    return -ENOSYS;
+#endif
+  }
   int64_t map(int64_t file, uint64_t size, const std::byte** out) override {
     void* const data = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, fd_of(file), 0);
     if (data == MAP_FAILED) return failure();

@@ -151,6 +151,8 @@ class WindowsEnv final : public Env {
     return answer(
         SetFileInformationByHandle(handle_of(file), FileEndOfFileInfo, &end, sizeof(end)));
   }
+  // NTFS allocates what the end of a file comes to.
+  int64_t allocate(int64_t file, uint64_t size) override { return truncate(file, size); }
   int64_t map(int64_t file, uint64_t size, const std::byte** out) override {
     const HANDLE section = CreateFileMappingW(handle_of(file), nullptr, PAGE_READONLY,
                                               static_cast<DWORD>(size >> 32),

@@ -102,6 +102,11 @@ Status File::truncate(uint64_t size) {
   return result < 0 ? io_error(result, "truncate", path_) : Status::ok();
 }
 
+Status File::allocate(uint64_t size) {
+  const int64_t result = uninterrupted([&] { return env_->allocate(number_, size); });
+  return result < 0 ? io_error(result, "allocate room for", path_) : Status::ok();
+}
+
 Result<FileStat> File::stat() const {
   FileStat found;
   const int64_t result = uninterrupted([&] { return env_->stat_open(number_, &found); });

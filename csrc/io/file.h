@@ -66,6 +66,9 @@ class File {
   Status write_at(uint64_t offset, const void* data, size_t size);
   Status sync();
   Status truncate(uint64_t size);
+  // At least `size` bytes, with room for them on the device. ERR_NO_SPACE; ERR_IO where the file
+  // system cannot.
+  Status allocate(uint64_t size);
   Result<FileStat> stat() const;
   // The first `size` bytes, which the file must have.
   Result<std::unique_ptr<FileMapping>> map(uint64_t size) const;

@@ -50,7 +50,7 @@ Status Directory::check_foreign() const {
   if (OMEN_PLANTED("any-directory-is-taken")) return Status::ok();
   OMEN_ASSIGN(const std::vector<std::string> names, list_directory(env_, path_));
   for (const std::string& name : names) {
-    if (name == kLockName || name == kManifestTemporaryName) continue;
+    if (name == kLockName || name == kManifestTemporaryName || name == kReserveName) continue;
     if (!is_log_name(name) && !is_segment_name(name)) {
       return Status::error(ErrorCode::kFormat, path_ + " is no OmenDB database: it holds " + name +
                                                    " and no MANIFEST; give another path")
@@ -148,6 +148,7 @@ Result<Directory::Writer> Directory::open_writer() {
   const std::lock_guard<std::mutex> guard(mutex_);
   Writer writer;
   writer.bytes = chain_->bytes();
+  reserve_ = std::make_unique<Reserve>(env_, path_);
   if (chain_->can_resume() || OMEN_PLANTED("goes-on-after-a-crash")) {
     OMEN_ASSIGN(LogChain::Resumed resumed, chain_->resume());
     writer.log = std::move(resumed.log);
@@ -158,6 +159,9 @@ Result<Directory::Writer> Directory::open_writer() {
     next.durable_sequence = end_.sequence;
     next.drop_files(ManifestKind::kLog);
     Result<std::unique_ptr<LogWriter>> copy = copy_chain(next);
+    if (copy.status().code() == ErrorCode::kNoSpace && reserve_->spend_all() > 0) {
+      copy = copy_chain(next);
+    }
     if (!copy.is_ok()) {
       // On a full disk its room is wanted. It is no part of the database yet; sweep() tries again.
       (void)remove_file(env_, log_path(path_, next.log_number)).is_ok();
@@ -171,6 +175,12 @@ Result<Directory::Writer> Directory::open_writer() {
   chain_.reset();
   OMEN_TRY(sweep());
   return writer;
+}
+
+void Directory::renew_reserve(uint64_t log_bytes) {
+  uint64_t stored = log_bytes;
+  for (const ManifestFile& file : segments()) stored += file.size;
+  reserve_->aim(stored);
 }
 
 Result<std::unique_ptr<LogWriter>> Directory::copy_chain(const Manifest& next) {

@@ -28,6 +28,7 @@
 #include <vector>
 
 #include "storage/log_chain.h"
+#include "storage/reserve.h"
 #include "storage/snapshot.h"
 
 namespace omen {
@@ -82,6 +83,10 @@ class Directory {
   };
   Result<Writer> open_writer();
 
+  // Writers, after open_writer().
+  Reserve& reserve() { return *reserve_; }
+  // So that the reserve has the size that fits what is stored, if there is room for it.
+  void renew_reserve(uint64_t log_bytes);
   // Of a new segment.
   uint64_t take_number();
   // A log behind the chain, on the device and named; for Wal::rotate(). Its number is the
@@ -121,6 +126,7 @@ class Directory {
   std::unique_ptr<File> lock_;
   std::unique_ptr<LogChain> chain_;
   LogEnd end_;
+  std::unique_ptr<Reserve> reserve_;
 
   mutable std::mutex mutex_;  // Guards all below.
   Manifest manifest_;

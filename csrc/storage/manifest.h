@@ -47,6 +47,7 @@ struct Manifest {
 inline constexpr char kManifestName[] = "MANIFEST";
 inline constexpr char kManifestTemporaryName[] = "MANIFEST.tmp";
 inline constexpr char kLockName[] = "LOCK";
+inline constexpr char kReserveName[] = "RESERVE";
 
 // "<directory>/000001.wal", "<directory>/000002.seg".
 std::string log_path(const std::string& directory, uint64_t number);

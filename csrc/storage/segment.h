@@ -59,8 +59,12 @@ class SegmentWriter {
   // All of it is on the device then; its name when its directory was synced (Directory::install).
   Status finish();
 
+  // From now on what would make it longer than that is ERR_NO_SPACE.
+  void set_limit(uint64_t bytes) { limit_ = bytes; }
+
   uint64_t number() const { return number_; }
   uint64_t bytes() const { return offset_ + buffer_.size(); }  // So far.
+  uint64_t written() const { return offset_; }                 // Of them, to the file.
   // How the manifest names it, once it is finished.
   ManifestFile manifest_file() const;
 
@@ -89,6 +93,7 @@ class SegmentWriter {
   std::unique_ptr<File> file_;
   Array<std::byte> buffer_;  // Bytes of the file from offset_ on, not written yet.
   uint64_t offset_ = 0;
+  uint64_t limit_ = UINT64_MAX;
   uint32_t checksum_ = 0;  // Of what was put since begin_checksum(), up to folded_ of the buffer.
   size_t folded_ = 0;
   // The blob that is being written.

@@ -85,6 +85,11 @@ Status SegmentWriter::flush() {
 }
 
 Status SegmentWriter::put(const void* data, size_t size) {
+  if (size > limit_ || bytes() > limit_ - size) {
+    return Status::error(ErrorCode::kNoSpace, "cannot write to " + path_ +
+                                                  ": no space is left on the disk; free some")
+        .with_path(path_);
+  }
   const auto* in = static_cast<const std::byte*>(data);
   while (size > 0) {
     if (buffer_.size() >= kWriteBytes) OMEN_TRY(flush());

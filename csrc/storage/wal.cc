@@ -77,8 +77,39 @@ Status Wal::undo(const LogWriter::Place& place, Status cause) {
   return poisoned_;
 }
 
+namespace {
+
+bool makes_room(RecordType type) {
+  return type == RecordType::kDelete || type == RecordType::kClear || type == RecordType::kDrop ||
+         type == RecordType::kSeal;
+}
+
+}  // namespace
+
+Status Wal::check_room(RecordType type) const {
+  Reserve* const reserve = options_.reserve;
+  if (reserve == nullptr || makes_room(type) || reserve->restore()) return Status::ok();
+  return Status::error(ErrorCode::kNoSpace,
+                       "cannot write to " + writer_->path() +
+                           ": no space is left on the disk, and what is kept for deletions is in "
+                           "use; free some, or delete records, then try again")
+      .with_path(writer_->path());
+}
+
+// A deletion that finds no room is tried again with some of the reserve's, at the same place.
+Status Wal::append_record(const LogWriter::Kind& kind) {
+  const size_t size = record_.size();
+  for (;;) {
+    Status status = writer_->append(kind, &record_);
+    const bool is_full = status.code() == ErrorCode::kNoSpace && makes_room(kind.type);
+    if (!is_full || options_.reserve == nullptr || options_.reserve->spend() == 0) return status;
+    record_.truncate(size);
+  }
+}
+
 Result<uint64_t> Wal::append(LogSource* source) {
   const std::lock_guard<std::mutex> guard(append_mutex_);
+  OMEN_TRY(check_room(source->type()));
   LogWriter::Kind kind;
   {
     const std::lock_guard<std::mutex> state(mutex_);
@@ -94,7 +125,7 @@ Result<uint64_t> Wal::append(LogSource* source) {
     const bool is_written = status.is_ok() || writer_->place() != start;
     kind.type = source->type();
     kind.flags = more && !OMEN_PLANTED("batch-record-by-record") ? kMoreFollows : 0;
-    if (status.is_ok()) status = writer_->append(kind, &record_);
+    if (status.is_ok()) status = append_record(kind);
     if (!status.is_ok()) return is_written ? undo(start, std::move(status)) : status;
   }
   if (record_.capacity() > kRecordKeptBytes) record_.drop();
@@ -215,7 +246,7 @@ void Wal::seal() {
   const LogWriter::Place start = writer_->place();
   record_.clear();
   Status status = record_.resize(kRecordHeaderBytes);
-  if (status.is_ok()) status = writer_->append(kind, &record_);
+  if (status.is_ok()) status = append_record(kind);
   // Without room for it damage of the last commits would look like a torn tail: no more than that.
   if (!status.is_ok()) {
     (void)undo(start, std::move(status)).is_ok();

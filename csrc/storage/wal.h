@@ -25,6 +25,7 @@
 #include "exec/executor.h"
 #include "exec/thread.h"
 #include "storage/log.h"
+#include "storage/reserve.h"
 
 namespace omen {
 
@@ -58,6 +59,7 @@ class Wal {
     uint64_t synced = 0;           // What of the writer's log is on the device.
     uint32_t interval_ms = 100;    // Of kPeriodic, and from the last append to the seal.
     uint64_t log_bytes = 0;        // What the log held when it was opened: Directory::Writer.
+    Reserve* reserve = nullptr;    // Whence deletions, and the seal, take room if there is none.
   };
   // ERR_MEMORY if the committer cannot start.
   static Result<std::unique_ptr<Wal>> start(std::unique_ptr<LogWriter> writer,
@@ -100,6 +102,9 @@ class Wal {
   void seal();
   void answer(DurableWaiter* first);
   Status undo(const LogWriter::Place& place, Status cause);
+  // Under append_mutex_.
+  Status check_room(RecordType type) const;
+  Status append_record(const LogWriter::Kind& kind);
 
   const Options options_;
   std::mutex append_mutex_;  // Taken before mutex_.

@@ -130,6 +130,7 @@ void try_out(const Course& course, SimEnv* env, uint64_t seed, size_t* opened_co
 void flip_and_cut(const Kind& kind, size_t bytes_min, size_t step) {
   const uint64_t seed = test_seed();
   const Course course = make(seed, bytes_min, kind);
+  CHECK(course.env->remove(std::string(kPath) + "/RESERVE") == 0);  // Nothing is in it.
   size_t tried = 0;
   size_t opened = 0;
   for (const std::string& path : course.env->paths()) {

@@ -76,7 +76,8 @@ Result<SalvageReport> run_salvage(Stored& stored, SimEnv* env) {
 std::vector<std::string> database_files(const SimEnv& env) {
   std::vector<std::string> files;
   for (const std::string& path : env.paths()) {
-    if (path.starts_with("/db/") && !path.ends_with("LOCK")) files.push_back(path);
+    const bool has_content = !path.ends_with("LOCK") && !path.ends_with("RESERVE");
+    if (path.starts_with("/db/") && has_content) files.push_back(path);
   }
   return files;
 }

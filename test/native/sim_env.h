@@ -42,6 +42,7 @@ class SimEnv final : public Env {
     kSyncDirectory,
     kList,
     kMap,
+    kAllocate,
   };
   // A change, as the trace keeps it.
   struct Change {
@@ -68,6 +69,13 @@ class SimEnv final : public Env {
 
   // Called before each system call with its number and kind.
   std::function<Fault(uint64_t number, Call call)> fault;
+  // Bytes of the disk: what makes a file longer beyond them is -ENOSPC. Between calls.
+  uint64_t capacity = UINT64_MAX;
+  uint64_t used() const {
+    uint64_t sum = 0;
+    for (const auto& [path, inode] : names_) sum += inodes_.at(inode).size();
+    return sum;
+  }
   uint64_t calls() const { return calls_; }
   size_t changes() const { return trace_.size(); }
   const std::vector<Change>& trace() const { return trace_; }
@@ -116,6 +124,7 @@ class SimEnv final : public Env {
     const Open& open = files_.at(file);
     if (!open.can_write) return -EBADF;
     if (f.bytes_max > 0) size = std::min(size, f.bytes_max);
+    if (!has_room(inodes_[open.inode].size(), offset + size)) return -ENOSPC;
     const auto* in = static_cast<const uint8_t*>(data);
     Change change{Change::Kind::kWrite, open.inode, offset, Bytes(in, in + size), {}, {}};
     put(&inodes_[open.inode], change.offset, change.data, 0, size);
@@ -132,6 +141,16 @@ class SimEnv final : public Env {
     const std::lock_guard<std::mutex> guard(mutex_);
     if (const Fault f = ask(Call::kTruncate); f.result != 0) return f.result;
     inodes_[files_.at(file).inode].resize(size);
+    note({Change::Kind::kTruncate, files_.at(file).inode, size, {}, {}, {}});
+    return 0;
+  }
+  int64_t allocate(int64_t file, uint64_t size) override {
+    const std::lock_guard<std::mutex> guard(mutex_);
+    if (const Fault f = ask(Call::kAllocate); f.result != 0) return f.result;
+    Bytes& bytes = inodes_[files_.at(file).inode];
+    if (!has_room(bytes.size(), size)) return -ENOSPC;
+    if (bytes.size() >= size) return 0;
+    bytes.resize(size);
     note({Change::Kind::kTruncate, files_.at(file).inode, size, {}, {}, {}});
     return 0;
   }
@@ -336,6 +355,9 @@ class SimEnv final : public Env {
   };
   static bool is_data(const Change& c) {
     return c.kind == Change::Kind::kWrite || c.kind == Change::Kind::kTruncate;
+  }
+  bool has_room(uint64_t had, uint64_t wanted) const {
+    return capacity == UINT64_MAX || wanted <= had || used() + (wanted - had) <= capacity;
   }
   static std::string parent(const std::string& path) {
     const size_t slash = path.find_last_of('/');

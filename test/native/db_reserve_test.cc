@@ -1,0 +1,189 @@
+// A full disk, on which deleting goes on.
+#include "db_disk_support.h"
+#include "storage/reserve.h"
+
+using namespace omen;
+using namespace omen::test;
+
+namespace {
+
+constexpr uint32_t kDims = 32;
+constexpr uint64_t kDisk = 700 << 10;
+
+// A database of one collection, and the ids of its records.
+struct FullDisk {
+  explicit FullDisk(uint64_t seed) : env(seed), random(seed) { open(); }
+
+  void open() {
+    DatabaseOptions o = fixture.options(&env);
+    o.checkpoint_bytes = 60 << 10;
+    auto opened = Database::open(o);
+    REQUIRE_OK(opened);
+    database = opened.take();
+    auto c = database->collection("a", options_of(kDims, Metric::kL2, Quantization::kSq8),
+                                  OpenMode::kOpenOrCreate);
+    REQUIRE_OK(c);
+    collection = c.take();
+  }
+  void close() {
+    collection.reset();
+    database.reset();
+  }
+  Status add(size_t count) {
+    std::vector<float> rows(count * kDims);
+    for (float& x : rows) x = static_cast<float>(random.below(1000));
+    std::vector<uint64_t> fresh(count);
+    for (size_t i = 0; i < count; ++i) fresh[i] = next_id + i;
+    const Status status = write(*collection, kAdd, rows.data(), count, kDims, fresh);
+    if (!status.is_ok()) return status;
+    ids.insert(ids.end(), fresh.begin(), fresh.end());
+    next_id += count;
+    return status;
+  }
+  // As the checkpointer's thread would, which this database has not: now and then.
+  void work_behind() {
+    if (++changes % 50 == 0) (void)database->checkpoint().is_ok();
+  }
+  // Until not even one record finds room.
+  void fill() {
+    for (size_t rows = 16; rows > 0;) {
+      const Status status = add(rows);
+      CHECK(status.is_ok() || status.code() == ErrorCode::kNoSpace);
+      if (!status.is_ok()) rows /= 2;
+      work_behind();
+    }
+    check();
+  }
+  Status remove_some(size_t most) {
+    Commit commit;
+    commit.kind = Commit::Kind::kDeleteIds;
+    for (size_t n = std::min(most, ids.size()); n > 0; --n) {
+      std::swap(ids[random.below(ids.size() - commit.ids.size())],
+                ids[ids.size() - 1 - commit.ids.size()]);
+      commit.ids.push_back(IdOut{false, 0, ids[ids.size() - 1 - commit.ids.size()]});
+    }
+    collection->run(&commit);
+    if (!commit.status.is_ok()) return commit.status;
+    CHECK_EQ(commit.count, commit.ids.size());
+    ids.resize(ids.size() - commit.ids.size());
+    return Status::ok();
+  }
+  Status remove_one() { return remove_some(1); }
+  void check() {
+    CHECK_EQ(collection->count(), ids.size());
+    CHECK_OK(check_database(*database));
+  }
+
+  DiskFixture fixture;
+  SimEnv env;
+  Random random;
+  std::shared_ptr<Database> database;
+  std::shared_ptr<Collection> collection;
+  std::vector<uint64_t> ids;
+  uint64_t next_id = 0;
+  uint64_t changes = 0;
+};
+
+}  // namespace
+
+// On a full disk all records can be deleted, in pieces of any size, also by who opens the database
+// then; and when they are gone there is room for others.
+TEST(deleting_works_on_a_full_disk) {
+  FullDisk disk(test_seed());
+  disk.env.capacity = kDisk;
+  for (int round = 0; round < 3; ++round) {
+    disk.fill();
+    CHECK(disk.ids.size() > 300);
+    for (int i = 0; i < 100; ++i) {
+      if (!CHECK_OK(disk.remove_one())) return;
+    }
+    bool is_opened = false;
+    for (const size_t half = disk.ids.size() / 2; !disk.ids.empty(); disk.work_behind()) {
+      if (!CHECK_OK(disk.remove_some(1 + disk.random.below(60)))) return;
+      if (is_opened || disk.ids.size() > half) continue;
+      is_opened = true;
+      disk.check();
+      disk.close();
+      disk.open();
+      disk.check();
+    }
+    CHECK_OK(disk.database->checkpoint());
+    CHECK_OK(disk.add(64));
+    disk.check();
+  }
+}
+
+// What is kept for deletions is for nothing else: a write that would fit into it is refused, until
+// the disk has room again.
+TEST(only_deletions_get_the_reserve) {
+  FullDisk disk(test_seed());
+  disk.env.capacity = kDisk;
+  disk.fill();
+  while (disk.env.used() + 200 <= disk.env.capacity) CHECK_OK(disk.remove_one());
+  const uint64_t before = disk.env.used();
+  for (int i = 0; i < 20 && disk.env.used() >= before; ++i) CHECK_OK(disk.remove_one());
+  CHECK(disk.env.used() < before);  // Some of it was given back.
+  const Status refused = disk.add(1);
+  CHECK(refused.code() == ErrorCode::kNoSpace && !refused.path().empty());
+  CHECK_OK(disk.remove_one());
+  disk.check();
+  disk.env.capacity = 2 * kDisk;
+  CHECK_OK(disk.add(1));
+  disk.check();
+}
+
+// Where a file system cannot allocate, all is as it would be without a reserve.
+TEST(a_database_does_without_a_reserve) {
+  FullDisk disk(test_seed());
+  disk.close();
+  disk.env.fault = [](uint64_t, SimEnv::Call call) {
+    return call == SimEnv::Call::kAllocate ? SimEnv::Fault{-EOPNOTSUPP} : SimEnv::Fault();
+  };
+  CHECK_OK(disk.env.remove(std::string(kPath) + "/RESERVE") >= 0
+               ? Status::ok()
+               : Status::error(ErrorCode::kIo, "there was no reserve"));
+  disk.open();
+  disk.env.capacity = disk.env.used() + (100 << 10);
+  disk.fill();
+  Status status;
+  while (status.is_ok() && !disk.ids.empty()) status = disk.remove_one();
+  CHECK(status.is_ok() || status.code() == ErrorCode::kNoSpace);
+  disk.check();
+  disk.env.capacity = UINT64_MAX;
+  CHECK_OK(disk.add(10));
+  disk.check();
+}
+
+// Its size follows what is stored, within bounds, and is taken up again where it was left.
+TEST(the_reserve_follows_what_is_stored) {
+  SimEnv env(test_seed());
+  REQUIRE(env.make_directory(kPath) >= 0);
+  {
+    Reserve reserve(&env, kPath);
+    CHECK(!reserve.spend() && reserve.is_whole());  // There is none yet.
+    reserve.aim(1000);
+    CHECK_EQ(env.used(), 64 << 10);
+    reserve.aim(64 << 20);
+    CHECK_EQ(env.used(), 1 << 20);
+    reserve.aim(uint64_t{1} << 40);
+    CHECK_EQ(env.used(), 16 << 20);
+    env.capacity = 16 << 20;
+    CHECK(reserve.spend() && !reserve.is_whole());
+    CHECK_EQ(env.used(), 8 << 20);
+    env.capacity = 10 << 20;
+    CHECK(!reserve.restore() && !reserve.is_whole());
+    CHECK(env.used() > 9 << 20);  // What could be had.
+    CHECK(reserve.spend() && reserve.spend());
+    CHECK(env.used() < 3 << 20);
+    env.capacity = 20 << 20;
+    CHECK(reserve.restore() && reserve.is_whole());
+    CHECK_EQ(env.used(), 16 << 20);
+    reserve.aim(64 << 20);
+    CHECK_EQ(env.used(), 1 << 20);
+    CHECK_EQ(reserve.spendings(), 3);
+  }
+  Reserve again(&env, kPath);
+  CHECK(again.is_whole() && again.spend_all());
+  CHECK_EQ(env.used(), 0);
+  CHECK(!again.spend() && !again.is_whole());
+}
