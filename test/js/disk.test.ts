@@ -296,6 +296,7 @@ test('paths: not ASCII, URLs, relative ones after a chdir', async () => {
     '000001.wal',
     'LOCK',
     'MANIFEST',
+    'RESERVE',
   ])
 })
 
