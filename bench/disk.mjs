@@ -1,8 +1,17 @@
-// What does a disk cost? Write rates beside those of memory, in turns, and searches during
-// checkpoints: node bench/disk.mjs [rows] [rounds]
+// What does a disk cost? Write rates beside those of memory, and commits that wait for the device
+// beside its bare syncs, in turns; searches during checkpoints: node bench/disk.mjs [rows] [rounds]
 //
 // Databases are made in a folder of the system's for temporary files, and removed.
-import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
+import {
+  closeSync,
+  fdatasyncSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DB } from '../dist/index.mjs'
@@ -49,6 +58,58 @@ for (const kind of kinds) {
   const share = ((100 * rate) / median(rates.memory)).toFixed(0)
   console.log(`${kind.padEnd(9)} ${rate.toFixed(0).padStart(7)} vectors/s  ${share} % of memory's`)
 }
+
+// Group commit: so many writers, each of which awaits one record after the other. One sync serves
+// all that wait, so that commits come to the device's syncs a second times those that wait.
+const SECONDS = 2
+const RECORD = 700 // About what one such commit appends to the log.
+function syncsPerSecond() {
+  const file = openSync(join(home, 'bare'), 'w')
+  const bytes = Buffer.alloc(RECORD, 1)
+  let count = 0
+  const start = performance.now()
+  while (performance.now() - start < 1000 * SECONDS) {
+    writeSync(file, bytes)
+    fdatasyncSync(file)
+    count += 1
+  }
+  closeSync(file)
+  return (1000 * count) / (performance.now() - start)
+}
+async function commitsPerSecond(writers) {
+  const where = join(home, `g${made++}`)
+  const db = await DB.open(where, { metric: 'l2', dimensions, durability: 'sync' })
+  let id = 0
+  const start = performance.now()
+  const run = async () => {
+    while (performance.now() - start < 1000 * SECONDS) {
+      const at = id++ % (base.length / dimensions)
+      const vector = base.subarray(at * dimensions, (at + 1) * dimensions)
+      await db.add({ id: id, vector, metadata: metadata[id % BATCH] })
+    }
+  }
+  await Promise.all(Array.from({ length: writers }, run))
+  const rate = (1000 * id) / (performance.now() - start)
+  await db.close()
+  rmSync(where, { recursive: true, force: true })
+  return rate
+}
+const syncs = []
+const commits = new Map([1, 8, 64].map((writers) => [writers, []]))
+for (let round = 0; round < rounds; round++) {
+  syncs.push(syncsPerSecond())
+  for (const [writers, found] of commits) found.push(await commitsPerSecond(writers))
+}
+const bare = median(syncs)
+console.log(`\n${bare.toFixed(0)} writes with fdatasync a second, one after the other`)
+for (const [writers, found] of commits) {
+  const rate = median(found)
+  console.log(
+    `${String(writers).padStart(2)} writers wait   ${rate.toFixed(0).padStart(6)} commits/s` +
+      `  ${(rate / bare).toFixed(2)} for each of these`,
+  )
+}
+console.log()
 
 // One thread asks one query after the other; recall@10 is that of all rows' truth where all are in.
 async function latencies(db, until) {
