@@ -1,7 +1,11 @@
 // CodeSet's rows, and scoring blocks of them.
 #include "db/codes.h"
 
+#include <bit>
+#include <cstring>
 #include <new>
+
+#include "storage/format.h"
 
 namespace omen {
 
@@ -41,6 +45,27 @@ void CodeSet::encode(uint32_t slot, const float* x, float scale) {
 
 void CodeSet::decode(uint32_t slot, float* out) const {
   visit([&](const auto& codec) { codec.decode(code(slot), out); });
+}
+
+void CodeSet::store_row(uint32_t slot, std::byte* out) const {
+  const size_t bytes = code_bytes();
+  std::memset(out, 0, stored_bytes());
+  std::memcpy(out, code(slot), bytes);
+  if (!has_factors()) return;
+  const float factor = *factors_.row_as<float>(slot);
+  store_number(out + round_up(bytes, 4), std::bit_cast<uint32_t>(factor));
+}
+
+void CodeSet::load_row(uint32_t slot, const std::byte* in) {
+  const size_t bytes = code_bytes();
+  std::memcpy(rows_.row(slot), in, bytes);
+  if (!has_factors()) return;
+  const auto factor = load_number<uint32_t>(in + round_up(bytes, 4));
+  *factors_.row_as<float>(slot) = std::bit_cast<float>(factor);
+}
+
+void CodeSet::decode_stored(const std::byte* in, float* out) const {
+  visit([&](const auto& codec) { codec.decode(reinterpret_cast<const uint8_t*>(in), out); });
 }
 
 template <class CodecType>

@@ -71,6 +71,12 @@ class CodeSet {
     return sq8_ != nullptr ? f(*sq8_) : f(*binary_);
   }
   const uint8_t* code(uint32_t slot) const { return rows_.row_as<uint8_t>(slot); }
+  // A row as a snapshot keeps it where it is all that there is of a vector: the code, its factor if
+  // it has one, zeros to a multiple of 4.
+  size_t stored_bytes() const { return round_up(code_bytes(), 4) + (has_factors() ? 4 : 0); }
+  void store_row(uint32_t slot, std::byte* out) const;
+  void load_row(uint32_t slot, const std::byte* in);
+  void decode_stored(const std::byte* in, float* out) const;
   // nullptr if rows are of another codec. Binary codes lie too far off their rows to link by.
   const Sq8Codec* sq8() const { return sq8_.get(); }
   const BinaryCodec* binary() const { return binary_.get(); }
@@ -79,6 +85,10 @@ class CodeSet {
   const uint64_t serial;
 
  private:
+  size_t code_bytes() const {
+    return visit([](const auto& codec) { return codec.code_bytes(); });
+  }
+
   const std::unique_ptr<Sq8Codec> sq8_;  // One of the two.
   const std::unique_ptr<BinaryCodec> binary_;
   SlotPages rows_;

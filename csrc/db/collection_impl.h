@@ -226,6 +226,7 @@ struct Collection::Impl {
   bool stays_mapped(const Store& s) const;
   Status load_extents(Store& s, const SegmentFiles& files);
   Status load_extent(Store& s, const SegmentFiles& files, uint32_t index) const;
+  Status load_codec(Store& s);
   Status load_index(Store& s, const std::vector<uint64_t>& nodes);
   // Fills the columns of a collection that was opened, once (metadata_index.cc). Whoever is about
   // to read or change columns calls it before; any thread, also under a pin or the commit lock.

@@ -58,12 +58,7 @@ Status check_collection_options(const CollectionOptions& o) {
   return Status::ok();
 }
 
-Status check_combination(const CollectionOptions& o, bool on_disk) {
-  if (on_disk && !o.keep_vectors) {
-    return Status::error(ErrorCode::kUnsupported,
-                         "a database on disk keeps its vectors; leave keepVectors out, or use a "
-                         "database in memory");
-  }
+Status check_combination(const CollectionOptions& o) {
   if (o.layout == Layout::kCompact) return Status::ok();
   if (!o.keep_vectors) {
     return Status::error(ErrorCode::kOptions,
@@ -166,7 +161,7 @@ Result<std::shared_ptr<Collection>> Database::collection(std::string_view name,
                          "no collection is named '" + std::string(name) + "'; create it first");
   }
   OMEN_TRY(check_collection_options(options));
-  OMEN_TRY(check_combination(options, d.journal != nullptr));
+  OMEN_TRY(check_combination(options));
   if (d.collections.size() >= kCollectionsMax) {
     return Status::error(ErrorCode::kLimit, "a database holds at most 65 536 collections");
   }

@@ -18,7 +18,7 @@ inline constexpr size_t kCollectionsMax = 65536;
 bool is_collection_name(std::string_view name);
 Status check_collection_options(const CollectionOptions& options);
 // Of a collection to be made: one that exists has options that go together.
-Status check_combination(const CollectionOptions& options, bool on_disk);
+Status check_combination(const CollectionOptions& options);
 const Clock& system_clock();
 // ERR_ARGUMENT if it cannot be the path of a database.
 Status check_path(const std::string& path);

@@ -14,6 +14,7 @@
 #include <mutex>
 
 #include "db/saved.h"
+#include "db/stored_codec.h"
 #include "exec/beside.h"
 #include "exec/parallel_for.h"
 #include "storage/format.h"
@@ -28,7 +29,6 @@ constexpr size_t kHeaderBytes = 64;
 constexpr size_t kPieceBytes = size_t{128} << 10;  // In cache from one step to the next.
 static_assert(kPieceBytes % kBlobBlockBytes == 0);
 
-enum : uint32_t { kNoCodes = 0, kSq8Codes = 1, kBinaryCodes = 2 };
 constexpr uint32_t kIntegerFlag = 1;
 constexpr uint32_t kRepairFlag = 2;
 constexpr uint32_t kWholeFlag = 4;
@@ -37,37 +37,15 @@ bool is_in(const std::vector<uint64_t>& bits, uint32_t slot) {
   return slot >> 6 < bits.size() && (bits[slot >> 6] >> (slot & 63) & 1) != 0;
 }
 
-Status append_floats(const float* values, size_t n, Array<std::byte>* out) {
-  const size_t at = out->size();
-  OMEN_TRY(out->resize(at + n * sizeof(float)));
-  for (size_t i = 0; i < n; ++i) {
-    store_number(out->data() + at + i * sizeof(float), std::bit_cast<uint32_t>(values[i]));
-  }
-  return Status::ok();
-}
-
-Status append_codec(const CodeSet& codes, uint32_t dimensions, Array<std::byte>* out) {
-  if (const Sq8Codec* sq8 = codes.sq8()) {
-    std::vector<float> values(2 * size_t{dimensions});
-    for (uint32_t i = 0; i < dimensions; ++i) {
-      values[i] = sq8->low(i);
-      values[dimensions + i] = sq8->step(i);
-    }
-    return append_floats(values.data(), values.size(), out);
-  }
-  const BinaryCodec& binary = *codes.binary();
-  for (size_t j = 0; j < binary.dominants(); ++j) {
-    std::byte number[4];
-    store_number(number, binary.dominant(j));
-    OMEN_TRY(out->append(number, sizeof(number)));
-  }
-  return append_floats(binary.centre(), dimensions, out);
+// Codes that lie in extents are no part of what is derived.
+const CodeSet* codes_of(const Cut& cut) {
+  return cut.snapshot.has_codes ? nullptr : cut.codes.get();
 }
 
 Status encode_header(const Cut& cut, Array<std::byte>* out) {
   OMEN_TRY(out->resize(kHeaderBytes));
   std::byte* h = out->data();
-  const CodeSet* codes = cut.codes.get();
+  const CodeSet* codes = codes_of(cut);
   store_number<uint32_t>(h, kVersion);
   store_number<uint32_t>(h + 4, cut.image.high_water);
   store_number<uint32_t>(h + 8, cut.image.row_capacity);
@@ -77,16 +55,14 @@ Status encode_header(const Cut& cut, Array<std::byte>* out) {
   uint32_t flags = cut.needs_repair ? kRepairFlag : 0;
   if (cut.store->graph.is_as_in(cut.image)) flags |= kWholeFlag;
   if (codes != nullptr) {
-    const Sq8Codec* sq8 = codes->sq8();
-    store_number<uint32_t>(h + 20, sq8 != nullptr ? kSq8Codes : kBinaryCodes);
+    const StoredCodec codec = describe_codec(*codes);
+    store_number<uint32_t>(h + 20, codec.kind);
     store_number<uint32_t>(h + 24, static_cast<uint32_t>(codes->views().rows.stride));
-    if (sq8 != nullptr && sq8->is_integer()) flags |= kIntegerFlag;
-    store_number<uint64_t>(h + 32, codes->trained_rows);
-    if (const BinaryCodec* binary = codes->binary()) {
-      store_number<uint64_t>(h + 40, binary->seed());
-      store_number<uint32_t>(h + 48, static_cast<uint32_t>(binary->bits()));
-      store_number<uint32_t>(h + 52, static_cast<uint32_t>(binary->dominants()));
-    }
+    if (codec.is_integer) flags |= kIntegerFlag;
+    store_number<uint64_t>(h + 32, codec.trained_rows);
+    store_number<uint64_t>(h + 40, codec.seed);
+    store_number<uint32_t>(h + 48, codec.bits);
+    store_number<uint32_t>(h + 52, codec.dominants);
   }
   store_number<uint32_t>(h + 28, flags);
   for (uint32_t level = 1; level <= cut.image.levels; ++level) {
@@ -94,7 +70,8 @@ Status encode_header(const Cut& cut, Array<std::byte>* out) {
     store_number(number, cut.image.nodes[level]);
     OMEN_TRY(out->append(number, sizeof(number)));
   }
-  return codes == nullptr ? Status::ok() : append_codec(*codes, cut.store->dimensions(), out);
+  if (codes == nullptr) return Status::ok();
+  return append_parameters(*codes, cut.store->dimensions(), out);
 }
 
 // Writes one blob by pieces: fill(slot, to) gives `stride` bytes a slot.
@@ -170,7 +147,7 @@ Status write_derived(const Cut& cut, SegmentWriter* writer, std::vector<Snapshot
     }
     return Status::ok();
   }));
-  if (cut.codes != nullptr) OMEN_TRY(write_codes(cut, writer, blobs));
+  if (codes_of(cut) != nullptr) OMEN_TRY(write_codes(cut, writer, blobs));
   Array<std::byte> header(cut.store->account, Use::kScratch);
   OMEN_TRY(encode_header(cut, &header));  // Last: what became of the rows is known then.
   return write_blob(DerivedBlob::kHeader, writer, blobs,
@@ -207,8 +184,9 @@ class Reading {
       OMEN_ASSIGN(has_entry, s_.graph.finish_restore(image_, nodes_));
       return Status::ok();
     });
-    if (code_kind_ != kNoCodes) {
-      OMEN_ASSIGN(out.codes, make_codes());
+    if (codec_.kind != StoredCodec::kNone) {
+      const CodecRoom room{s_.metric(), s_.dimensions(), s_.kernels, s_.account, source_.serial};
+      OMEN_ASSIGN(out.codes, restore_codec(codec_, header_.data() + codec_at_, room));
       OMEN_TRY(read_codes(out.codes.get()));
     }
     uint64_t lost_edges = 0;
@@ -252,9 +230,14 @@ class Reading {
     image_.levels = number(12);
     image_.upper_capacity = number(16);
     image_.entry_slot = number(56);
-    code_kind_ = number(20);
+    codec_.kind = number(20);
+    codec_.is_integer = (number(28) & kIntegerFlag) != 0;
+    codec_.trained_rows = load_number<uint64_t>(header_.data() + 32);
+    codec_.seed = load_number<uint64_t>(header_.data() + 40);
+    codec_.bits = number(48);
+    codec_.dominants = number(52);
     if (number(0) != kVersion || image_.high_water > source_.snapshot.high_water ||
-        image_.levels >= Graph::kLayersMax || code_kind_ > kBinaryCodes) {
+        image_.levels >= Graph::kLayersMax || codec_.kind > StoredCodec::kBinary) {
       return damaged("its header says what cannot be");
     }
     size_t at = kHeaderBytes;
@@ -263,46 +246,8 @@ class Reading {
       image_.nodes[level] = number(at);
     }
     codec_at_ = at;
-    const size_t n = s_.dimensions();
-    const size_t codec_bytes = code_kind_ == kSq8Codes      ? 8 * n
-                               : code_kind_ == kBinaryCodes ? 4 * (n + size_t{number(52)})
-                                                            : 0;
-    if (code_kind_ == kBinaryCodes && number(52) > PreparedQuery::kDominantMax) {
-      return damaged("its codes");
-    }
-    return header_.size() == at + codec_bytes ? Status::ok() : damaged("its header's size");
-  }
-
-  std::vector<float> floats(size_t at, size_t n) const {
-    std::vector<float> out(n);
-    for (size_t i = 0; i < n; ++i) out[i] = std::bit_cast<float>(number(at + 4 * i));
-    return out;
-  }
-
-  Result<std::unique_ptr<CodeSet>> make_codes() {
-    const size_t n = s_.dimensions();
-    const Distance distance = distance_of(s_.metric());
-    const CodeSet::Marks marks{load_number<uint64_t>(header_.data() + 32), source_.serial};
-    std::unique_ptr<CodeSet> codes;
-    if (code_kind_ == kSq8Codes) {
-      const std::vector<float> values = floats(codec_at_, 2 * n);
-      const bool is_integer = (number(28) & kIntegerFlag) != 0;
-      OMEN_ASSIGN(std::unique_ptr<Sq8Codec> codec,
-                  Sq8Codec::restore(distance, n, s_.kernels,
-                                    {values.data(), values.data() + n, is_integer}));
-      codes = std::make_unique<CodeSet>(s_.account, std::move(codec), marks);
-    } else {
-      const uint32_t dominant_count = number(52);
-      std::vector<uint32_t> dominants;
-      for (uint32_t j = 0; j < dominant_count; ++j) dominants.push_back(number(codec_at_ + 4 * j));
-      const std::vector<float> centre = floats(codec_at_ + 4 * size_t{dominant_count}, n);
-      OMEN_ASSIGN(std::unique_ptr<BinaryCodec> codec,
-                  BinaryCodec::restore(distance, n, s_.kernels,
-                                       {load_number<uint64_t>(header_.data() + 40), number(48),
-                                        dominants.data(), dominant_count, centre.data()}));
-      codes = std::make_unique<CodeSet>(s_.account, std::move(codec), marks);
-    }
-    return codes;
+    const bool has_size = header_.size() == at + codec_.parameter_bytes(s_.dimensions());
+    return has_size ? Status::ok() : damaged("its header's size");
   }
 
   struct Piece {
@@ -437,7 +382,7 @@ class Reading {
   Array<std::byte> header_;
   std::vector<Array<std::byte>> rooms_;  // One a worker.
   Graph::Image image_;
-  uint32_t code_kind_ = kNoCodes;
+  StoredCodec codec_;
   size_t codec_at_ = 0;
 };
 

@@ -108,6 +108,7 @@ Status Journal::log_create(uint64_t collection, const std::string& name,
       .layout = static_cast<uint8_t>(options.layout),
       .name = name,
       .schema = options.schema_json,
+      .keeps_vectors = options.keep_vectors,
   };
   const auto encode = [&](Array<std::byte>* out) { return encode_create(record, out); };
   OneRecord source(RecordType::kCreate, encode);

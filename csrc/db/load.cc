@@ -11,6 +11,7 @@
 #include <mutex>
 
 #include "db/collection_impl.h"
+#include "db/stored_codec.h"
 #include "exec/beside.h"
 #include "exec/hardware.h"
 #include "storage/segment.h"
@@ -70,12 +71,17 @@ Status Collection::Impl::load_extent(Store& s, const SegmentFiles& files, uint32
   if (file == nullptr) {
     return Status::error(ErrorCode::kCorrupt, "the snapshot names a file that is not there");
   }
-  const ExtentShape expected{in.collection, index,     in.extent_rows,
-                             in.dimensions, in.stride, s.has_norms};
+  const ExtentShape expected{in.collection, index,       in.extent_rows, in.dimensions,
+                             in.stride,     s.has_norms, in.has_codes};
   Array<std::byte> buffer(s.account, Use::kScratch);
   ExtentHead head;
   OMEN_TRY(file->read_extent_head(place, expected, &buffer, &head));
-  if (s.mapped != nullptr) {
+  Array<std::byte> codes(s.account, Use::kScratch);
+  if (in.has_codes) {
+    OMEN_TRY(codes.reserve(place.vector_bytes));
+    codes.grow_reserved(place.vector_bytes);
+    OMEN_TRY(file->read_extent_vectors(place, head, codes.data()));
+  } else if (s.mapped != nullptr) {
     OMEN_TRY(s.mapped->map(index, *file, place, head.vector_checksum()));
   } else {
     OMEN_TRY(file->read_extent_vectors(place, head, s.vector(first)));
@@ -91,6 +97,7 @@ Status Collection::Impl::load_extent(Store& s, const SegmentFiles& files, uint32
     s.orders.row_as<std::atomic<uint32_t>>(slot)->store(head.order(row),
                                                         std::memory_order_relaxed);
     if (s.has_norms) *s.norms.row_as<float>(slot) = head.norm(row);
+    if (in.has_codes) s.owned_codes->load_row(slot, codes.data() + row * in.stride);
     const std::string_view json = head.metadata(row);
     if (json.empty()) continue;
     slots.push_back(slot);
@@ -104,6 +111,7 @@ Status Collection::Impl::load_extent(Store& s, const SegmentFiles& files, uint32
 // Unless it was told: in memory if they fit, with room for all else, which takes about twice what
 // it does on disk.
 bool Collection::Impl::stays_mapped(const Store& s) const {
+  if (!s.keep_vectors) return false;
   if (env.residency != Residency::kAuto) return env.residency == Residency::kMapped;
   const CollectionSnapshot& in = saved_.snapshot;
   const uint64_t vectors = uint64_t{in.high_water} * s.vectors.stride();
@@ -115,6 +123,18 @@ bool Collection::Impl::stays_mapped(const Store& s) const {
   const uint64_t needed = vectors + 2 * others + kReadingBytes;
   if (limit != 0 && needed > limit - std::min(limit, used)) return true;
   return vectors > memory_limit() / 2;
+}
+
+// Of codes that are all that is kept of the vectors.
+Status Collection::Impl::load_codec(Store& s) {
+  const CollectionSnapshot& in = saved_.snapshot;
+  const CodecRoom room{s.metric(), s.dimensions(), s.kernels, &account, next_serial_};
+  OMEN_ASSIGN(std::unique_ptr<CodeSet> codes, decode_codec(in.codec, room));
+  OMEN_TRY(codes->ensure(in.high_water));
+  saved_.codes_serial = next_serial_++;
+  s.owned_codes = std::move(codes);
+  s.codes_.store(s.owned_codes.get(), std::memory_order_release);
+  return Status::ok();
 }
 
 Status Collection::Impl::load_extents(Store& s, const SegmentFiles& files) {
@@ -209,7 +229,9 @@ Result<bool> Collection::load(CollectionSnapshot snapshot, const SegmentFiles& f
   if (in.high_water == 0) return true;
   OMEN_TRY(c.make_store(in.dimensions));
   Store& s = *c.store();
-  if (in.extent_rows != s.extent_rows() || in.stride != s.vectors.stride()) {
+  if (in.has_codes) OMEN_TRY(c.load_codec(s));
+  const size_t stride = in.has_codes ? s.owned_codes->stored_bytes() : s.vectors.stride();
+  if (in.extent_rows != s.extent_rows() || in.stride != stride) {
     return Status::error(ErrorCode::kCorrupt,
                          "collection '" + c.name + "' has rows of a size that they cannot have");
   }
@@ -219,7 +241,10 @@ Result<bool> Collection::load(CollectionSnapshot snapshot, const SegmentFiles& f
   }
   OMEN_TRY(s.ensure_staged(in.high_water));
   s.populate_staged(0, in.high_water);
-  if (s.mapped == nullptr) s.vectors.expect_huge(0, in.high_water);
+  if (!in.has_codes && s.mapped == nullptr) {
+    OMEN_TRY(s.vectors.ensure(in.high_water));
+    s.vectors.expect_huge(0, in.high_water);
+  }
   OMEN_TRY(s.unsaved.ensure(in.high_water));
   OMEN_TRY(s.slots.restore(in.high_water, in.live.data()));
   OMEN_TRY(s.graph.reserve(in.high_water, {}, {}));

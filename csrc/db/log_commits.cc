@@ -19,27 +19,25 @@ RecordId record_id(const IdView& id) { return {id.is_string, id.integer, id.text
 // The rows of a batch, staged and parsed.
 class StagedRows final : public RecordRows {
  public:
-  StagedRows(const Store& s, const uint32_t* slots, std::span<const ParsedRecord> records)
-      : s_(s), slots_(slots), records_(records) {}
+  StagedRows(const IncomingRows& rows, std::span<const ParsedRecord> records)
+      : rows_(rows), records_(records) {}
   // Ids that are generated: from `first` on.
-  StagedRows(const Store& s, const uint32_t* slots, std::span<const ParsedRecord> records,
-             uint64_t first)
-      : s_(s), slots_(slots), records_(records), generated_(true), first_(first) {}
+  StagedRows(const IncomingRows& rows, std::span<const ParsedRecord> records, uint64_t first)
+      : rows_(rows), records_(records), generated_(true), first_(first) {}
 
   RecordId id(size_t row) const override {
     if (generated_) return {false, first_ + row, {}};
-    return record_id(s_.id_view(slots_[row]));
+    return record_id(rows_.store->id_view(rows_.slots[row]));
   }
   std::string_view metadata(size_t row) const override {
     if (records_.empty()) return {};
     const std::string_view json = records_[row].json();
     return json == "{}" ? std::string_view() : json;
   }
-  const float* vector(size_t row) const override { return s_.vector(slots_[row]); }
+  const float* vector(size_t row) const override { return rows_.vector(row); }
 
  private:
-  const Store& s_;
-  const uint32_t* const slots_;
+  const IncomingRows rows_;
   const std::span<const ParsedRecord> records_;
   const bool generated_ = false;
   const uint64_t first_ = 0;
@@ -88,19 +86,19 @@ Status Collection::Impl::log_put(Store& s, const PutRows& put, uint64_t* sequenc
 
 Status Collection::Impl::log_batch(Store& s, Commit* commit, std::span<ParsedRecord> records) {
   if (env.journal == nullptr) return Status::ok();
-  const WriteBatch::Rep& b = *commit->batch->rep_;
+  WriteBatch::Rep& b = *commit->batch->rep_;
   RowsShape shape;
   shape.collection = env.journal_id;
   shape.dimensions = s.dimensions();
   shape.has_metadata = !records.empty();
   shape.is_consecutive = b.ids_staged == 0;
-  const StagedRows given(s, b.slots, records);
-  const StagedRows generated(s, b.slots, records, next_id_.load(std::memory_order_relaxed));
+  const StagedRows given(b.incoming(), records);
+  const StagedRows generated(b.incoming(), records, next_id_.load(std::memory_order_relaxed));
   return log_put(s, {shape.is_consecutive ? generated : given, shape, b.rows, records},
                  &commit->sequence);
 }
 
-// `slot` holds the id, and the vector if it is a new one.
+// `slot` holds the id.
 Status Collection::Impl::log_update(Store& s, Commit* commit, uint32_t slot,
                                     std::span<ParsedRecord> record) {
   if (env.journal == nullptr) return Status::ok();
@@ -108,7 +106,9 @@ Status Collection::Impl::log_update(Store& s, Commit* commit, uint32_t slot,
   shape.collection = env.journal_id;
   shape.dimensions = commit->vector.empty() ? 0 : s.dimensions();
   shape.has_metadata = true;
-  return log_put(s, {StagedRows(s, &slot, record), shape, 1, record}, &commit->sequence);
+  const float* const vector = commit->vector.empty() ? nullptr : commit->vector.data();
+  const StagedRows rows({&s, 1, &slot, vector}, record);
+  return log_put(s, {rows, shape, 1, record}, &commit->sequence);
 }
 
 Status Collection::Impl::log_delete_ids(const Store& s, Commit* commit) {

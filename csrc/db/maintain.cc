@@ -107,6 +107,8 @@ Status Collection::Impl::train_if_due(Store& s, const IncomingRows& incoming, si
   const uint64_t rows = s.live() + new_records;
   const CodeSet* const old = s.codes();
   if (rows < kTrainRows || !s.has_floats()) return Status::ok();
+  // A checkpoint reads the floats that go: later.
+  if (!s.keep_vectors && is_saving_.load(std::memory_order_acquire)) return Status::ok();
   const bool is_due = old == nullptr || rows >= 2 * old->trained_rows ||
                       s.drift.is_due(s.live(), incoming.count) || drifts(s, incoming);
   return is_due ? train(s, incoming, rows) : Status::ok();
@@ -126,6 +128,7 @@ Status Collection::Impl::train(Store& s, const IncomingRows& incoming, uint64_t 
     OMEN_TRY(codes->add_packed(s.graph.row_capacity(), s.kernels));
   }
   OMEN_TRY(codes->ensure(std::max(high, 1u)));
+  if (!s.keep_vectors && s.is_saved) OMEN_TRY(s.unsaved.ensure(high));
   ++next_serial_;
   // Workers are bound to the old codes: what earlier commits of this group brought is linked first.
   link_queued();
@@ -146,7 +149,11 @@ Status Collection::Impl::train(Store& s, const IncomingRows& incoming, uint64_t 
   // A search that took the old codes must never meet a slot that only the new ones cover, and the
   // next thing this commit does is to link such slots. Nor may one read floats that go.
   epochs.synchronize();
-  if (!s.keep_vectors) s.vectors.release_all();
+  if (!s.keep_vectors) {
+    s.vectors.release_all();
+    // Extents on disk hold vectors: all are written anew.
+    for (uint32_t slot = 0; s.is_saved && slot < high; ++slot) s.unsaved.note_metadata(slot);
+  }
   if (*old == nullptr) return Status::ok();
   const uint64_t bytes = (*old)->bytes();
   epochs.retire(

@@ -54,6 +54,7 @@ Status Replay::load(const Directory& directory) {
         .layout = in.layout,
         .name = in.name,
         .schema = in.schema,
+        .keeps_vectors = in.keeps_vectors,
     };
     const uint64_t sequence = in.sequence;
     std::shared_ptr<Collection> made;
@@ -159,9 +160,10 @@ Status Replay::make(const CreateRecord& in, std::shared_ptr<Collection>* out) {
   options.metric = static_cast<Metric>(in.metric);
   options.quantization = static_cast<Quantization>(in.quantization);
   options.layout = static_cast<Layout>(in.layout);
+  options.keep_vectors = in.keeps_vectors;
   options.schema_json = in.schema;
   OMEN_TRY(check_collection_options(options));
-  OMEN_TRY(check_combination(options, true));
+  OMEN_TRY(check_combination(options));
   OMEN_ASSIGN(*out, db_->make(in.name, options, in.collection));
   db_->next_journal_id = std::max(db_->next_journal_id, in.collection + 1);
   db_->collections.emplace(in.name, *out);

@@ -44,6 +44,7 @@ class Rescue {
   Status put_extent(const SegmentReader& file, const SegmentReader::FoundExtent& at,
                     const CollectionSnapshot* in);
   class LiveRows;
+  Status decode_rows(const ExtentHead& head, const std::vector<uint32_t>& rows);
   Status put_rows(const LiveRows& rows, const ExtentShape& shape);
   void lose_extent(const ExtentPlace& place, const Status& why);
   // --- The log ---
@@ -72,6 +73,7 @@ class Rescue {
   Array<std::byte> head_;
   Array<std::byte> vectors_;
   Array<std::byte> payload_;
+  std::unique_ptr<CodeSet> codec_;  // Of the collection that is being taken, if its rows are codes.
   std::map<uint64_t, Told> told_;       // By logs and tables.
   std::set<uint64_t> gone_;             // Dropped, says the log.
   std::set<uint64_t> without_options_;  // Made by guessing.

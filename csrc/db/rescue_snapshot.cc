@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "db/rescue.h"
+#include "db/stored_codec.h"
 #include "storage/checks.h"
 
 namespace omen {
@@ -17,13 +18,15 @@ constexpr uint64_t kSnapshotSequence = UINT64_MAX;
 // Rows of an extent that live, as those of a record.
 class Rescue::LiveRows final : public RecordRows {
  public:
-  LiveRows(const ExtentHead& head, const std::byte* vectors, std::vector<uint32_t> rows)
-      : head_(head), vectors_(vectors), rows_(std::move(rows)) {}
+  // `vectors`: `stride` bytes for each row of the extent.
+  LiveRows(const ExtentHead& head, const std::byte* vectors, size_t stride,
+           std::vector<uint32_t> rows)
+      : head_(head), vectors_(vectors), stride_(stride), rows_(std::move(rows)) {}
   size_t count() const { return rows_.size(); }
   RecordId id(size_t row) const override { return head_.id(rows_[row]); }
   std::string_view metadata(size_t row) const override { return head_.metadata(rows_[row]); }
   const float* vector(size_t row) const override {
-    return reinterpret_cast<const float*>(vectors_ + size_t{rows_[row]} * head_.shape.stride);
+    return reinterpret_cast<const float*>(vectors_ + rows_[row] * stride_);
   }
   bool has_metadata() const {
     return std::any_of(rows_.begin(), rows_.end(),
@@ -33,6 +36,7 @@ class Rescue::LiveRows final : public RecordRows {
  private:
   const ExtentHead& head_;
   const std::byte* const vectors_;
+  const size_t stride_;
   const std::vector<uint32_t> rows_;
 };
 
@@ -73,6 +77,7 @@ Status Rescue::take_collection(CollectionSnapshot& in) {
   record.layout = in.layout;
   record.name = in.name;
   record.schema = in.schema;
+  record.keeps_vectors = in.keeps_vectors;
   std::shared_ptr<Collection> made;
   const Status status = replay_.add(record, in.sequence, &made);
   if (status.code() == ErrorCode::kMemory) return status;
@@ -82,12 +87,21 @@ Status Rescue::take_collection(CollectionSnapshot& in) {
     return Status::ok();
   }
   const bool has_norms = static_cast<Metric>(in.metric) == Metric::kCosine;
+  codec_.reset();
+  if (in.has_codes) {
+    const CodecRoom room{static_cast<Metric>(in.metric), in.dimensions, *db_->kernels,
+                         db_->journal->account(), 1};
+    Result<std::unique_ptr<CodeSet>> codec = decode_codec(in.codec, room);
+    if (codec.status().code() == ErrorCode::kMemory) return codec.status();
+    if (codec.is_ok()) codec_ = codec.take();
+  }
   for (uint32_t i = 0; i < in.extents.size(); ++i) {
     const ExtentPlace& place = in.extents[i];
     if (place.segment == 0) continue;
     const auto file = from_.segments().find(place.segment);
     const SegmentReader::FoundExtent at{
-        place, {in.collection, i, in.extent_rows, in.dimensions, in.stride, has_norms}};
+        place,
+        {in.collection, i, in.extent_rows, in.dimensions, in.stride, has_norms, in.has_codes}};
     if (file == from_.segments().end()) {
       ++report_.loss.extents;
       continue;  // The file was told.
@@ -114,7 +128,7 @@ Status Rescue::learn_options() {
     note_alive(table.value());
     for (const CollectionSnapshot& in : table.value().collections) {
       learn({in.collection, in.dimensions, in.m, in.ef_construction, in.metric, in.quantization,
-             in.layout, in.name, in.schema});
+             in.layout, in.name, in.schema, in.keeps_vectors});
     }
   }
   return Status::ok();
@@ -122,6 +136,7 @@ Status Rescue::learn_options() {
 
 Status Rescue::take_segments() {
   OMEN_TRY(learn_options());
+  codec_.reset();
   using Place = std::pair<uint64_t, uint32_t>;  // Collection and index.
   std::map<Place, uint64_t> newest;             // The segment of each.
   const auto for_each_extent = [&](const auto& visit) -> Status {
@@ -182,7 +197,32 @@ Status Rescue::put_extent(const SegmentReader& file, const SegmentReader::FoundE
   if (!replay_.has(shape.collection)) {
     OMEN_TRY(make(shape.collection, shape.dimensions, shape.has_norms));
   }
-  return put_rows(LiveRows(head, vectors_.data(), std::move(rows)), shape);
+  size_t stride = shape.stride;
+  if (shape.is_codes) {
+    OMEN_TRY(decode_rows(head, rows));
+    stride = shape.dimensions * sizeof(float);
+  }
+  return put_rows(LiveRows(head, vectors_.data(), stride, std::move(rows)), shape);
+}
+
+// Vectors as their codes tell them, in place of these in vectors_.
+Status Rescue::decode_rows(const ExtentHead& head, const std::vector<uint32_t>& rows) {
+  const ExtentShape& shape = head.shape;
+  if (codec_ == nullptr || codec_->stored_bytes() != shape.stride) {
+    return Status::error(ErrorCode::kCorrupt, "codes cannot be read without the parameters that "
+                                              "the table of their snapshot has");
+  }
+  Array<std::byte> floats(db_->journal->account(), Use::kScratch);
+  OMEN_TRY(floats.resize(size_t{shape.rows} * shape.dimensions * sizeof(float)));
+  for (const uint32_t row : rows) {
+    auto* const out = reinterpret_cast<float*>(floats.data()) + size_t{row} * shape.dimensions;
+    codec_->decode_stored(vectors_.data() + size_t{row} * shape.stride, out);
+    // Under cosine the codes are of rows of length 1.
+    const float length = shape.has_norms && head.norm(row) > 0 ? 1.0f / head.norm(row) : 1.0f;
+    for (size_t i = 0; i < shape.dimensions; ++i) out[i] *= length;
+  }
+  vectors_ = std::move(floats);
+  return Status::ok();
 }
 
 Status Rescue::put_rows(const LiveRows& rows, const ExtentShape& shape) {

@@ -4,9 +4,11 @@
 // be written. All else goes on beside them. Upkeep waits in turn until the collection is copied, so
 // that what a live slot holds stays what it is.
 #include <algorithm>
+#include <cstring>
 #include <set>
 
 #include "db/collection_impl.h"
+#include "db/stored_codec.h"
 #include "storage/segment.h"
 
 namespace omen {
@@ -53,7 +55,10 @@ class StoreExtent final : public ExtentRows {
     const MetadataBlock* block = blocks_[row];
     return block == nullptr ? std::string_view() : block->json();
   }
-  const float* vector(size_t row) const override { return s_.vector(slot(row)); }
+  void copy_vector(size_t row, std::byte* out) const override {
+    if (cut_.snapshot.has_codes) return cut_.codes->store_row(slot(row), out);
+    std::memcpy(out, s_.vector(slot(row)), s_.dimensions() * sizeof(float));
+  }
   uint32_t order(size_t row) const override { return s_.order_of(slot(row)); }
   float norm(size_t row) const override { return s_.scale(slot(row)); }
 
@@ -139,6 +144,7 @@ Status Collection::cut(const Wal& wal, SaveKind kind, Cut* out) {
   snapshot.layout = static_cast<uint8_t>(c.options.layout);
   snapshot.name = c.name;
   snapshot.schema = c.options.schema_json;
+  snapshot.keeps_vectors = c.options.keep_vectors;
   snapshot.next_id = c.next_id_.load(std::memory_order_relaxed);
   if (s == nullptr || s->live() == 0) return Status::ok();
   out->writes_derived = writes_derived;
@@ -155,6 +161,14 @@ Status Collection::Impl::take_cut(Store& s, Cut* out) {
   snapshot.next_order = s.next_order;
   snapshot.extent_rows = s.extent_rows();
   snapshot.stride = static_cast<uint32_t>(s.vectors.stride());
+  if (!s.has_floats()) {
+    out->codes = s.owned_codes;
+    snapshot.has_codes = true;
+    snapshot.stride = static_cast<uint32_t>(s.owned_codes->stored_bytes());
+    Array<std::byte> codec(s.account, Use::kScratch);
+    OMEN_TRY(encode_codec(*s.owned_codes, s.dimensions(), &codec));
+    snapshot.codec.assign(reinterpret_cast<const char*>(codec.data()), codec.size());
+  }
   snapshot.live.assign((size_t{snapshot.high_water} + 63) / 64, 0);
   for (uint32_t slot = 0; slot < snapshot.high_water; ++slot) {
     if (s.is_live(slot)) snapshot.live[slot >> 6] |= uint64_t{1} << (slot & 63);
@@ -187,18 +201,19 @@ Status Collection::Impl::write_cut(Cut* cut, const SaveTarget& target) {
   CollectionSnapshot& snapshot = cut->snapshot;
   const bool has_old = saved_.generation == cut->store->generation();
   const CollectionSnapshot& old = saved_.snapshot;
+  const bool has_old_rows = has_old && old.has_codes == snapshot.has_codes;
   const uint32_t rows = snapshot.extent_rows;
   const auto extents = (snapshot.high_water + rows - 1) / rows;
   snapshot.extents.resize(extents);
   for (uint32_t i = 0; i < extents; ++i) {
     if (!has_live_row(snapshot, i)) continue;
-    const bool is_there = has_old && i < old.extents.size() && old.extents[i].segment != 0;
+    const bool is_there = has_old_rows && i < old.extents.size() && old.extents[i].segment != 0;
     if (is_there && !cut->extents.has(i) && target.leaving.count(old.extents[i].segment) == 0) {
       snapshot.extents[i] = old.extents[i];
       continue;
     }
     const ExtentShape shape{snapshot.collection, i, rows, snapshot.dimensions, snapshot.stride,
-                            cut->store->has_norms};
+                            cut->store->has_norms, snapshot.has_codes};
     const EpochDomain::Pin pin = epochs.pin();  // For metadata, which may be swapped.
     const StoreExtent extent(*cut, i * rows);
     OMEN_TRY(target.writer->append_extent(shape, extent, &snapshot.extents[i]));

@@ -40,7 +40,7 @@ struct Cut {
   Marks extents;                 // To write.
   Marks slots;                   // That the graph on disk lacks.
   bool writes_derived = false;
-  std::shared_ptr<const CodeSet> codes;
+  std::shared_ptr<const CodeSet> codes;  // Of the graph, or of the extents.
   Graph::Image image;
   bool needs_repair = false;
 };

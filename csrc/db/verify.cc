@@ -71,7 +71,8 @@ class Verifier {
     const ExtentPlace& place = c.extents[index];
     OMEN_ASSIGN(const SegmentReader* file, find(place.segment));
     const bool has_norms = static_cast<Metric>(c.metric) == Metric::kCosine;
-    const ExtentShape shape{c.collection, index, c.extent_rows, c.dimensions, c.stride, has_norms};
+    const ExtentShape shape{c.collection, index,     c.extent_rows, c.dimensions,
+                            c.stride,     has_norms, c.has_codes};
     ExtentHead head;
     OMEN_TRY(file->read_extent_head(place, shape, &head_, &head));
     bytes_.clear();

@@ -9,11 +9,11 @@ namespace omen {
 
 namespace {
 
-constexpr uint32_t kKnownFlags = kExtentStrings | kExtentMetadata | kExtentNorms;
+constexpr uint32_t kKnownFlags = kExtentStrings | kExtentMetadata | kExtentNorms | kExtentCodes;
 
 uint32_t flags_of(const ExtentShape& shape, const ExtentTexts& texts) {
   return (texts.has_strings ? kExtentStrings : 0) | (texts.has_metadata ? kExtentMetadata : 0) |
-         (shape.has_norms ? kExtentNorms : 0);
+         (shape.has_norms ? kExtentNorms : 0) | (shape.is_codes ? kExtentCodes : 0);
 }
 
 }  // namespace
@@ -21,7 +21,9 @@ uint32_t flags_of(const ExtentShape& shape, const ExtentTexts& texts) {
 bool is_extent_shape(const ExtentShape& s) {
   return s.collection != 0 && std::has_single_bit(s.rows) && s.rows <= kExtentRowsMax &&
          s.dimensions <= kExtentDimensionsMax && s.stride <= kExtentStrideMax &&
-         s.stride % sizeof(float) == 0 && s.stride >= s.dimensions * sizeof(float);
+         s.stride % sizeof(float) == 0 &&
+         (s.is_codes ? s.stride > 0 && s.dimensions > 0
+                     : s.stride >= s.dimensions * sizeof(float));
 }
 
 ExtentLayout::ExtentLayout(const ExtentShape& shape, const ExtentTexts& texts) {
@@ -59,7 +61,8 @@ bool decode_extent_header(const std::byte* in, ExtentShape* shape, ExtentTexts* 
   const auto flags = load_number<uint32_t>(in + 28);
   *shape = {load_number<uint64_t>(in + 8),  load_number<uint32_t>(in + 4),
             load_number<uint32_t>(in + 16), load_number<uint32_t>(in + 20),
-            load_number<uint32_t>(in + 24), (flags & kExtentNorms) != 0};
+            load_number<uint32_t>(in + 24), (flags & kExtentNorms) != 0,
+            (flags & kExtentCodes) != 0};
   *texts = {(flags & kExtentStrings) != 0, (flags & kExtentMetadata) != 0,
             load_number<uint32_t>(in + 32), load_number<uint32_t>(in + 36)};
   return std::memcmp(in, kExtentMagic, 4) == 0 && (flags & ~kKnownFlags) == 0 &&

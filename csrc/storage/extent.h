@@ -20,8 +20,9 @@ struct ExtentShape {
   uint32_t index = 0;
   uint32_t rows = 0;        // A power of two up to kExtentRowsMax.
   uint32_t dimensions = 0;  // 0: no vectors yet, and a stride of 0.
-  uint32_t stride = 0;      // Bytes of a row of vectors, from dimensions * 4 on.
+  uint32_t stride = 0;      // Bytes of a row of vectors, from dimensions * 4 on; or of a code.
   bool has_norms = false;
+  bool is_codes = false;  // In place of vectors.
   bool operator==(const ExtentShape&) const = default;
 };
 // Whether it is within the bounds of the format.
@@ -35,7 +36,8 @@ class ExtentRows {
   // The rest only for rows that are.
   virtual RecordId id(size_t row) const = 0;
   virtual std::string_view metadata(size_t row) const = 0;  // Empty: {}.
-  virtual const float* vector(size_t row) const = 0;        // `dimensions` of them.
+  // To `out`, which has the stride of the shape and holds zeros.
+  virtual void copy_vector(size_t row, std::byte* out) const = 0;
   virtual uint32_t order(size_t row) const = 0;
   virtual float norm(size_t row) const = 0;
 };

@@ -65,8 +65,8 @@
 //     zeros up to a multiple of 8.
 // kCreate      collection 8, dimensions 4 (0: not fixed), m 4, efConstruction 4, metric 1 (0
 //              cosine, 1 l2, 2 dot), quantization 1 (0 sq8, 1 none, 2 binary), layout 1 (0
-//              compact, 1 fast), zero 1, length of the name 4, length of the schema 4, name, schema
-//              (canonical JSON, or nothing)
+//              compact, 1 fast), flags 1 (1: vectors are not kept), length of the name 4, length of
+//              the schema 4, name, schema (canonical JSON, or nothing)
 // kDrop        collection 8
 // kDimensions  collection 8, dimensions 4, zero 4: they are fixed, without a record yet
 // kPut         collection 8, rows 4, dimensions 4, flags 4 (1: metadata), bytes of metadata 4, ids;
@@ -88,7 +88,7 @@
 //   16  4  rows: a power of two, at most kExtentRowsMax
 //   20  4  dimensions
 //   24  4  stride: bytes of a row of vectors
-//   28  4  flags (1: some ids are strings, 2: metadata, 4: norms)
+//   28  4  flags (1: some ids are strings, 2: metadata, 4: norms, 8: codes in place of vectors)
 //   32  4  bytes of the texts of ids
 //   36  4  bytes of the texts of metadata
 //   40  4  bytes of vectors: rows * stride
@@ -103,7 +103,7 @@
 //          with flag 4 for each row: 4, its norm, float32
 //          with flag 2 for each row: 4, the length of its metadata (0: {})
 //          texts of the strings, texts of metadata (JSON), zeros to a multiple of 64
-//          for each row `stride` bytes: its vector, float32, and zeros
+//          for each row `stride` bytes: its vector, float32, and zeros; with flag 8 its code
 // Rows that do not live hold zeros.
 // Blob: its bytes; for each kBlobBlockBytes of them a checksum, 4, started with the mark of the
 // block's place; 16 bytes: bytes of the blob 8, checksum of those checksums 4, checksum of these 12
@@ -112,9 +112,10 @@
 //   version 4 (kSnapshotVersion), collections 4, sequence 8 (that of the log's first record, less
 //   one), next number of a collection 8; for each collection, by rising number:
 //   collection 8, sequence 8 (records up to it are in the snapshot), next id 8, dimensions 4, m 4,
-//   efConstruction 4, metric 1, quantization 1, layout 1, flags 1 (1: fresh), high water 4 (slots
-//   ever used), next order 4, rows of an extent 4, stride 4, blobs 4, length of the name 4, of the
-//   schema 4, zero 4; name, schema, zeros to a multiple of 8; a bit for each slot: it lives; with
+//   efConstruction 4, metric 1, quantization 1, layout 1, flags 1 (1: fresh, 2: without vectors, 4:
+//   extents hold codes), high water 4 (slots ever used), next order 4, rows of an extent 4, stride
+//   4, blobs 4, length of the name 4, of the schema 4, of the codec 4 (0 without flag 4); name,
+//   schema, codec, zeros to a multiple of 8; a bit for each slot: it lives; with
 //   flag 1 a bit for each slot: written since the blobs were; both with zeros to a multiple of 8;
 //   extents, high water / rows of an extent, rounded up: segment 8 (0: none of its rows lives; all
 //   zero), offset 8, bytes of header and head 4, of vectors 4; blobs: kind 4, zero 4, segment 8,
@@ -168,6 +169,7 @@ inline constexpr size_t kExtentHeaderBytes = 64;
 inline constexpr uint32_t kExtentStrings = 1;  // Flags.
 inline constexpr uint32_t kExtentMetadata = 2;
 inline constexpr uint32_t kExtentNorms = 4;
+inline constexpr uint32_t kExtentCodes = 8;
 inline constexpr uint32_t kExtentRowsMax = 1024;
 inline constexpr uint32_t kExtentDimensionsMax = 16384;
 inline constexpr uint32_t kExtentStrideMax = (64u << 10) + 64;
@@ -176,7 +178,10 @@ inline constexpr uint32_t kStoredMetadataBytesMax = 1u << 20;
 inline constexpr size_t kBlobBlockBytes = size_t{64} << 10;
 inline constexpr size_t kBlobTrailerBytes = 16;
 inline constexpr uint32_t kSnapshotVersion = 1;
-inline constexpr uint32_t kSnapshotFresh = 1;  // A flag of a collection.
+inline constexpr uint32_t kSnapshotFresh = 1;  // Flags of a collection.
+inline constexpr uint32_t kSnapshotWithoutVectors = 2;
+inline constexpr uint32_t kSnapshotCodes = 4;
+inline constexpr uint8_t kCreateWithoutVectors = 1;  // A flag of a record of kCreate.
 
 inline constexpr size_t round_up_8(size_t bytes) { return (bytes + 7) & ~size_t{7}; }
 inline constexpr uint64_t round_up_64(uint64_t bytes) { return (bytes + 63) & ~uint64_t{63}; }

@@ -104,7 +104,7 @@ Status encode_create(const CreateRecord& record, Array<std::byte>* array) {
   OMEN_TRY(out.number<uint8_t>(record.metric));
   OMEN_TRY(out.number<uint8_t>(record.quantization));
   OMEN_TRY(out.number<uint8_t>(record.layout));
-  OMEN_TRY(out.number<uint8_t>(0));
+  OMEN_TRY(out.number<uint8_t>(record.keeps_vectors ? 0 : kCreateWithoutVectors));
   OMEN_TRY(out.number<uint32_t>(static_cast<uint32_t>(record.name.size())));
   OMEN_TRY(out.number<uint32_t>(static_cast<uint32_t>(record.schema.size())));
   OMEN_TRY(out.text(record.name));
@@ -170,14 +170,17 @@ RecordId IdReader::next() {
 
 bool decode_create(const std::byte* payload, size_t length, CreateRecord* out) {
   PayloadReader in(payload, length);
-  uint8_t zero = 0;
+  uint8_t flags = 0;
   uint32_t name = 0;
   uint32_t schema = 0;
-  return in.number(&out->collection) && in.number(&out->dimensions) && in.number(&out->m) &&
-         in.number(&out->ef_construction) && in.number(&out->metric) &&
-         in.number(&out->quantization) && in.number(&out->layout) && in.number(&zero) &&
-         zero == 0 && in.number(&name) && in.number(&schema) && in.text(name, &out->name) &&
-         in.text(schema, &out->schema) && in.is_at_end();
+  const bool is_one =
+      in.number(&out->collection) && in.number(&out->dimensions) && in.number(&out->m) &&
+      in.number(&out->ef_construction) && in.number(&out->metric) &&
+      in.number(&out->quantization) && in.number(&out->layout) && in.number(&flags) &&
+      (flags & ~kCreateWithoutVectors) == 0 && in.number(&name) && in.number(&schema) &&
+      in.text(name, &out->name) && in.text(schema, &out->schema) && in.is_at_end();
+  out->keeps_vectors = (flags & kCreateWithoutVectors) == 0;
+  return is_one;
 }
 
 bool decode_collection(const std::byte* payload, size_t length, uint64_t* collection) {

@@ -56,6 +56,7 @@ struct CreateRecord {
   uint8_t layout = 0;
   std::string_view name;
   std::string_view schema;
+  bool keeps_vectors = true;
 };
 Status encode_create(const CreateRecord& record, Array<std::byte>* out);
 // kDrop, kClear; and kDimensions with `dimensions`.

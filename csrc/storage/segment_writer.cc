@@ -198,14 +198,10 @@ Status SegmentWriter::put_texts(const ExtentShape& shape, const ExtentRows& rows
 }
 
 Status SegmentWriter::put_vectors(const ExtentShape& shape, const ExtentRows& rows) {
-  const size_t used = shape.dimensions * sizeof(float);
   for (size_t row = 0; row < shape.rows; ++row) {
-    if (rows.is_live(row) && used > 0) {
-      OMEN_TRY(put(rows.vector(row), used));
-      OMEN_TRY(put_zeros(shape.stride - used));
-    } else {
-      OMEN_TRY(put_zeros(shape.stride));
-    }
+    OMEN_TRY(put_zeros(shape.stride));
+    std::byte* const out = buffer_.data() + buffer_.size() - shape.stride;
+    if (rows.is_live(row) && shape.stride > 0) rows.copy_vector(row, out);
   }
   return Status::ok();
 }

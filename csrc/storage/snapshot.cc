@@ -27,17 +27,22 @@ Status encode_collection(const CollectionSnapshot& c, PayloadWriter* out) {
   OMEN_TRY(out->number(c.sequence));
   OMEN_TRY(out->number(c.next_id));
   for (const uint32_t n : {c.dimensions, c.m, c.ef_construction}) OMEN_TRY(out->number(n));
-  const uint8_t flags = c.fresh.empty() ? 0 : kSnapshotFresh;
+  OMEN_ASSERT(c.has_codes == !c.codec.empty() && !(c.has_codes && c.keeps_vectors));
+  const auto flags = static_cast<uint8_t>((c.fresh.empty() ? 0 : kSnapshotFresh) |
+                                          (c.keeps_vectors ? 0 : kSnapshotWithoutVectors) |
+                                          (c.has_codes ? kSnapshotCodes : 0));
   for (const uint8_t n : {c.metric, c.quantization, c.layout, flags}) OMEN_TRY(out->number(n));
   const auto blobs = static_cast<uint32_t>(c.blobs.size());
   const auto name = static_cast<uint32_t>(c.name.size());
   const auto schema = static_cast<uint32_t>(c.schema.size());
+  const auto codec = static_cast<uint32_t>(c.codec.size());
   for (const uint32_t n :
-       {c.high_water, c.next_order, c.extent_rows, c.stride, blobs, name, schema, uint32_t{0}}) {
+       {c.high_water, c.next_order, c.extent_rows, c.stride, blobs, name, schema, codec}) {
     OMEN_TRY(out->number(n));
   }
   OMEN_TRY(out->text(c.name));
   OMEN_TRY(out->text(c.schema));
+  OMEN_TRY(out->text(c.codec));
   OMEN_TRY(out->pad());
   for (const uint64_t word : c.live) OMEN_TRY(out->number(word));
   for (const uint64_t word : c.fresh) OMEN_TRY(out->number(word));
@@ -88,26 +93,35 @@ class TableReader {
     uint8_t flags = 0;
     uint32_t name = 0;
     uint32_t schema = 0;
-    uint32_t zero = 0;
+    uint32_t codec = 0;
     const bool is_whole =
         in_.number(&c->collection) && in_.number(&c->sequence) && in_.number(&c->next_id) &&
         in_.number(&c->dimensions) && in_.number(&c->m) && in_.number(&c->ef_construction) &&
         in_.number(&c->metric) && in_.number(&c->quantization) && in_.number(&c->layout) &&
         in_.number(&flags) && in_.number(&c->high_water) && in_.number(&c->next_order) &&
         in_.number(&c->extent_rows) && in_.number(&c->stride) && in_.number(&blob_count_) &&
-        in_.number(&name) && in_.number(&schema) && in_.number(&zero);
+        in_.number(&name) && in_.number(&schema) && in_.number(&codec);
     std::string_view text;
     if (!is_whole || !in_.text(name, &text)) return kCutOff;
     c->name = text;
-    if (!in_.text(schema, &text) || !in_.pad()) return kCutOff;
+    if (!in_.text(schema, &text)) return kCutOff;
     c->schema = text;
+    if (!in_.text(codec, &text) || !in_.pad()) return kCutOff;
+    c->codec = text;
     has_fresh_ = (flags & kSnapshotFresh) != 0;
-    return (flags & ~kSnapshotFresh) == 0 && zero == 0 ? nullptr : "a collection has unknown flags";
+    c->keeps_vectors = (flags & kSnapshotWithoutVectors) == 0;
+    c->has_codes = (flags & kSnapshotCodes) != 0;
+    if ((flags & ~(kSnapshotFresh | kSnapshotWithoutVectors | kSnapshotCodes)) != 0) {
+      return "a collection has unknown flags";
+    }
+    const bool is_possible = c->has_codes == (codec > 0) && !(c->has_codes && c->keeps_vectors);
+    return is_possible ? nullptr : "a collection has codes that it cannot have";
   }
 
   static const char* bounds(const CollectionSnapshot& c) {
     if (c.extent_rows == 0 && c.high_water == 0) return nullptr;
-    const ExtentShape shape{c.collection, 0, c.extent_rows, c.dimensions, c.stride, false};
+    const ExtentShape shape{c.collection, 0, c.extent_rows, c.dimensions, c.stride, false,
+                            c.has_codes};
     return is_extent_shape(shape) ? nullptr : "extents of an impossible shape";
   }
 

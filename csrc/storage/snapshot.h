@@ -33,12 +33,15 @@ struct CollectionSnapshot {
   uint8_t layout = 0;
   std::string name;
   std::string schema;
+  bool keeps_vectors = true;
   // Its state.
   uint64_t next_id = 0;
   uint32_t high_water = 0;  // Slots that were ever used.
   uint32_t next_order = 0;
   uint32_t extent_rows = 0;  // 0 only if there are no slots.
   uint32_t stride = 0;
+  bool has_codes = false;  // Extents hold codes in place of vectors, by
+  std::string codec;       // this codec: db/'s.
   std::vector<uint64_t> live;        // A bit for each slot below high_water.
   std::vector<ExtentPlace> extents;  // By index: ceil(high_water / extent_rows).
   std::vector<SnapshotBlob> blobs;   // Derived data.

@@ -25,7 +25,8 @@ void decode_head(const std::byte* bytes, size_t size) {
   if (size < kExtentHeaderBytes) return;
   const auto number = [&](size_t at) { return load_number<uint32_t>(bytes + at); };
   const ExtentShape shape{load_number<uint64_t>(bytes + 8), number(4),  number(16), number(20),
-                          number(24), (number(28) & kExtentNorms) != 0};
+                          number(24), (number(28) & kExtentNorms) != 0,
+                          (number(28) & kExtentCodes) != 0};
   if (!is_extent_shape(shape)) return;
   MemoryBudget budget;
   MemoryAccount account(&budget);

@@ -1,5 +1,8 @@
 // keepVectors: false: codes are the truth once they are trained, and what they tell is marked.
 import assert from 'node:assert/strict'
+import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
 import test from 'node:test'
 import { DB } from 'omendb'
 import { rejected } from './support.js'
@@ -61,6 +64,39 @@ test('originals are kept until codes are trained, and then given back', async ()
   assert.deepEqual(await db.get(1, { include: 'vector' }), before)
   assert.ok((await db.check()).every((report) => report.ok))
   await db.close()
+})
+
+test('on disk codes take the place of vectors, and tell the same after an opening', async () => {
+  const home = mkdtempSync(path.join(tmpdir(), 'omendb-codes-'))
+  const vectors = rows(ROWS)
+  const query = vectors.slice(0, DIMENSIONS)
+  const bytes: number[] = []
+  for (const keepVectors of [true, false]) {
+    const where = path.join(home, String(keepVectors))
+    const db = await DB.open(where, { metric: 'l2', keepVectors, durability: 'os' })
+    await db.addBatch({ vectors, dimensions: DIMENSIONS })
+    const row = await db.get(7, { include: 'vector' })
+    const hits = await db.search(query, { k: 5, exact: true })
+    await db.close()
+    bytes.push(
+      readdirSync(where)
+        .filter((file) => file.endsWith('.seg'))
+        .reduce((sum, file) => sum + statSync(path.join(where, file)).size, 0),
+    )
+    const again = await DB.open(where)
+    assert.equal((await again.stats()).collections[0]?.keepVectors, keepVectors)
+    assert.deepEqual(await again.get(7, { include: 'vector' }), row)
+    assert.deepEqual(await again.search(query, { k: 5, exact: true }), hits)
+    assert.equal(hits[0]?.approximate, keepVectors ? undefined : true)
+    await again.update(7, { metadata: { seen: true } })
+    for (const report of await again.check()) assert.ok(report.ok, report.problem)
+    await again.close()
+    await rejected(() => DB.open(where, { keepVectors: !keepVectors }), 'ERR_OPTIONS')
+  }
+  // Floats are not there, nor are codes there twice.
+  const [all, codes] = bytes as [number, number]
+  assert.ok(all - codes > ROWS * DIMENSIONS * 4, `${all} bytes, and ${codes} without vectors`)
+  rmSync(home, { recursive: true })
 })
 
 test('keepVectors must agree with what is stored, and needs codes', async () => {

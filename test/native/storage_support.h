@@ -37,8 +37,9 @@ class DrawnRows final : public ExtentRows {
       if (how.has_metadata && random.below(2) > 0) r.metadata = bytes_of(random, random.below(99));
       r.order = static_cast<uint32_t>(random.next());
       r.norm = static_cast<float>(random.unit());
-      for (uint32_t i = 0; i < shape.dimensions; ++i) {
-        r.vector.push_back(static_cast<float>(random.unit()) - 0.5f);
+      const size_t used = shape.is_codes ? shape.stride : shape.dimensions * sizeof(float);
+      for (size_t i = 0; i < used; ++i) {
+        r.vector.push_back(static_cast<std::byte>(random.below(255)));
       }
       rows_.push_back(std::move(r));
     }
@@ -49,7 +50,9 @@ class DrawnRows final : public ExtentRows {
     return r.text.empty() ? RecordId{false, r.integer, {}} : RecordId{true, 0, r.text};
   }
   std::string_view metadata(size_t row) const override { return rows_[row].metadata; }
-  const float* vector(size_t row) const override { return rows_[row].vector.data(); }
+  void copy_vector(size_t row, std::byte* out) const override {
+    std::copy(rows_[row].vector.begin(), rows_[row].vector.end(), out);
+  }
   uint32_t order(size_t row) const override { return rows_[row].order; }
   float norm(size_t row) const override { return rows_[row].norm; }
 
@@ -61,7 +64,7 @@ class DrawnRows final : public ExtentRows {
     std::string metadata;
     uint32_t order = 0;
     float norm = 0;
-    std::vector<float> vector;
+    std::vector<std::byte> vector;
   };
   std::vector<Row> rows_;
 };
@@ -98,11 +101,9 @@ inline bool same_rows(const ExtentHead& head, const ExtentRows& rows,
     if (head.metadata(row) != rows.metadata(row)) return false;
     if (head.order(row) != rows.order(row)) return false;
     if (s.has_norms && head.norm(row) != rows.norm(row)) return false;
-    const size_t used = s.dimensions * sizeof(float);
-    if (used > 0 && std::memcmp(vector, rows.vector(row), used) != 0) return false;
-    if (s.stride > used && std::memcmp(vector + used, zeros.data(), s.stride - used) != 0) {
-      return false;
-    }
+    std::vector<std::byte> expected(s.stride);
+    rows.copy_vector(row, expected.data());
+    if (s.stride > 0 && std::memcmp(vector, expected.data(), s.stride) != 0) return false;
   }
   return true;
 }
