@@ -315,7 +315,7 @@ test('memory that is too small for the data refuses to open', async () => {
   const db = await DB.open(where, { metric: 'l2' })
   await db.addBatch(vectors(3000, 128))
   await db.close()
-  await rejected(() => DB.open(where, { maxMemoryBytes: 1 << 20 }), 'ERR_MEMORY')
+  await rejected(() => DB.open(where, { maxMemoryBytes: 1 << 18 }), 'ERR_MEMORY')
   const again = await DB.open(where)
   assert.equal(await again.count(), 3000)
   await again.close()
