@@ -92,7 +92,8 @@ slice_instruction_sets() {
 slice_asan() {
   # What recall tests run, the graph tests run too, in a tenth of the time.
   OMEN_DAMAGE_STEP=997 OMEN_DAMAGE_RANDOM=8 OMEN_FAULT_STEP=11 OMEN_SALVAGE_ROUNDS=3 \
-    OMEN_CRASH_WORKLOADS=1 node .ci/native.mjs asan -E db_recall
+    OMEN_CRASH_WORKLOADS=1 OMEN_CODES_KINDS=1 \
+    node .ci/native.mjs asan -E db_recall
   node .ci/js-tests.mjs --compile-only
   # V8 keeps what it never frees, so leaks are looked for in the C++ tests alone.
   local library
