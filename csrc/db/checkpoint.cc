@@ -144,7 +144,7 @@ Status Checkpointer::run_counted(SaveKind kind) {
   spendings_ = db_->directory->reserve().spendings();
   Status status = run_locked(kind);
   if (status.code() == ErrorCode::kNoSpace) status = run_locked(SaveKind::kTight);
-  if (status.code() == ErrorCode::kNoSpace) status = run_with_reserve();
+  if (status.code() == ErrorCode::kNoSpace) status = run_with_reserve(std::move(status));
   const uint64_t log_bytes = db_->journal->wal()->log_bytes();
   db_->directory->renew_reserve(log_bytes);
   due_at_ = status.is_ok() ? threshold() : log_bytes + threshold();
@@ -155,12 +155,13 @@ Status Checkpointer::run_counted(SaveKind kind) {
 }
 
 // With half of the reserve, and no more: the other half is for deletions that come meanwhile.
-Status Checkpointer::run_with_reserve() {
+Status Checkpointer::run_with_reserve(Status status) {
   Reserve& reserve = db_->directory->reserve();
   const uint64_t given = reserve.spend();
   spendings_ = reserve.spendings();
+  if (given == 0) return status;
   limit_ = written_ + given;
-  const Status status = run_locked(SaveKind::kTight);
+  status = run_locked(SaveKind::kTight);
   limit_ = UINT64_MAX;
   return status;
 }
@@ -243,6 +244,7 @@ Status Checkpointer::run_locked(SaveKind kind) {
   Database::Impl& d = *db_;
   Wal& wal = *d.journal->wal();
   OMEN_TRY(wal.check_usable());
+  written_ = 0;
   SnapshotFiles files;
   OMEN_ASSIGN(std::unique_ptr<LogWriter> log, d.directory->begin_log(&files.log_number));
   OMEN_ASSIGN(files.sequence, wal.rotate(std::move(log)));

@@ -54,7 +54,8 @@ class Checkpointer final : public LogWatcher {
                SnapshotFiles* out, SaveKind kind);
   std::set<uint64_t> choose_leaving(const std::vector<Part>& parts) const;
   bool is_reserve_in_use() const;
-  Status run_with_reserve();
+  // `status`: why it is tried. What it comes to, or that where nothing is left of the reserve.
+  Status run_with_reserve(Status status);
   uint64_t threshold() const;
   static void run_thread(void* self);
   void run_when_due();

@@ -171,7 +171,7 @@ class Collection : public std::enable_shared_from_this<Collection> {
   // For checkpoints, one at a time (db/saved.h). cut() notes what is there now; until end_cut()
   // upkeep waits, at most while save() copies. save() writes what changed, and whatever lies in
   // segments that are to go, and completes the cut's snapshot. ERR_MEMORY, ERR_NO_SPACE, ERR_IO.
-  // `is_closing`: the next thing to happen is an opening.
+  // `kind`: how much is written.
   Status cut(const Wal& wal, SaveKind kind, Cut* out);
   Status save(Cut* cut, const SaveTarget& target);
   void end_cut(Cut* cut, bool is_saved);

@@ -1,4 +1,5 @@
-// Graph and codes of a collection as blobs of a segment, and back.
+// Graph and codes of a collection as blobs of a segment, and back. (Codes that are all that is kept
+// of the vectors lie in extents, and the header has none.)
 //
 // The header's blob: version 4 (1), slots 4, ids of a bottom row 4, layers above 4, ids of an
 // upper row 4, kind of codes 4 (0 none, 1 sq8, 2 binary), bytes of a code's row 4, flags 4 (1: sq8

@@ -2,9 +2,10 @@
 //
 // How: rows first, extent by extent and in parallel, then codes and graph, with the id index beside
 // them. Codes and graph are derived: where they are damaged, or were never written, they are left
-// out, and made when the log has been replayed (finish_replay()). Metadata come as text alone:
-// parsing takes longer than all the rest, so their columns are filled behind the opening
-// (metadata_index.cc).
+// out, and made when the log has been replayed (finish_replay()). Where codes are all that is kept
+// of the vectors they are no such thing: they come with the rows, or the opening fails. Metadata
+// come as text alone: parsing takes longer than all the rest, so their columns are filled behind
+// the opening (metadata_index.cc).
 // Threads: one, and what it has the pool do; before anybody else knows the collection.
 #include <algorithm>
 #include <bit>

@@ -83,10 +83,14 @@ Status BlockPool::add_slab(SizeClass* c, size_t block_bytes) {
   const bool is_huge =
       wanted == kSlabBytesMax &&
       std::max(heap_bytes_ + huge_.bytes(), expected_) >= SlabBlocks::kWorthwhileBytes;
-  OMEN_ASSIGN(const SlabBlocks::Piece piece, allocate_slab(wanted, is_huge));
+  Result<SlabBlocks::Piece> allocated = allocate_slab(wanted, is_huge);
+  const bool is_small = is_huge && !allocated.is_ok();  // Near the limit less than 2 MiB may do.
+  if (is_small) allocated = allocate_slab(wanted, false);
+  OMEN_ASSIGN(const SlabBlocks::Piece piece, std::move(allocated));
   const auto blocks = static_cast<uint32_t>((piece.bytes - kCacheLineBytes) / block_bytes);
   auto* slab = new (piece.memory)
-      Slab{nullptr, nullptr, nullptr, 0, 0, blocks, static_cast<uint32_t>(piece.bytes), is_huge};
+      Slab{nullptr, nullptr, nullptr, 0, 0, blocks, static_cast<uint32_t>(piece.bytes),
+           is_huge && !is_small};
   const size_t place = place_of(slab) + 1;
   slabs_.push_back_reserved(slab);
   std::rotate(slabs_.begin() + place, slabs_.end() - 1, slabs_.end());

@@ -70,6 +70,7 @@ class SegmentWriter {
 
  private:
   SegmentWriter(Env* env, std::string path, uint64_t number, MemoryAccount* account);
+  Status check_room(size_t bytes) const;
   Status put(const void* data, size_t bytes);
   Status put_zeros(size_t bytes);
   Status pad();  // To a multiple of 64.

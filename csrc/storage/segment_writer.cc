@@ -84,12 +84,15 @@ Status SegmentWriter::flush() {
   return Status::ok();
 }
 
+Status SegmentWriter::check_room(size_t size) const {
+  if (size <= limit_ && bytes() <= limit_ - size) return Status::ok();
+  return Status::error(ErrorCode::kNoSpace, "cannot write to " + path_ +
+                                                ": no space is left on the disk; free some")
+      .with_path(path_);
+}
+
 Status SegmentWriter::put(const void* data, size_t size) {
-  if (size > limit_ || bytes() > limit_ - size) {
-    return Status::error(ErrorCode::kNoSpace, "cannot write to " + path_ +
-                                                  ": no space is left on the disk; free some")
-        .with_path(path_);
-  }
+  OMEN_TRY(check_room(size));
   const auto* in = static_cast<const std::byte*>(data);
   while (size > 0) {
     if (buffer_.size() >= kWriteBytes) OMEN_TRY(flush());
@@ -102,6 +105,7 @@ Status SegmentWriter::put(const void* data, size_t size) {
 }
 
 Status SegmentWriter::put_zeros(size_t size) {
+  OMEN_TRY(check_room(size));
   if (buffer_.size() >= kWriteBytes) OMEN_TRY(flush());
   return buffer_.resize(buffer_.size() + size);
 }
