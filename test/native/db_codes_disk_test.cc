@@ -21,8 +21,9 @@ CollectionOptions coded_options(Metric metric, Quantization codec) {
 }
 
 // A database whose collection keeps no vectors, and the vectors that were given to it.
-struct Coded {
-  Coded(uint64_t seed, Metric m, Quantization q) : env(seed), metric(m), quantization(q) {
+struct Coded : OneCollection {
+  Coded(uint64_t seed, Metric m, Quantization q)
+      : OneCollection(seed), metric(m), quantization(q) {
     Random random(seed);
     rows.resize(size_t{6000} * kDims);
     for (size_t i = 0; i < rows.size(); ++i) {
@@ -32,21 +33,10 @@ struct Coded {
     open(&env);
   }
   void open(SimEnv* from) {
-    close();
     DatabaseOptions o = fixture.options(from);
     o.record_bytes = 64 << 10;
     o.checkpoint_bytes = uint64_t{1} << 40;  // Checkpoints are the tests' to make.
-    auto opened = Database::open(o);
-    REQUIRE_OK(opened);
-    database = opened.take();
-    auto c = database->collection("a", coded_options(metric, quantization),
-                                  OpenMode::kOpenOrCreate);
-    REQUIRE_OK(c);
-    collection = c.take();
-  }
-  void close() {
-    collection.reset();
-    database.reset();
+    OneCollection::open(o, coded_options(metric, quantization));
   }
   void add(size_t first, size_t count) {
     std::vector<uint64_t> ids(count);
@@ -94,13 +84,9 @@ struct Coded {
     return most;
   }
 
-  DiskFixture fixture;
-  SimEnv env;
   const Metric metric;
   const Quantization quantization;
   std::vector<float> rows;
-  std::shared_ptr<Database> database;
-  std::shared_ptr<Collection> collection;
 };
 
 constexpr Metric kMetrics[] = {Metric::kL2, Metric::kCosine, Metric::kDot};

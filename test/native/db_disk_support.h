@@ -32,6 +32,29 @@ struct DiskFixture {
   }
 };
 
+// A database of one collection, opened again and again.
+struct OneCollection {
+  explicit OneCollection(uint64_t seed) : env(seed) {}
+  void open(const DatabaseOptions& o, const CollectionOptions& options) {
+    close();
+    auto opened = Database::open(o);
+    REQUIRE_OK(opened);
+    database = opened.take();
+    auto c = database->collection("a", options, OpenMode::kOpenOrCreate);
+    REQUIRE_OK(c);
+    collection = c.take();
+  }
+  void close() {
+    collection.reset();
+    database.reset();
+  }
+
+  DiskFixture fixture;
+  SimEnv env;
+  std::shared_ptr<Database> database;
+  std::shared_ptr<Collection> collection;
+};
+
 // With the rows that changed last, and the table.
 inline std::string newest_segment(const SimEnv& env) {
   std::string newest;

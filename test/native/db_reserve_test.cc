@@ -11,23 +11,13 @@ constexpr uint32_t kDims = 32;
 constexpr uint64_t kDisk = 700 << 10;
 
 // A database of one collection, and the ids of its records.
-struct FullDisk {
-  explicit FullDisk(uint64_t seed) : env(seed), random(seed) { open(); }
+struct FullDisk : OneCollection {
+  explicit FullDisk(uint64_t seed) : OneCollection(seed), random(seed) { open(); }
 
   void open() {
     DatabaseOptions o = fixture.options(&env);
     o.checkpoint_bytes = 60 << 10;
-    auto opened = Database::open(o);
-    REQUIRE_OK(opened);
-    database = opened.take();
-    auto c = database->collection("a", options_of(kDims, Metric::kL2, Quantization::kSq8),
-                                  OpenMode::kOpenOrCreate);
-    REQUIRE_OK(c);
-    collection = c.take();
-  }
-  void close() {
-    collection.reset();
-    database.reset();
+    OneCollection::open(o, options_of(kDims, Metric::kL2, Quantization::kSq8));
   }
   Status add(size_t count) {
     std::vector<float> rows(count * kDims);
@@ -74,11 +64,7 @@ struct FullDisk {
     CHECK_OK(check_database(*database));
   }
 
-  DiskFixture fixture;
-  SimEnv env;
   Random random;
-  std::shared_ptr<Database> database;
-  std::shared_ptr<Collection> collection;
   std::vector<uint64_t> ids;
   uint64_t next_id = 0;
   uint64_t changes = 0;

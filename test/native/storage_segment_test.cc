@@ -119,6 +119,29 @@ TEST(extents_larger_than_the_buffer_are_whole) {
   CHECK_OK(read_all(&env, w));
 }
 
+// On a full disk a segment must not take more than it was given, by rows or by anything else.
+TEST(a_segment_keeps_to_its_limit) {
+  Random random(test_seed());
+  for (int round = 0; round < 20; ++round) {
+    SimEnv env;
+    Memory memory;
+    env.make_directory("/db");
+    auto writer = SegmentWriter::create(&env, "/db", 5, kDatabase, &memory.account);
+    REQUIRE_OK(writer);
+    const uint64_t limit = 1000 + random.below(200000);
+    writer.value()->set_limit(limit);
+    const ExtentShape shape = draw_shape(random);
+    const DrawnRows rows(shape, {true, true, 6}, random);
+    Status status;
+    while (status.is_ok()) {
+      ExtentPlace place;
+      status = writer.value()->append_extent(shape, rows, &place);
+      CHECK(writer.value()->bytes() <= limit);
+    }
+    CHECK(status.code() == ErrorCode::kNoSpace && !status.path().empty());
+  }
+}
+
 TEST(parts_of_a_blob_are_read_by_several_threads) {
   Random random(test_seed());
   SimEnv env;

@@ -77,6 +77,8 @@ inline ExtentShape draw_shape(Random& random) {
   s.dimensions = static_cast<uint32_t>(random.below(40));
   s.stride = s.dimensions * 4 + 4 * static_cast<uint32_t>(random.below(5));
   s.has_norms = random.below(2) > 0;
+  s.is_codes = s.dimensions > 0 && random.below(3) == 0;
+  if (s.is_codes) s.stride = 4 * (1 + static_cast<uint32_t>(random.below(20)));
   return s;
 }
 
@@ -150,6 +152,12 @@ inline Snapshot draw_snapshot(Random& random) {
     c.high_water = static_cast<uint32_t>(random.below(400));
     c.extent_rows = 1u << random.below(7);
     c.stride = c.dimensions * 4;
+    c.keeps_vectors = random.below(2) > 0;
+    if (!c.keeps_vectors && c.dimensions > 0 && random.below(2) > 0) {
+      c.has_codes = true;
+      c.stride = 4 * (1 + static_cast<uint32_t>(random.below(20)));
+      c.codec = bytes_of(random, 1 + random.below(80));
+    }
     c.live.resize((c.high_water + 63) / 64);
     c.extents.resize((c.high_water + c.extent_rows - 1) / c.extent_rows);
     if (random.below(2) > 0) c.fresh.resize(c.live.size());
