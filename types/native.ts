@@ -194,6 +194,16 @@ export interface NativeCommitResult {
   firstGeneratedId: number | bigint
 }
 
+/** What a write came to. */
+export interface NativeReceipt {
+  /** 64 hexadecimal digits. */
+  tag: string
+  /** Records written or deleted; of a collection that was dropped, 1 if it existed. */
+  count: number
+  /** If ids were generated. */
+  firstGeneratedId?: number | bigint
+}
+
 /**
  * What a caller holds of one running call: cancel it, read its progress. Serves one call only.
  * Its time starts when it is made.
@@ -201,6 +211,11 @@ export interface NativeCommitResult {
 export interface NativeOperation {
   /** Before the commit (or while a search runs): the call rejects with ERR_ABORTED. */
   cancel(): void
+  /**
+   * Of a write on disk: what it comes to is kept in the commit itself, under this tag of 32 bytes.
+   * Before the call that the operation serves.
+   */
+  keepReceipt(tag: Uint8Array): void
   /** [done, total] in rows; [0, 0] for calls that have none. */
   progress(): [done: number, total: number]
 }
@@ -384,10 +399,20 @@ export interface NativeCollection {
 
 /** One handle. Its collections live as long as it is open: afterwards every call is ERR_CLOSED. */
 export interface NativeDatabase {
-  collection(name: string, options: NativeCollectionOptions, mode: NativeOpenMode): NativeCollection
+  /** `tag`: on disk, a receipt is kept of the collection's making. */
+  collection(
+    name: string,
+    options: NativeCollectionOptions,
+    mode: NativeOpenMode,
+    tag?: Uint8Array,
+  ): NativeCollection
   listCollections(): string[]
   /** Whether it existed. */
-  dropCollection(name: string): boolean
+  dropCollection(name: string, tag?: Uint8Array): boolean
+  /** Of writes with tags on disk, in their order: those of about the last ten minutes. */
+  receipts(): NativeReceipt[]
+  /** 16 hexadecimal digits, drawn when the database was made, and the same in its copies. */
+  id(): string
   statsSync(): NativeDatabaseStats
   stats(): Promise<NativeDatabaseStats>
   /** All that was written before is on the device. In memory nothing to do. */

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/planted.h"
 #include "base/test_points.h"
 #include "db/saved.h"
 #include "storage/backup.h"
@@ -252,6 +253,10 @@ Status Checkpointer::run_locked(SaveKind kind) {
   std::vector<Part> parts;
   Snapshot snapshot;
   snapshot.sequence = files.sequence;
+  // Later ones are in the log that was just begun.
+  if (!OMEN_PLANTED("receipts-not-saved")) {
+    snapshot.receipts = d.journal->receipts().list(files.sequence);
+  }
   {  // Together: a collection that is not among these is one that the log makes.
     const std::lock_guard<std::mutex> guard(d.mutex);
     snapshot.next_collection = d.next_journal_id;

@@ -19,6 +19,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,6 +27,7 @@
 #include "db/types.h"
 #include "exec/executor.h"
 #include "memory/budget.h"
+#include "storage/records.h"
 #include "storage/wal.h"
 
 namespace omen {
@@ -98,6 +100,8 @@ struct Commit {
   std::shared_ptr<const Filter> filter;
   bool replaces = false;  // kUpdate: `metadata` is not merged but the record's from now on.
   const CancelToken* cancel = nullptr;  // Checked before anything is applied.
+  // With a tag: on disk, what the commit came to is logged with it, and kept (db/receipts.h).
+  std::optional<Receipt> receipt;
 
   // Called once on the committing thread, after the outputs are set. May be nullptr with run().
   void (*on_done)(Commit* commit, void* context) = nullptr;

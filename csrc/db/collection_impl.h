@@ -156,6 +156,7 @@ struct Collection::Impl {
   void schedule_drain(std::shared_ptr<Collection> self);
   Commit* process(Commit* first);
   Status apply(Commit* commit);
+  Status apply_change(Commit* commit);
   Status apply_batch(Commit* commit);
   Status restage(WriteBatch::Rep& batch);
   static bool ids_rise(const Store& s, const WriteBatch::Rep& b);
@@ -206,12 +207,14 @@ struct Collection::Impl {
     size_t count;
     std::span<ParsedRecord> records;  // Reserved.
   };
-  Status log_put(Store& s, const PutRows& put, uint64_t* sequence);
+  Status log_put(Store& s, const PutRows& put, Commit* commit);
   Status log_batch(Store& s, Commit* commit, std::span<ParsedRecord> records);
   Status log_update(Store& s, Commit* commit, uint32_t slot, std::span<ParsedRecord> record);
   Status log_delete_ids(const Store& s, Commit* commit);
   Status log_delete_rows(const Store& s, Commit* commit, const RowSet& rows);
+  Status log_delete_slots(const Store& s, Commit* commit, const Array<uint32_t>& slots);
   Status log_clear(Commit* commit);
+  Status log_no_change(Commit* commit);
   bool must_wait(const Commit& commit) const;
   void answer(Commit* commit);
   void answer_all(Commit* first);

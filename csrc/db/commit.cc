@@ -161,6 +161,11 @@ Status Collection::Impl::apply(Commit* commit) {
   const bool changes_columns =
       commit->kind != Commit::Kind::kDeleteIds && commit->kind != Commit::Kind::kClear;
   if (Store* s = store(); s != nullptr && changes_columns) OMEN_TRY(index_metadata(*s));
+  OMEN_TRY(apply_change(commit));
+  return log_no_change(commit);
+}
+
+Status Collection::Impl::apply_change(Commit* commit) {
   switch (commit->kind) {
     case Commit::Kind::kAdd:
     case Commit::Kind::kUpsert:

@@ -24,6 +24,13 @@ Status out_of_range(const char* option, uint32_t value, uint32_t low, uint32_t h
                                                  " to " + std::to_string(high));
 }
 
+Receipt tagged(const ReceiptTag* tag, uint64_t count) {
+  Receipt receipt;
+  if (tag != nullptr) receipt.tag = *tag;
+  receipt.count = count;
+  return receipt;
+}
+
 }  // namespace
 
 const Clock& system_clock() {
@@ -139,7 +146,7 @@ Result<std::shared_ptr<Collection>> Database::Impl::make(std::string_view name,
 
 Result<std::shared_ptr<Collection>> Database::collection(std::string_view name,
                                                          const CollectionOptions& options,
-                                                         OpenMode mode) {
+                                                         OpenMode mode, const ReceiptTag* tag) {
   if (!is_collection_name(name)) {
     return Status::error(ErrorCode::kArgument,
                          "a collection's name has 1 to 64 characters of A-Z a-z 0-9 _ -");
@@ -167,7 +174,9 @@ Result<std::shared_ptr<Collection>> Database::collection(std::string_view name,
   }
   OMEN_ASSIGN(std::shared_ptr<Collection> made, d.make(name, options, d.next_journal_id));
   if (d.journal != nullptr) {
-    OMEN_TRY(d.journal->log_create(d.next_journal_id, made->name(), made->options()));
+    const Receipt receipt = tagged(tag, 1);
+    OMEN_TRY(d.journal->log_create(d.next_journal_id, made->name(), made->options(),
+                                   tag == nullptr ? nullptr : &receipt));
     ++d.next_journal_id;
   }
   d.collections.emplace(name, made);
@@ -181,21 +190,33 @@ std::vector<std::string> Database::list_collections() const {
   return names;
 }
 
-Result<bool> Database::drop_collection(std::string_view name) {
+Result<bool> Database::drop_collection(std::string_view name, const ReceiptTag* tag) {
   std::shared_ptr<Collection> dropped;  // Freed outside of the lock.
   {
     const std::lock_guard<std::mutex> guard(impl_->mutex);
     const auto it = impl_->collections.find(name);
-    if (it == impl_->collections.end()) return false;
-    if (impl_->journal != nullptr) {
-      OMEN_TRY(impl_->journal->log_drop(it->second->journal_id()));
+    const bool is_there = it != impl_->collections.end();
+    if (Journal* const journal = impl_->journal.get(); journal != nullptr) {
+      const Receipt receipt = tagged(tag, is_there ? 1 : 0);
+      const Receipt* const given = tag == nullptr ? nullptr : &receipt;
+      uint64_t sequence = 0;
+      if (is_there) OMEN_TRY(journal->log_drop(it->second->journal_id(), given));
+      if (!is_there && given != nullptr) OMEN_TRY(journal->log_receipt(*given, &sequence));
     }
+    if (!is_there) return false;
     dropped = std::move(it->second);
     impl_->collections.erase(it);
   }
   dropped->mark_dropped();
   return true;
 }
+
+std::vector<Receipt> Database::receipts() const {
+  if (impl_->journal == nullptr) return {};
+  return impl_->journal->receipts().list(std::numeric_limits<uint64_t>::max());
+}
+
+uint64_t Database::id() const { return impl_->id; }
 
 DatabaseStats Database::stats() const {
   DatabaseStats stats;

@@ -88,11 +88,17 @@ class Database : public std::enable_shared_from_this<Database> {
 
   // kCreate: ERR_EXISTS if there; kOpen: ERR_NOT_FOUND if not; ERR_ARGUMENT for a bad name;
   // ERR_UNSUPPORTED, ERR_ARGUMENT for bad options; ERR_OPTIONS where given options differ.
+  // `tag`: on disk, that the collection was made is kept as a receipt.
   Result<std::shared_ptr<Collection>> collection(std::string_view name,
-                                                 const CollectionOptions& options, OpenMode mode);
+                                                 const CollectionOptions& options, OpenMode mode,
+                                                 const ReceiptTag* tag = nullptr);
   std::vector<std::string> list_collections() const;
   // Returns whether it existed. ERR_READ_ONLY, ERR_NO_SPACE, ERR_IO, ERR_IO_POISONED.
-  Result<bool> drop_collection(std::string_view name);
+  Result<bool> drop_collection(std::string_view name, const ReceiptTag* tag = nullptr);
+  // What commits with tags came to, in their order (db/receipts.h). Empty in memory.
+  std::vector<Receipt> receipts() const;
+  // Drawn when the database was made; its copies have the same. 0 in memory.
+  uint64_t id() const;
   DatabaseStats stats() const;
   // The invariants of what is in memory; of a database on disk that writes also all that its
   // snapshot has there, while checkpoints wait.

@@ -46,6 +46,7 @@ struct Database::Impl {
   std::unique_ptr<MemoryAccount> account;          // Of reading and writing the directory.
   std::unique_ptr<Directory> directory;
   std::shared_ptr<Checkpointer> checkpointer;      // Of one that writes.
+  uint64_t id = 0;                        // The database's, on disk.
   omen::Env* env = nullptr;
   std::pair<uint64_t, uint64_t> file_id;  // In the registry, if is_registered.
   bool is_registered = false;

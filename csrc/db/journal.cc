@@ -1,6 +1,9 @@
 // Journal: records of commits, in as many pieces as they need.
 #include "db/journal.h"
 
+#include "base/planted.h"
+#include "db/database_impl.h"
+
 namespace omen {
 
 namespace {
@@ -47,7 +50,40 @@ class OneRecord final : public LogSource {
   const Encode& encode_;
 };
 
+// The records of a commit, if it has any, and a receipt behind them.
+class WithReceipt final : public LogSource {
+ public:
+  WithReceipt(LogSource* records, const Receipt& receipt, Receipts* receipts)
+      : records_(records), receipt_(receipt), receipts_(receipts) {
+    if (records_ != nullptr) type_ = records_->type();
+  }
+  RecordType type() const override { return type_; }
+  Status next(Array<std::byte>* record, bool* more) override {
+    if (records_ == nullptr) {
+      type_ = RecordType::kReceipt;
+      OMEN_TRY(receipts_->reserve());
+      return encode_receipt(receipt_, record);
+    }
+    bool has_more = false;
+    OMEN_TRY(records_->next(record, &has_more));
+    type_ = records_->type();
+    if (!has_more) records_ = nullptr;
+    *more = true;
+    return Status::ok();
+  }
+  void logged(uint64_t sequence) override { receipts_->note(receipt_, sequence); }
+
+ private:
+  LogSource* records_;
+  const Receipt& receipt_;
+  Receipts* const receipts_;
+  RecordType type_ = RecordType::kReceipt;
+};
+
 }  // namespace
+
+Journal::Journal(size_t record_bytes)
+    : account_(&budget_), record_bytes_(record_bytes), receipts_(&account_, &system_clock()) {}
 
 Status Journal::close() {
   const State old = state_.exchange(State::kClosed);
@@ -69,7 +105,17 @@ Status Journal::check_writable() const {
   return Status::error(ErrorCode::kClosed, "the database is closed; open it again to go on");
 }
 
-Status Journal::append(LogSource* source, uint64_t* sequence) {
+Status Journal::append(LogSource* source, const Receipt* receipt, uint64_t* sequence) {
+  if (receipt == nullptr) return append_one(source, sequence);
+  if (source != nullptr && OMEN_PLANTED("receipt-is-a-commit")) {
+    OMEN_TRY(append_one(source, sequence));
+    source = nullptr;
+  }
+  WithReceipt both(source, *receipt, &receipts_);
+  return append_one(&both, sequence);
+}
+
+Status Journal::append_one(LogSource* source, uint64_t* sequence) {
   *sequence = 0;
   OMEN_TRY(check_writable());
   if (is_replaying()) return Status::ok();
@@ -79,25 +125,25 @@ Status Journal::append(LogSource* source, uint64_t* sequence) {
 }
 
 Status Journal::log_put(const RecordRows& rows, const RowsShape& shape, size_t count,
-                        uint64_t* sequence) {
+                        const Receipt* receipt, uint64_t* sequence) {
   RowsSource source(RecordType::kPut, rows, shape, {count, record_bytes_});
-  return append(&source, sequence);
+  return append(&source, receipt, sequence);
 }
 
 Status Journal::log_delete(const RecordRows& rows, const RowsShape& shape, size_t count,
-                           uint64_t* sequence) {
+                           const Receipt* receipt, uint64_t* sequence) {
   RowsSource source(RecordType::kDelete, rows, shape, {count, record_bytes_});
-  return append(&source, sequence);
+  return append(&source, receipt, sequence);
 }
 
-Status Journal::log_clear(uint64_t collection, uint64_t* sequence) {
+Status Journal::log_clear(uint64_t collection, const Receipt* receipt, uint64_t* sequence) {
   const auto encode = [&](Array<std::byte>* out) { return encode_collection(collection, out); };
   OneRecord source(RecordType::kClear, encode);
-  return append(&source, sequence);
+  return append(&source, receipt, sequence);
 }
 
 Status Journal::log_create(uint64_t collection, const std::string& name,
-                           const CollectionOptions& options) {
+                           const CollectionOptions& options, const Receipt* receipt) {
   const CreateRecord record{
       .collection = collection,
       .dimensions = options.dimensions,
@@ -113,14 +159,18 @@ Status Journal::log_create(uint64_t collection, const std::string& name,
   const auto encode = [&](Array<std::byte>* out) { return encode_create(record, out); };
   OneRecord source(RecordType::kCreate, encode);
   uint64_t sequence = 0;
-  return append(&source, &sequence);
+  return append(&source, receipt, &sequence);
 }
 
-Status Journal::log_drop(uint64_t collection) {
+Status Journal::log_drop(uint64_t collection, const Receipt* receipt) {
   const auto encode = [&](Array<std::byte>* out) { return encode_collection(collection, out); };
   OneRecord source(RecordType::kDrop, encode);
   uint64_t sequence = 0;
-  return append(&source, &sequence);
+  return append(&source, receipt, &sequence);
+}
+
+Status Journal::log_receipt(const Receipt& receipt, uint64_t* sequence) {
+  return append(nullptr, &receipt, sequence);
 }
 
 Status Journal::log_dimensions(uint64_t collection, uint32_t dimensions) {
@@ -129,7 +179,7 @@ Status Journal::log_dimensions(uint64_t collection, uint32_t dimensions) {
   };
   OneRecord source(RecordType::kDimensions, encode);
   uint64_t sequence = 0;
-  return append(&source, &sequence);
+  return append(&source, nullptr, &sequence);
 }
 
 bool Journal::must_wait(uint64_t sequence) const {

@@ -12,6 +12,7 @@
 #include <memory>
 #include <span>
 
+#include "db/receipts.h"
 #include "db/types.h"
 #include "storage/records.h"
 #include "storage/wal.h"
@@ -31,8 +32,7 @@ class Journal {
   // A record is filled up to about so many bytes; a commit that has more takes several.
   static constexpr size_t kRecordBytes = size_t{4} << 20;
 
-  explicit Journal(size_t record_bytes = kRecordBytes)
-      : account_(&budget_), record_bytes_(record_bytes) {}
+  explicit Journal(size_t record_bytes = kRecordBytes);
 
   MemoryAccount* account() { return &account_; }
   bool is_replaying() const { return state() == State::kReplaying; }
@@ -49,28 +49,36 @@ class Journal {
   // ERR_READ_ONLY, ERR_IO_POISONED, ERR_CLOSED.
   Status check_writable() const;
   // Each sets *sequence, to 0 while replaying. Errors as of Wal::append: nothing was logged.
-  Status log_put(const RecordRows& rows, const RowsShape& shape, size_t count, uint64_t* sequence);
+  // `receipt`, unless it is nullptr, is logged with the commit, and kept.
+  Status log_put(const RecordRows& rows, const RowsShape& shape, size_t count,
+                 const Receipt* receipt, uint64_t* sequence);
   Status log_delete(const RecordRows& rows, const RowsShape& shape, size_t count,
-                    uint64_t* sequence);
-  Status log_clear(uint64_t collection, uint64_t* sequence);
-  Status log_create(uint64_t collection, const std::string& name, const CollectionOptions& options);
-  Status log_drop(uint64_t collection);
+                    const Receipt* receipt, uint64_t* sequence);
+  Status log_clear(uint64_t collection, const Receipt* receipt, uint64_t* sequence);
+  Status log_create(uint64_t collection, const std::string& name, const CollectionOptions& options,
+                    const Receipt* receipt);
+  Status log_drop(uint64_t collection, const Receipt* receipt);
+  // Of a commit that changed nothing.
+  Status log_receipt(const Receipt& receipt, uint64_t* sequence);
   Status log_dimensions(uint64_t collection, uint32_t dimensions);
 
   // Whether what has this sequence is not yet as durable as promised. 0: it was not logged.
   bool must_wait(uint64_t sequence) const;
+  Receipts& receipts() { return receipts_; }
   // nullptr while replaying and when read-only.
   Wal* wal() { return wal_.get(); }
 
  private:
   enum class State : uint8_t { kReplaying, kWriting, kReadOnly, kClosed };
   State state() const { return state_.load(std::memory_order_acquire); }
-  Status append(LogSource* source, uint64_t* sequence);
+  Status append(LogSource* source, const Receipt* receipt, uint64_t* sequence);
+  Status append_one(LogSource* source, uint64_t* sequence);
 
   // Without a limit: where maxMemoryBytes is reached, deleting must still be logged.
   MemoryBudget budget_;
   MemoryAccount account_;
   const size_t record_bytes_;
+  Receipts receipts_;
   std::unique_ptr<Wal> wal_;
   std::shared_ptr<LogWatcher> watcher_;
   std::atomic<State> state_{State::kReplaying};

@@ -43,18 +43,6 @@ class StagedRows final : public RecordRows {
   const uint64_t first_ = 0;
 };
 
-// Ids whose records go, if they are there.
-class GivenIds final : public RecordRows {
- public:
-  explicit GivenIds(const Commit& commit) : commit_(commit) {}
-  RecordId id(size_t row) const override {
-    return record_id(view_of(commit_.ids[row], commit_.id_text));
-  }
-
- private:
-  const Commit& commit_;
-};
-
 // Slots whose records go.
 class DoomedRows final : public RecordRows {
  public:
@@ -76,9 +64,21 @@ Status Collection::Impl::check_writable() const {
   return env.journal == nullptr ? Status::ok() : env.journal->check_writable();
 }
 
+namespace {
+
+// nullptr: the commit's caller gave no tag.
+Receipt* receipt_of(Commit* commit) {
+  return commit->receipt.has_value() ? &*commit->receipt : nullptr;
+}
+
+}  // namespace
+
 // What was reserved for records that will not be applied goes back.
-Status Collection::Impl::log_put(Store& s, const PutRows& put, uint64_t* sequence) {
-  Status status = env.journal->log_put(put.rows, put.shape, put.count, sequence);
+Status Collection::Impl::log_put(Store& s, const PutRows& put, Commit* commit) {
+  Receipt* const receipt = receipt_of(commit);
+  if (receipt != nullptr) receipt->count = put.count;
+  Status status =
+      env.journal->log_put(put.rows, put.shape, put.count, receipt, &commit->sequence);
   if (status.is_ok()) return status;
   for (ParsedRecord& record : put.records) s.columns.cancel(&record);
   return status;
@@ -92,10 +92,14 @@ Status Collection::Impl::log_batch(Store& s, Commit* commit, std::span<ParsedRec
   shape.dimensions = s.dimensions();
   shape.has_metadata = !records.empty();
   shape.is_consecutive = b.ids_staged == 0;
+  const uint64_t next_id = next_id_.load(std::memory_order_relaxed);
   const StagedRows given(b.incoming(), records);
-  const StagedRows generated(b.incoming(), records, next_id_.load(std::memory_order_relaxed));
-  return log_put(s, {shape.is_consecutive ? generated : given, shape, b.rows, records},
-                 &commit->sequence);
+  const StagedRows generated(b.incoming(), records, next_id);
+  if (Receipt* const receipt = receipt_of(commit); receipt != nullptr) {
+    receipt->first_generated_id = next_id;
+    receipt->has_generated_ids = shape.is_consecutive;
+  }
+  return log_put(s, {shape.is_consecutive ? generated : given, shape, b.rows, records}, commit);
 }
 
 // `slot` holds the id.
@@ -108,37 +112,55 @@ Status Collection::Impl::log_update(Store& s, Commit* commit, uint32_t slot,
   shape.has_metadata = true;
   const float* const vector = commit->vector.empty() ? nullptr : commit->vector.data();
   const StagedRows rows({&s, 1, &slot, vector}, record);
-  return log_put(s, {rows, shape, 1, record}, &commit->sequence);
+  return log_put(s, {rows, shape, 1, record}, commit);
 }
 
+// The journal's account has no limit: where memory is out, deleting must work.
 Status Collection::Impl::log_delete_ids(const Store& s, Commit* commit) {
-  if (env.journal == nullptr) return Status::ok();
-  const bool some = std::any_of(commit->ids.begin(), commit->ids.end(), [&](const IdOut& id) {
-    return s.find(view_of(id, commit->id_text)) != kNoSlot;
-  });
-  if (!some) return Status::ok();
-  RowsShape shape;
-  shape.collection = env.journal_id;
-  return env.journal->log_delete(GivenIds(*commit), shape, commit->ids.size(), &commit->sequence);
+  if (env.journal == nullptr || is_replaying()) return Status::ok();
+  Array<uint32_t> slots(env.journal->account(), Use::kScratch);
+  OMEN_TRY(slots.reserve(commit->ids.size()));
+  for (const IdOut& id : commit->ids) {
+    const uint32_t slot = s.find(view_of(id, commit->id_text));
+    if (slot != kNoSlot) slots.push_back_reserved(slot);
+  }
+  std::sort(slots.begin(), slots.end());  // An id that is given twice is logged, and counted, once.
+  slots.truncate(static_cast<size_t>(std::unique(slots.begin(), slots.end()) - slots.begin()));
+  return log_delete_slots(s, commit, slots);
 }
 
 Status Collection::Impl::log_delete_rows(const Store& s, Commit* commit, const RowSet& rows) {
   if (env.journal == nullptr) return Status::ok();
-  // The journal's account has no limit: where memory is out, deleting must work.
   Array<uint32_t> slots(env.journal->account(), Use::kScratch);
   OMEN_TRY(slots.reserve(rows.count()));
   rows.for_each([&](uint32_t slot) {
     if (s.is_live(slot)) slots.push_back_reserved(slot);
   });
+  return log_delete_slots(s, commit, slots);
+}
+
+Status Collection::Impl::log_delete_slots(const Store& s, Commit* commit,
+                                          const Array<uint32_t>& slots) {
   if (slots.empty()) return Status::ok();
   RowsShape shape;
   shape.collection = env.journal_id;
-  return env.journal->log_delete(DoomedRows(s, slots), shape, slots.size(), &commit->sequence);
+  Receipt* const receipt = receipt_of(commit);
+  if (receipt != nullptr) receipt->count = slots.size();
+  return env.journal->log_delete(DoomedRows(s, slots), shape, slots.size(), receipt,
+                                 &commit->sequence);
 }
 
 Status Collection::Impl::log_clear(Commit* commit) {
   if (env.journal == nullptr) return Status::ok();
-  return env.journal->log_clear(env.journal_id, &commit->sequence);
+  return env.journal->log_clear(env.journal_id, receipt_of(commit), &commit->sequence);
+}
+
+// That nothing was to be done is an outcome too, and another one later.
+Status Collection::Impl::log_no_change(Commit* commit) {
+  if (env.journal == nullptr || !commit->receipt.has_value() || commit->sequence != 0) {
+    return Status::ok();
+  }
+  return env.journal->log_receipt(*commit->receipt, &commit->sequence);
 }
 
 bool Collection::Impl::must_wait(const Commit& commit) const {

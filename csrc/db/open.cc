@@ -100,6 +100,7 @@ Status Database::open_directory(Env* env) {
   d.journal = std::make_shared<Journal>(o.record_bytes);
   const Directory::Options how{o.read_only, o.create_if_missing, o.seed};
   OMEN_ASSIGN(d.directory, Directory::open(env, o.path, how, d.account.get()));
+  d.id = d.directory->manifest().database_id;
   const uint64_t seed = d.directory->manifest().seed;
   if (o.given_seed && o.seed != seed) {
     return Status::error(ErrorCode::kOptions, "the database " + o.path +

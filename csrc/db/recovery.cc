@@ -67,6 +67,7 @@ Status Replay::load(const Directory& directory) {
     db_->recovery.rebuilt_graphs += is_whole ? 0 : 1;
     db_->recovery.snapshot_records += made->count();
   }
+  for (const Receipt& receipt : snapshot.receipts) OMEN_TRY(keep(receipt, snapshot.sequence));
   db_->next_journal_id = snapshot.next_collection;
   return Status::ok();
 }
@@ -123,8 +124,20 @@ Status Replay::apply(const LogRecord& record) {
     case RecordType::kSeal:
       if (length == 0) return Status::ok();
       break;
+    case RecordType::kReceipt: {
+      Receipt receipt;
+      if (decode_receipt(payload, length, &receipt)) return keep(receipt, sequence_);
+      break;
+    }
   }
   return malformed("a record's content is malformed");
+}
+
+Status Replay::keep(const Receipt& receipt, uint64_t sequence) {
+  Receipts& receipts = db_->journal->receipts();
+  OMEN_TRY(receipts.reserve());
+  receipts.note(receipt, sequence);
+  return Status::ok();
 }
 
 Status Replay::create(const LogRecord& record) {

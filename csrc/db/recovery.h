@@ -31,6 +31,7 @@ class Replay {
 
  private:
   Status create(const LogRecord& record);
+  Status keep(const Receipt& receipt, uint64_t sequence);
   Status drop(uint64_t id);
   Status fix_dimensions(const DimensionsRecord& record);
   Status put(const PutRecord& record);

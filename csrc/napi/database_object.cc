@@ -5,6 +5,7 @@
 #include "napi/collection_object.h"
 #include "napi/operation.h"
 #include "napi/output.h"
+#include "napi/receipts.h"
 #include "napi/request.h"
 
 namespace omen::napi {
@@ -323,10 +324,13 @@ Result<napi_value> open_collection(const Call& call) {
                      {"name", kCollectionNameBytesMax, ErrorCode::kArgument}, &name));
   OMEN_TRY(read_integer(call.env, call.arguments[2], {"mode", 0, 2}, &mode));
   OMEN_TRY(read_collection_options(call, call.arguments[1], &options));
+  std::optional<ReceiptTag> tag;
+  OMEN_TRY(read_tag(call.env, call.arguments[3], &tag));
   // Reading options may have run a getter that closed the handle.
   OMEN_TRY(subject->handle->check_open());
   OMEN_ASSIGN(std::shared_ptr<Collection> collection,
-              subject->handle->database()->collection(name, options, static_cast<OpenMode>(mode)));
+              subject->handle->database()->collection(name, options, static_cast<OpenMode>(mode),
+                                                      tag.has_value() ? &*tag : nullptr));
   call.environment->report_memory();
   return make_collection(*call.environment, subject->handle, std::move(collection));
 }
@@ -348,10 +352,13 @@ Result<napi_value> drop(const Call& call) {
   std::string name;
   OMEN_TRY(read_text(call.env, call.arguments[0],
                      {"name", kCollectionNameBytesMax, ErrorCode::kArgument}, &name));
+  std::optional<ReceiptTag> tag;
+  OMEN_TRY(read_tag(call.env, call.arguments[1], &tag));
   const std::shared_ptr<Database>& database = subject->handle->database();
   // Held until the pool frees it: much memory may go with the last reference.
   auto collection = database->collection(name, CollectionOptions(), OpenMode::kOpen);
-  OMEN_ASSIGN(const bool is_dropped, database->drop_collection(name));
+  OMEN_ASSIGN(const bool is_dropped,
+              database->drop_collection(name, tag.has_value() ? &*tag : nullptr));
   napi_value existed = nullptr;
   napi_get_boolean(call.env, is_dropped, &existed);
   if (collection.is_ok()) {
@@ -362,6 +369,16 @@ Result<napi_value> drop(const Call& call) {
     dispose(*call.environment, std::move(disposal));
   }
   return existed;
+}
+
+Result<napi_value> receipts(const Call& call) {
+  OMEN_ASSIGN(const Subject* subject, open_subject(call));
+  return make_receipts(call.env, subject->handle->database()->receipts());
+}
+
+Result<napi_value> id(const Call& call) {
+  OMEN_ASSIGN(const Subject* subject, open_subject(call));
+  return make_database_id(call.env, subject->handle->database()->id());
 }
 
 template <Result<napi_value> (*function)(const Call&)>
@@ -474,6 +491,8 @@ bool define_database(Environment& environment, napi_value exports) {
       {"collection", method<open_collection>},
       {"listCollections", method<list>},
       {"dropCollection", method<drop>},
+      {"receipts", method<receipts>},
+      {"id", method<id>},
       {"statsSync", sync_method<StatsRequest>},
       {"stats", async_method<StatsRequest, 0>},
       {"flushSync", sync_method<Flush>},

@@ -5,6 +5,7 @@
 
 #include "napi/call.h"
 #include "napi/classes.h"
+#include "napi/receipts.h"
 
 namespace omen::napi {
 namespace {
@@ -54,6 +55,15 @@ napi_value cancel(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
+napi_value keep_receipt(napi_env env, napi_callback_info info) {
+  Call call(env, info);
+  State* state = unwrap_self<State>(call);
+  Status status = state == nullptr ? not_ours() : Status::ok();
+  if (status.is_ok()) status = read_tag(env, call.arguments[0], &(*state)->receipt);
+  if (!status.is_ok()) call.environment->throw_status(status);
+  return nullptr;
+}
+
 napi_value progress(napi_env env, napi_callback_info info) {
   Call call(env, info);
   State* state = unwrap_self<State>(call);
@@ -84,7 +94,8 @@ napi_value progress(napi_env env, napi_callback_info info) {
 }  // namespace
 
 bool define_operation(Environment& environment, napi_value exports) {
-  static constexpr Member kMembers[] = {{"cancel", cancel}, {"progress", progress}};
+  static constexpr Member kMembers[] = {
+      {"cancel", cancel}, {"keepReceipt", keep_receipt}, {"progress", progress}};
   napi_value made = define_class(environment, "Operation", construct, kMembers);
   return made != nullptr &&
          napi_set_named_property(environment.env(), exports, "Operation", made) == napi_ok;

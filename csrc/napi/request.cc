@@ -21,6 +21,7 @@ class RequestOp final : public PoolOp {
     if (commit == nullptr) return PoolOp::launch(executor);
     operation->commit = commit;
     commit->cancel = token();
+    if (operation->receipt.has_value()) commit->receipt = Receipt{.tag = *operation->receipt};
     commit->context = this;
     commit->on_done = [](Commit* done, void* context) {
       auto* self = static_cast<RequestOp*>(context);

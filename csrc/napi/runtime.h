@@ -20,6 +20,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 
 #include "base/status.h"
 #include "db/collection.h"
@@ -41,6 +42,7 @@ const Clock& system_clock();
 struct OperationState {
   CancelToken token;
   bool used = false;
+  std::optional<ReceiptTag> receipt;      // What a write comes to is kept under it.
   const Commit* commit = nullptr;         // While it runs: where to read progress,
   const OpenProgress* opening = nullptr;  // or this.
   uint64_t done = 0;               // After it ran.

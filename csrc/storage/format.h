@@ -76,6 +76,9 @@
 // kDelete      collection 8, rows 4, zero 4, ids (never flag 1)
 // kClear       collection 8
 // kSeal        nothing: it is there for its watermark
+// kReceipt     a receipt, the last record of its commit; alone where the commit changes nothing
+// Receipt, 56 bytes: tag 32, records written or deleted 8, first generated id 8, flags 4 (1: ids
+// were generated), zero 4.
 // Numbers of collections are never given twice; a record of one that was dropped says nothing.
 //
 // Segment header, 64 bytes: that of a log, with the magic "OMENSEG\n", and 12 zeros from byte 48.
@@ -110,7 +113,8 @@
 // bytes 4, started with the marks of their places.
 // Snapshot table, a blob, its numbers one after the other:
 //   version 4 (kSnapshotVersion), collections 4, sequence 8 (that of the log's first record, less
-//   one), next number of a collection 8; for each collection, by rising number:
+//   one), next number of a collection 8, receipts 4, zero 4; for each collection, by rising
+//   number:
 //   collection 8, sequence 8 (records up to it are in the snapshot), next id 8, dimensions 4, m 4,
 //   efConstruction 4, metric 1, quantization 1, layout 1, flags 1 (1: fresh, 2: without vectors, 4:
 //   extents hold codes), high water 4 (slots ever used), next order 4, rows of an extent 4, stride
@@ -119,7 +123,7 @@
 //   flag 1 a bit for each slot: written since the blobs were; both with zeros to a multiple of 8;
 //   extents, high water / rows of an extent, rounded up: segment 8 (0: none of its rows lives; all
 //   zero), offset 8, bytes of header and head 4, of vectors 4; blobs: kind 4, zero 4, segment 8,
-//   offset 8, bytes 8
+//   offset 8, bytes 8; then, behind all collections, the receipts
 #pragma once
 
 #include <cstddef>
@@ -150,13 +154,17 @@ enum class RecordType : uint8_t {
   kDelete = 5,
   kClear = 6,
   kSeal = 7,
+  kReceipt = 8,
 };
-inline constexpr uint8_t kRecordTypeMax = 7;
+inline constexpr uint8_t kRecordTypeMax = 8;
 inline constexpr uint8_t kMoreFollows = 1;  // A record's flag.
 
 inline constexpr uint32_t kIdsConsecutive = 1;  // Flags of `ids`.
 inline constexpr uint32_t kIdsStrings = 2;
 inline constexpr uint32_t kPutMetadata = 1;  // A flag of kPut.
+inline constexpr size_t kReceiptBytes = 56;
+inline constexpr size_t kReceiptTagBytes = 32;
+inline constexpr uint32_t kReceiptGenerated = 1;  // A flag of a receipt.
 
 enum class ManifestKind : uint32_t { kSegment = 1, kLog = 2, kTable = 3 };
 inline constexpr uint64_t kFileNumberMax = uint64_t{1} << 53;

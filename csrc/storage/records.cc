@@ -1,6 +1,8 @@
 // Records: writers and bounded readers of payloads.
 #include "storage/records.h"
 
+#include <algorithm>
+
 #include "storage/payload.h"
 
 namespace omen {
@@ -109,6 +111,15 @@ Status encode_create(const CreateRecord& record, Array<std::byte>* array) {
   OMEN_TRY(out.number<uint32_t>(static_cast<uint32_t>(record.schema.size())));
   OMEN_TRY(out.text(record.name));
   return out.text(record.schema);
+}
+
+Status encode_receipt(const Receipt& receipt, Array<std::byte>* array) {
+  PayloadWriter out(array);
+  OMEN_TRY(out.bytes(receipt.tag.data(), receipt.tag.size()));
+  OMEN_TRY(out.number(receipt.count));
+  OMEN_TRY(out.number(receipt.first_generated_id));
+  OMEN_TRY(out.number<uint32_t>(receipt.has_generated_ids ? kReceiptGenerated : 0));
+  return out.number<uint32_t>(0);
 }
 
 Status encode_collection(uint64_t collection, Array<std::byte>* array) {
@@ -228,6 +239,20 @@ bool decode_delete(const std::byte* payload, size_t length, DeleteRecord* out) {
   return in.number(&out->collection) && in.number(&out->rows) && in.number(&zero) && zero == 0 &&
          out->rows > 0 && out->rows <= kRowsMax && in.ids(out->rows, &out->ids) &&
          !out->ids.is_consecutive() && in.is_at_end();  // Each row has bytes of its own.
+}
+
+bool decode_receipt(const std::byte* payload, size_t length, Receipt* out) {
+  PayloadReader in(payload, length);
+  const std::byte* tag = in.bytes(kReceiptTagBytes);
+  uint32_t flags = 0;
+  uint32_t zero = 0;
+  if (tag == nullptr || !in.number(&out->count) || !in.number(&out->first_generated_id) ||
+      !in.number(&flags) || !in.number(&zero)) {
+    return false;
+  }
+  std::copy_n(tag, kReceiptTagBytes, out->tag.begin());
+  out->has_generated_ids = flags == kReceiptGenerated;
+  return flags <= kReceiptGenerated && zero == 0 && in.is_at_end();
 }
 
 }  // namespace omen

@@ -7,6 +7,7 @@
 // Threads: values; one at a time.
 #pragma once
 
+#include <array>
 #include <string_view>
 
 #include "memory/array.h"
@@ -59,6 +60,18 @@ struct CreateRecord {
   bool keeps_vectors = true;
 };
 Status encode_create(const CreateRecord& record, Array<std::byte>* out);
+
+// What a commit came to, under the tag that its caller gave it: whoever did not hear of it can ask
+// (db/receipts.h).
+using ReceiptTag = std::array<std::byte, kReceiptTagBytes>;
+struct Receipt {
+  ReceiptTag tag{};
+  uint64_t count = 0;  // Records written or deleted; of a collection that is dropped, 1 or 0.
+  uint64_t first_generated_id = 0;
+  bool has_generated_ids = false;
+};
+Status encode_receipt(const Receipt& receipt, Array<std::byte>* out);
+
 // kDrop, kClear; and kDimensions with `dimensions`.
 Status encode_collection(uint64_t collection, Array<std::byte>* out);
 Status encode_dimensions(uint64_t collection, uint32_t dimensions, Array<std::byte>* out);
@@ -104,5 +117,6 @@ bool decode_collection(const std::byte* payload, size_t length, uint64_t* collec
 bool decode_dimensions(const std::byte* payload, size_t length, DimensionsRecord* out);
 bool decode_put(const std::byte* payload, size_t length, PutRecord* out);
 bool decode_delete(const std::byte* payload, size_t length, DeleteRecord* out);
+bool decode_receipt(const std::byte* payload, size_t length, Receipt* out);
 
 }  // namespace omen

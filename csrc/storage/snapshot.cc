@@ -68,9 +68,12 @@ class TableReader {
   explicit TableReader(std::span<const std::byte> bytes) : in_(bytes.data(), bytes.size()) {}
 
   const char* head(Snapshot* out, uint32_t* version, uint32_t* collections) {
+    uint32_t zero = 0;
     const bool is_whole = in_.number(version) && in_.number(collections) &&
-                          in_.number(&out->sequence) && in_.number(&out->next_collection);
-    return is_whole ? nullptr : kCutOff;
+                          in_.number(&out->sequence) && in_.number(&out->next_collection) &&
+                          in_.number(&receipt_count_) && in_.number(&zero);
+    if (!is_whole) return kCutOff;
+    return zero == 0 ? nullptr : "its head is malformed";
   }
 
   const char* collection(CollectionSnapshot* out) {
@@ -81,6 +84,17 @@ class TableReader {
     }
     if (const char* what = extents(out); what != nullptr) return what;
     return blobs(out);
+  }
+
+  const char* receipts(std::vector<Receipt>* out) {
+    if (receipt_count_ > in_.left() / kReceiptBytes) return kCutOff;
+    out->resize(receipt_count_);
+    for (Receipt& receipt : *out) {
+      if (!decode_receipt(in_.bytes(kReceiptBytes), kReceiptBytes, &receipt)) {
+        return "a receipt is malformed";
+      }
+    }
+    return nullptr;
   }
 
   size_t at() const { return in_.at(); }
@@ -185,6 +199,7 @@ class TableReader {
   PayloadReader in_;
   bool has_fresh_ = false;
   uint32_t blob_count_ = 0;
+  uint32_t receipt_count_ = 0;
 };
 
 }  // namespace
@@ -195,7 +210,10 @@ Status encode_snapshot(const Snapshot& snapshot, Array<std::byte>* array) {
   OMEN_TRY(out.number(static_cast<uint32_t>(snapshot.collections.size())));
   OMEN_TRY(out.number(snapshot.sequence));
   OMEN_TRY(out.number(snapshot.next_collection));
+  OMEN_TRY(out.number(static_cast<uint32_t>(snapshot.receipts.size())));
+  OMEN_TRY(out.number<uint32_t>(0));
   for (const CollectionSnapshot& c : snapshot.collections) OMEN_TRY(encode_collection(c, &out));
+  for (const Receipt& receipt : snapshot.receipts) OMEN_TRY(encode_receipt(receipt, array));
   return Status::ok();
 }
 
@@ -217,6 +235,10 @@ Result<Snapshot> decode_snapshot(std::span<const std::byte> bytes, const std::st
       what = "its collections are in disorder";
     }
     last = c.collection;
+  }
+  if (what == nullptr) {
+    at = in.at();
+    what = in.receipts(&snapshot.receipts);
   }
   if (what == nullptr && !in.is_at_end()) what = "it goes on behind its end";
   if (what == nullptr) return snapshot;

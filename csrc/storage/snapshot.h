@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "storage/records.h"
 #include "storage/segment.h"
 
 namespace omen {
@@ -52,6 +53,7 @@ struct Snapshot {
   uint64_t sequence = 0;  // The log's records behind it follow: SnapshotFiles::sequence.
   uint64_t next_collection = 1;
   std::vector<CollectionSnapshot> collections;  // By number, rising.
+  std::vector<Receipt> receipts;  // Of commits up to `sequence`, in their order.
 };
 
 // Appends the table to `out`. ERR_MEMORY.

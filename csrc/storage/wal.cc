@@ -81,7 +81,7 @@ namespace {
 
 bool makes_room(RecordType type) {
   return type == RecordType::kDelete || type == RecordType::kClear || type == RecordType::kDrop ||
-         type == RecordType::kSeal;
+         type == RecordType::kSeal || type == RecordType::kReceipt;
 }
 
 }  // namespace
@@ -97,11 +97,11 @@ Status Wal::check_room(RecordType type) const {
 }
 
 // A deletion that finds no room is tried again with some of the reserve's, at the same place.
-Status Wal::append_record(const LogWriter::Kind& kind) {
+Status Wal::append_record(const LogWriter::Kind& kind, RecordType purpose) {
   const size_t size = record_.size();
   for (;;) {
     Status status = writer_->append(kind, &record_);
-    const bool is_full = status.code() == ErrorCode::kNoSpace && makes_room(kind.type);
+    const bool is_full = status.code() == ErrorCode::kNoSpace && makes_room(purpose);
     if (!is_full || options_.reserve == nullptr || options_.reserve->spend() == 0) return status;
     record_.truncate(size);
   }
@@ -109,7 +109,8 @@ Status Wal::append_record(const LogWriter::Kind& kind) {
 
 Result<uint64_t> Wal::append(LogSource* source) {
   const std::lock_guard<std::mutex> guard(append_mutex_);
-  OMEN_TRY(check_room(source->type()));
+  const RecordType purpose = source->type();
+  OMEN_TRY(check_room(purpose));
   LogWriter::Kind kind;
   {
     const std::lock_guard<std::mutex> state(mutex_);
@@ -125,10 +126,11 @@ Result<uint64_t> Wal::append(LogSource* source) {
     const bool is_written = status.is_ok() || writer_->place() != start;
     kind.type = source->type();
     kind.flags = more && !OMEN_PLANTED("batch-record-by-record") ? kMoreFollows : 0;
-    if (status.is_ok()) status = append_record(kind);
+    if (status.is_ok()) status = append_record(kind, purpose);
     if (!status.is_ok()) return is_written ? undo(start, std::move(status)) : status;
   }
   if (record_.capacity() > kRecordKeptBytes) record_.drop();
+  source->logged(writer_->place().sequence);
   OMEN_TEST_POINT("wal-appended");
   const std::lock_guard<std::mutex> state(mutex_);
   const bool was_durable = is_sealed_ || synced_ == appended_;
@@ -246,7 +248,7 @@ void Wal::seal() {
   const LogWriter::Place start = writer_->place();
   record_.clear();
   Status status = record_.resize(kRecordHeaderBytes);
-  if (status.is_ok()) status = append_record(kind);
+  if (status.is_ok()) status = append_record(kind, kind.type);
   // Without room for it damage of the last commits would look like a torn tail: no more than that.
   if (!status.is_ok()) {
     (void)undo(start, std::move(status)).is_ok();

@@ -48,7 +48,11 @@ class LogSource {
   virtual ~LogSource() = default;
   // Appends the payload of the next record to `record`; sets *more if another one follows.
   virtual Status next(Array<std::byte>* record, bool* more) = 0;
+  // Of the record that next() gave last. Before the first: by which the commit's room is judged.
   virtual RecordType type() const = 0;
+  // It is in the log, the last of its records as `sequence`. Called under the log's lock, in the
+  // log's order.
+  virtual void logged(uint64_t) {}
 };
 
 class Wal {
@@ -105,7 +109,7 @@ class Wal {
   Status undo(const LogWriter::Place& place, Status cause);
   // Under append_mutex_.
   Status check_room(RecordType type) const;
-  Status append_record(const LogWriter::Kind& kind);
+  Status append_record(const LogWriter::Kind& kind, RecordType purpose);
 
   const Options options_;
   std::mutex append_mutex_;  // Taken before mutex_.

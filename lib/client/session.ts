@@ -97,7 +97,7 @@ export class Session {
     work: (sent: Sent) => Promise<T>,
     requestId: string | undefined,
   ): Promise<T> {
-    const { instance } = this.transport
+    let { instance } = this.transport
     let sent: Sent = requestId === undefined ? { deadline } : { deadline, requestId }
     for (let attempt = 0; ; attempt++) {
       deadline.check()
@@ -105,10 +105,14 @@ export class Session {
         return await work(sent)
       } catch (error) {
         if (attempt >= this.settings.retries || !mayPass(error)) throw error
-        // Nobody remembers a write of which no run of the server is known: it is not repeated.
-        if (requestId !== undefined && instance === undefined) throw error
-        // Nor where another run has answered: it has said that it does not know.
-        if (requestId !== undefined && this.transport.instance !== instance) throw error
+        if (requestId !== undefined) {
+          // A server that is opening refuses, and does not tell yet who it is.
+          if (instance === undefined && wasRefused(error)) instance = this.transport.instance
+          // Nobody remembers a write of which no server is known: it is not repeated.
+          else if (instance === undefined) throw error
+          // Nor where another one has answered: it has said that it does not know.
+          else if (this.transport.instance !== instance) throw error
+        }
       }
       // A little by chance, so that many clients do not come back at once.
       const pause = Math.min(FIRST_PAUSE_MS * 4 ** attempt, PAUSE_MS_MAX)
@@ -140,6 +144,11 @@ export class Session {
     while (this.#running.size > 0) await Promise.allSettled(this.#running)
     await new Promise<void>((resolve) => setTimeout(resolve, 0))
   }
+}
+
+/** Whether the server answered that it did not begin, rather than that nobody answered. */
+function wasRefused(error: unknown): boolean {
+  return error instanceof OmenError && error.cause === undefined
 }
 
 /** 128 bits by chance, also in pages that are not secure contexts. */

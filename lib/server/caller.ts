@@ -15,13 +15,20 @@ export interface Caller {
   readonly timeoutMs: number
   /** `omendb-request-id`, where it was given. */
   readonly requestId: string | undefined
-  /** `omendb-instance`, where it was given: the run that the request was made for. */
+  /** `omendb-instance`, where it was given: who the request was made for first. */
   readonly instance: string | undefined
 }
 
-export function startCall(addon: NativeAddon, { signal, timeoutMs }: Caller): Call {
+/** @param tag  Of the receipt of a write. */
+export function startCall(
+  addon: NativeAddon,
+  { signal, timeoutMs }: Caller,
+  tag?: Uint8Array,
+): Call {
   // Both are given, so that there is a call.
-  return Call.start(addon, { signal, timeoutMs, onProgress: undefined }) as Call
+  const call = Call.start(addon, { signal, timeoutMs, onProgress: undefined }) as Call
+  if (tag !== undefined) call.operation.keepReceipt(tag)
+  return call
 }
 
 export function mustWrite(caller: Pick<Caller, 'access'>): void {

@@ -34,8 +34,14 @@ export class Engine {
     this.isOnDisk = settings.data !== undefined
   }
 
-  /** Opens the database: recovery takes time. `tell` hears how far it is, when it is long. */
-  async open(tell: (progress: Progress) => void): Promise<void> {
+  /**
+   * Opens the database: recovery takes time. `tell` hears how far it is, when it is long; `opened`
+   * gets a database on disk before anybody else.
+   */
+  async open(
+    tell: (progress: Progress) => void,
+    opened: (database: NativeDatabase) => void,
+  ): Promise<void> {
     const { data, durability, residency, readOnly, maxMemoryBytes } = this.settings
     if (data === undefined) {
       this.#database = new this.addon.Database({ maxMemoryBytes })
@@ -46,9 +52,10 @@ export class Engine {
     const call = Call.start(this.addon, settings) as Call
     const opening = this.addon.openDatabase(databasePath(data), options, call.operation)
     call.submitted(0)
-    const opened = await call.settle(opening)
-    if (this.#closing === undefined) this.#database = opened
-    else await opened.close()
+    const database = await call.settle(opening)
+    if (this.#closing !== undefined) return database.close()
+    opened(database)
+    this.#database = database
   }
 
   get isOpen(): boolean {
@@ -80,14 +87,15 @@ export class Engine {
     name: string,
     options: NativeCollectionOptions,
     mode: NativeOpenMode,
+    tag?: Uint8Array,
   ): NativeCollection {
-    const opened = database.collection(collectionName(name), options, mode)
+    const opened = database.collection(collectionName(name), options, mode, tag)
     this.#collections.set(name, opened)
     return opened
   }
 
-  dropCollection(name: string): boolean {
-    const existed = this.database.dropCollection(collectionName(name))
+  dropCollection(name: string, tag?: Uint8Array): boolean {
+    const existed = this.database.dropCollection(collectionName(name), tag)
     this.#collections.delete(name)
     return existed
   }

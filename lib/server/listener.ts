@@ -53,7 +53,8 @@ export function createListener(around: Surroundings, { rpc, rest, page, places }
     const isRpc = rest === undefined || RPC_PATH.test(path)
     const exchange = new Exchange(isRpc ? transportOf(contentType) : 'rest')
     attachExchange(request, exchange)
-    response.setHeader('omendb-instance', around.requests.instance)
+    const { instance } = around.requests
+    if (instance !== undefined) response.setHeader('omendb-instance', instance)
     const leave = admit(around, request, response, exchange, { path, places })
     if (typeof leave !== 'function') {
       exchange.code = leave.code

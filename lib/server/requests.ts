@@ -8,47 +8,89 @@
  * 3. An entry lives for REMEMBERED_MS after its write. When there are too many, new ids are refused
  *    (ERR_BUSY) rather than old ones forgotten.
  * 4. An id belongs to one key, method and collection; used for another it is ERR_ARGUMENT.
- * 5. The table does not outlive the process. `instance` names the process; a repeated write that
- *    was begun under another is refused, since nobody knows what became of it.
+ * 5. A database on disk keeps the receipts of its writes, each in the commit itself: whoever serves
+ *    it next knows what was done, and `instance` names the database. What a server has in memory
+ *    goes with the process: there `instance` names the process, and a write that was begun under
+ *    another is refused, since nobody knows what became of it.
  */
 
-import { randomBytes } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
+import type { NativeDatabase, NativeReceipt } from '../../types/native.js'
 import { nowMs } from '../clock.js'
 import { OmenError } from '../errors.js'
 import type { Caller } from './caller.js'
 
 const REMEMBERED_MS = 10 * 60_000
 const ENTRIES_MAX = 500_000
+const HASH_BYTES = 16
+
+export type Receipt = Omit<NativeReceipt, 'tag'>
 
 interface Entry {
+  /** Method and collection, hashed. */
   readonly what: string
-  readonly answer: Promise<unknown>
+  /** Its answer, or, of an earlier run of the server, what it came to. */
+  readonly answer: Promise<unknown> | Receipt
   /** undefined while it is at work. */
   until: number | undefined
 }
 
+/** A write that is run once. */
+export interface Write<T> {
+  /** Method and collection. */
+  readonly what: string
+  /** @param tag  For the receipt; undefined where none is kept. */
+  run(tag: Uint8Array | undefined): Promise<T>
+  /** What `run` answered in an earlier run of the server. */
+  told(receipt: Receipt): T | Promise<T>
+}
+
 export class Requests {
-  /** Names this run of the server. */
-  readonly instance = randomBytes(9).toString('base64url')
+  readonly #isOnDisk: boolean
+  #instance: string | undefined
   // Insertion order is nearly the order of `until`.
   readonly #entries = new Map<string, Entry>()
+
+  constructor(isOnDisk: boolean) {
+    this.#isOnDisk = isOnDisk
+    if (!isOnDisk) this.#instance = randomBytes(9).toString('base64url')
+  }
+
+  /** Of a database on disk: takes what earlier runs did. */
+  open(database: NativeDatabase): void {
+    const until = nowMs() + REMEMBERED_MS
+    for (const { tag, ...receipt } of database.receipts()) {
+      const [key, what] = [tag.slice(0, 2 * HASH_BYTES), tag.slice(2 * HASH_BYTES)]
+      this.#entries.set(key, { what, answer: receipt, until })
+    }
+    this.#instance = database.id()
+  }
+
+  /** Names what is remembered; undefined until the database is open. */
+  get instance(): string | undefined {
+    return this.#instance
+  }
 
   get size(): number {
     return this.#entries.size
   }
 
-  /** Runs a write, or answers as it was answered before. @param what  Method and collection. */
-  once<T>(caller: Caller, what: string, run: () => Promise<T>): Promise<T> {
+  /** Runs a write, or answers as it was answered before. */
+  async once<T>(caller: Caller, write: Write<T>): Promise<T> {
     const { requestId, instance, keyName } = caller
-    if (requestId === undefined) return run()
-    const key = `${keyName} ${requestId}`
+    if (requestId === undefined) return write.run(undefined)
+    const key = hashed(`${keyName} ${requestId}`)
+    const what = hashed(write.what)
     const known = this.#entries.get(key)
     if (known !== undefined) {
-      if (known.what === what) return known.answer as Promise<T>
+      if (known.what === what) {
+        const { answer } = known
+        return answer instanceof Promise ? (answer as Promise<T>) : write.told(answer)
+      }
       const message = `the request id ${requestId} was used for another request`
       throw new OmenError('ERR_ARGUMENT', message)
     }
-    if (instance !== undefined && instance !== this.instance) {
+    if (instance !== undefined && this.#instance !== undefined && instance !== this.#instance) {
       const message =
         'the server was started anew since this write was first sent: whether it was stored is ' +
         'not known. Look, and repeat it if it was not'
@@ -58,11 +100,11 @@ export class Requests {
     if (this.#entries.size >= ENTRIES_MAX) {
       throw new OmenError('ERR_BUSY', 'too many writes are remembered; retry later')
     }
-    return this.#run(key, what, run)
+    const tag = this.#isOnDisk ? Buffer.from(key + what, 'hex') : undefined
+    return this.#run(key, what, write.run(tag))
   }
 
-  #run<T>(key: string, what: string, run: () => Promise<T>): Promise<T> {
-    const answer = run()
+  #run<T>(key: string, what: string, answer: Promise<T>): Promise<T> {
     const entry: Entry = { what, answer, until: undefined }
     this.#entries.set(key, entry)
     answer.then(
@@ -70,7 +112,8 @@ export class Requests {
         entry.until = nowMs() + REMEMBERED_MS
       },
       () => {
-        this.#entries.delete(key)
+        // Not what open() put there meanwhile.
+        if (this.#entries.get(key) === entry) this.#entries.delete(key)
       },
     )
     return answer
@@ -83,4 +126,11 @@ export class Requests {
       this.#entries.delete(key)
     }
   }
+}
+
+function hashed(text: string): string {
+  return createHash('sha256')
+    .update(text)
+    .digest('hex')
+    .slice(0, 2 * HASH_BYTES)
 }

@@ -183,15 +183,17 @@ export class RunningServer implements Server {
   readonly #ports: Port[] = []
   #closing: Promise<void> | undefined
 
-  private constructor(settings: Settings, log: Log, engine: Engine, gate: Gate) {
+  private constructor(settings: Settings, log: Log, { engine, gate, requests }: Context) {
     this.#gate = gate
     this.#settings = settings
     this.log = log
     this.#engine = engine
-    this.ready = engine.open(tellOpening(log)).then(() => {
-      const { data } = settings
-      log.info({ data: data ?? 'memory' }, 'the database is open')
-    })
+    this.ready = engine
+      .open(tellOpening(log), (db) => requests.open(db))
+      .then(() => {
+        const { data } = settings
+        log.info({ data: data ?? 'memory' }, 'the database is open')
+      })
   }
 
   /** Binds the ports, and begins to open the database. */
@@ -201,7 +203,7 @@ export class RunningServer implements Server {
     const log = createLog(settings.logLevel, settings.log)
     const engine = new Engine(settings)
     const { limits } = settings
-    const requests = new Requests()
+    const requests = new Requests(engine.isOnDisk)
     const page = settings.console ? new Console() : undefined
     const gate = new Gate(settings, page?.paths ?? [])
     const context: Context = { engine, limits, gate, requests }
@@ -211,7 +213,7 @@ export class RunningServer implements Server {
     const webRpc = new Rpc(context, log, 'web')
     const places = placesOf(limits.connections, log)
     const web = createListener(around, { rpc: webRpc, rest, page, places })
-    const server = new RunningServer(settings, log, engine, gate)
+    const server = new RunningServer(settings, log, context)
     server.ready.catch(() => {}) // Told to those who wait for it.
     try {
       const scheme = certificate === undefined ? 'http' : 'https'

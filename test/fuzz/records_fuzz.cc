@@ -45,5 +45,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   (void)decode_dimensions(bytes, size, &dimensions);
   uint64_t collection = 0;
   (void)decode_collection(bytes, size, &collection);
+  Receipt receipt;
+  (void)decode_receipt(bytes, size, &receipt);
   return 0;
 }

@@ -75,6 +75,8 @@ test('servers killed under load lose nothing that was acknowledged', {
   assert.equal((await db.check())[0]?.ok, true)
 })
 
+const WRITE = /\/(Write|Upload|Update|Delete|Clear|OpenCollection|DropCollection) HTTP/
+
 /**
  * A way to a server that lets requests through, and does with answers to writes what it is told.
  */
@@ -86,7 +88,7 @@ async function wire(t: TestContext, url: string) {
     let isWrite = false
     near.on('data', (data) => {
       state.seen += data.length
-      if (/\/(Write|Upload|Update|Delete|Clear) HTTP/.test(data.toString('latin1'))) isWrite = true
+      if (WRITE.test(data.toString('latin1'))) isWrite = true
       if (state.seen > state.cutAfterBytes) near.destroy()
       else far.write(data)
     })
@@ -135,9 +137,9 @@ test('an answer that is lost: the write is repeated, and done once', async (t) =
   await client.close()
 })
 
+// What a server has in memory goes with it, and so does what it remembers.
 test('a write that was sent to a server that is gone is not repeated blindly', async (t) => {
-  const data = path.join(directory(t), 'db')
-  const options = { data, grpcPort: false, logLevel: 'silent' } as const
+  const options = { grpcPort: false, logLevel: 'silent' } as const
   const first = await createServer({ ...options, port: 0 })
   const { url, state } = await wire(t, first.url)
   const client = new Client(url, { retries: 8 })
@@ -150,7 +152,47 @@ test('a write that was sent to a server that is gone is not repeated blindly', a
   const second = await createServer({ ...options, port: Number(new URL(first.url).port) })
   t.after(() => second.close())
   await refused
-  assert.equal(await c.count(), 1)
+  await client.close()
+})
+
+// What is on disk tells the next process what was done: killed after each kind of write, before
+// anybody heard of it, the next one answers as the first would have, and does nothing twice.
+test('a write whose server was killed is answered by the next', { timeout: 120_000 }, async (t) => {
+  const data = path.join(directory(t), 'db')
+  let [child, address] = await spawned(data)
+  t.after(() => child.kill('SIGKILL'))
+  const port = Number(new URL(address).port)
+  const { url, state } = await wire(t, address)
+  const client = new Client(url, { retries: 10, timeoutMs: 60_000 })
+  const c = await client.collection('c', { metric: 'l2', dimensions: 2 })
+
+  /** The answer to a write whose first answer is cut off, and its server killed. */
+  const survived = async <T>(write: () => Promise<T>): Promise<T> => {
+    state.cutAnswers = 1
+    const answer = write()
+    answer.catch(() => {}) // Told below.
+    while (state.cutAnswers > 0) await new Promise((resolve) => setTimeout(resolve, 2))
+    const ended = once(child, 'exit')
+    child.kill('SIGKILL')
+    await ended
+    ;[child, address] = await spawned(data, port)
+    return answer
+  }
+  await survived(() => c.addBatch(flatVectors(10, 2)))
+  assert.equal(await survived(() => c.add({ vector: [1, 2], metadata: { n: 1 } })), 10)
+  const vectors = flatVectors(3000, 2)
+  const metadata = Array.from({ length: 3000 }, () => ({ text: 'x'.repeat(200) }))
+  const ids = await survived(() => c.addBatch({ vectors, metadata }))
+  assert.deepEqual([ids[0], ids.length, await c.count()], [11, 3000, 3011])
+  await survived(() => c.add({ id: 'x', vector: [3, 4] })) // ERR_EXISTS, if it were done twice.
+  await survived(() => c.update('x', { metadata: { n: 1 } }))
+  assert.equal(await survived(() => c.delete({ filter: { n: 1 } })), 2)
+  assert.equal(await survived(() => c.delete(['x', 0, 1])), 2)
+  assert.equal(await survived(() => c.delete('x')), 0)
+  await survived(() => c.clear())
+  assert.equal(await c.count(), 0)
+  assert.equal(await survived(() => client.dropCollection('c')), true)
+  await survived(() => client.createCollection('c', { dimensions: 3 })) // ERR_EXISTS, likewise.
   await client.close()
 })
 

@@ -46,7 +46,7 @@ void record(uint64_t seed, Durability durability, size_t operations, Recording* 
   Random random(seed);
   out->start = out->env.copy(seed);
   auto database = Database::open(fixture.options(&out->env, durability)).take();
-  out->states.push_back(twin.text());
+  out->states.push_back(twin.all());
   out->flushed.push_back(0);
   uint64_t drawn = 0;
   for (size_t i = 0; i < 2 * operations; ++i) {
@@ -73,8 +73,8 @@ void record(uint64_t seed, Durability durability, size_t operations, Recording* 
     out->flushed.push_back(flushed);
     out->ended.push_back(out->env.changes());
     CHECK_OK(is_first ? twin.prepare(operation) : twin.finish(operation));
-    out->states.push_back(twin.text());
-    CHECK_EQ(dump(*database), out->states.back());
+    out->states.push_back(twin.all());
+    CHECK_EQ(dump_all(*database), out->states.back());
   }
 }
 
@@ -89,7 +89,7 @@ struct States {
 size_t reopen(DiskFixture& fixture, SimEnv* env, const Recording& r, const Range& range) {
   auto opened = Database::open(fixture.options(env));
   if (!CHECK_OK(opened)) return 0;
-  const std::string text = dump(*opened.value());
+  const std::string text = dump_all(*opened.value());
   for (size_t i = range.begun + 1; i-- > range.ended;) {
     if (r.states[i] == text) return i;
   }
@@ -109,14 +109,14 @@ void go_on(DiskFixture& fixture, const SimEnv& recovered, uint64_t seed) {
     auto opened = Database::open(fixture.options(env.get()));
     if (!CHECK_OK(opened)) return;
     const std::shared_ptr<Database> database = opened.take();
-    again.states.push_back(dump(*database));
+    again.states.push_back(dump_all(*database));
     const Operation operation(random.next());
     for (const bool is_first : {true, false}) {
       again.begun.push_back(env->changes());
       CHECK_OK(is_first ? operation.prepare(*database) : operation.finish(*database));
       CHECK_OK(database->flush(Database::Extent::kPromised));
       again.ended.push_back(env->changes());
-      again.states.push_back(dump(*database));
+      again.states.push_back(dump_all(*database));
     }
     CHECK_OK(check_database(*database));
   }

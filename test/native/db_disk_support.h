@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 
 #include "db_support.h"
 #include "sim_env.h"
@@ -64,6 +65,14 @@ inline std::string newest_segment(const SimEnv& env) {
   return newest;
 }
 
+// One line of a receipt.
+inline std::string text_of(const Receipt& receipt) {
+  return "  told " + std::to_string(load_number<uint64_t>(receipt.tag.data())) + ": " +
+         std::to_string(receipt.count) +
+         (receipt.has_generated_ids ? " from " + std::to_string(receipt.first_generated_id) : "") +
+         "\n";
+}
+
 // Everything that a user can read, sorted.
 inline std::string dump(Database& database) {
   std::string out;
@@ -103,6 +112,13 @@ inline std::string dump(Database& database) {
   return out;
 }
 
+// With what commits came to.
+inline std::string dump_all(Database& database) {
+  std::string out = dump(database);
+  for (const Receipt& receipt : database.receipts()) out += text_of(receipt);
+  return out;
+}
+
 inline Status check_database(Database& database) {
   for (const CheckReport& report : database.check()) {
     if (!report.ok) return Status::error(ErrorCode::kCorrupt, report.problem);
@@ -111,7 +127,8 @@ inline Status check_database(Database& database) {
   return Status::ok();
 }
 
-// One change of a workload, drawn from a seed; the same on every database in the same state.
+// One change of a workload, drawn from a seed; the same on every database in the same state. Some
+// have tags; `told` hears what those came to, in the words of their answers.
 class Operation {
  public:
   explicit Operation(uint64_t seed) : seed_(seed) {}
@@ -121,7 +138,7 @@ class Operation {
     return finish(database);
   }
   // The first part: there is the collection, by itself a change.
-  Status prepare(Database& database) const {
+  Status prepare(Database& database, std::string* told = nullptr) const {
     Random random(seed_);
     const std::string name = random.below(3) == 0 ? "b" : "a";
     const uint64_t kind = random.below(16);
@@ -134,21 +151,33 @@ class Operation {
       options.given |= CollectionOptions::kGivenDimensions;
       options.dimensions = kDimensions;
     }
-    return database.collection(name, options, OpenMode::kOpenOrCreate).status();
+    const std::vector<std::string> names = database.list_collections();
+    const bool is_new = std::find(names.begin(), names.end(), name) == names.end();
+    const std::optional<ReceiptTag> tag = this->tag(1);
+    OMEN_TRY(database
+                 .collection(name, options, OpenMode::kOpenOrCreate,
+                             tag.has_value() ? &*tag : nullptr)
+                 .status());
+    if (is_new && tag.has_value()) tell({.tag = *tag, .count = 1}, told);
+    return Status::ok();
   }
   // The second: the change itself.
-  Status finish(Database& database) const {
+  Status finish(Database& database, std::string* told = nullptr) const {
     Random random(seed_);
     const std::string name = random.below(3) == 0 ? "b" : "a";
     const uint64_t kind = random.below(16);
     if (kind == 0) {
-      const auto dropped = database.drop_collection(name);
-      return dropped.is_ok() ? Status::ok() : dropped.status();
+      const std::optional<ReceiptTag> tag = this->tag(2);
+      const auto dropped = database.drop_collection(name, tag.has_value() ? &*tag : nullptr);
+      if (!dropped.is_ok()) return dropped.status();
+      if (tag.has_value()) tell({.tag = *tag, .count = dropped.value() ? 1u : 0u}, told);
+      return Status::ok();
     }
     if (kind == 1) return Status::ok();
     OMEN_ASSIGN(const std::shared_ptr<Collection> c,
                 database.collection(name, CollectionOptions(), OpenMode::kOpen));
     Commit commit;
+    bool has_generated_ids = false;
     if (kind == 2) {
       commit.kind = Commit::Kind::kClear;
     } else if (kind < 5) {
@@ -165,9 +194,16 @@ class Operation {
       if (random.below(3) > 0) commit.metadata = metadata(random);
       if (commit.metadata.empty() && random.below(2) == 0) commit.unset.push_back("n");
     } else {
-      OMEN_TRY(fill_batch(*c, random, kind, &commit));
+      OMEN_ASSIGN(has_generated_ids, fill_batch(*c, random, kind, &commit));
     }
+    if (const std::optional<ReceiptTag> tag = this->tag(2)) commit.receipt = Receipt{.tag = *tag};
     c->run(&commit);
+    if (commit.receipt.has_value() && commit.status.is_ok()) {
+      Receipt receipt{.tag = commit.receipt->tag, .count = commit.count};
+      receipt.has_generated_ids = has_generated_ids;
+      receipt.first_generated_id = commit.first_generated_id;
+      tell(receipt, told);
+    }
     // Not there, or there already: part of life.
     const ErrorCode code = commit.status.code();
     if (code == ErrorCode::kNotFound || code == ErrorCode::kExists) return Status::ok();
@@ -199,7 +235,8 @@ class Operation {
     commit->ids.push_back({true, static_cast<uint32_t>(text.size()), commit->id_text.size()});
     commit->id_text += text;
   }
-  static Status fill_batch(Collection& c, Random& random, uint64_t kind, Commit* commit) {
+  // Answers whether ids are generated.
+  static Result<bool> fill_batch(Collection& c, Random& random, uint64_t kind, Commit* commit) {
     commit->kind = kind < 13 ? Commit::Kind::kUpsert : Commit::Kind::kAdd;
     const size_t rows = 1 + random.below(12);
     const bool generated = random.below(3) == 0;
@@ -219,7 +256,18 @@ class Operation {
         OMEN_TRY(commit->batch->stage_metadata(row, metadata(random)));
       }
     }
-    return Status::ok();
+    return generated;
+  }
+  // Of every second operation; `part`: of its two changes.
+  std::optional<ReceiptTag> tag(uint64_t part) const {
+    const uint64_t drawn = mix64(seed_ + part);
+    if (drawn % 2 == 0) return std::nullopt;
+    ReceiptTag tag{};
+    store_number(tag.data(), drawn);
+    return tag;
+  }
+  static void tell(const Receipt& receipt, std::string* told) {
+    if (told != nullptr) *told += text_of(receipt);
   }
 
   uint64_t seed_;
@@ -234,11 +282,14 @@ class Twin {
     database_ = Database::open_memory(o).take();
   }
   Status apply(const Operation& operation) { return operation.apply(*database_); }
-  Status prepare(const Operation& operation) { return operation.prepare(*database_); }
-  Status finish(const Operation& operation) { return operation.finish(*database_); }
+  Status prepare(const Operation& operation) { return operation.prepare(*database_, &told_); }
+  Status finish(const Operation& operation) { return operation.finish(*database_, &told_); }
   std::string text() { return dump(*database_); }
+  // As dump_all() of one on disk.
+  std::string all() { return text() + told_; }
 
  private:
+  std::string told_;
   std::shared_ptr<Database> database_;
 };
 

@@ -34,6 +34,10 @@ bool same(const Snapshot& a, const Snapshot& b) {
   for (size_t i = 0; i < a.collections.size(); ++i) {
     if (!same(a.collections[i], b.collections[i])) return false;
   }
+  if (a.receipts.size() != b.receipts.size()) return false;
+  for (size_t i = 0; i < a.receipts.size(); ++i) {
+    if (!test::same(a.receipts[i], b.receipts[i])) return false;
+  }
   return true;
 }
 

@@ -131,6 +131,20 @@ inline ReadExtent read_extent(const SegmentReader& reader, const ExtentPlace& pl
 }
 
 // A table like those of real snapshots.
+inline Receipt draw_receipt(Random& random) {
+  Receipt receipt;
+  for (std::byte& byte : receipt.tag) byte = static_cast<std::byte>(random.next());
+  receipt.count = random.next();
+  receipt.first_generated_id = random.next();
+  receipt.has_generated_ids = random.below(2) > 0;
+  return receipt;
+}
+
+inline bool same(const Receipt& a, const Receipt& b) {
+  return a.tag == b.tag && a.count == b.count && a.first_generated_id == b.first_generated_id &&
+         a.has_generated_ids == b.has_generated_ids;
+}
+
 inline Snapshot draw_snapshot(Random& random) {
   Snapshot snapshot;
   snapshot.sequence = random.below(1000);
@@ -175,6 +189,7 @@ inline Snapshot draw_snapshot(Random& random) {
     }
     snapshot.collections.push_back(std::move(c));
   }
+  for (uint64_t n = random.below(4); n > 0; --n) snapshot.receipts.push_back(draw_receipt(random));
   return snapshot;
 }
 

@@ -31,6 +31,7 @@ import {
   OpenMode,
 } from '../../wire/protocol.js'
 import type { Caller } from '../caller.js'
+import type { Receipt } from '../requests.js'
 import type { Context } from './context.js'
 
 export async function listCollections(
@@ -57,7 +58,7 @@ export function openCollection(
   caller: Caller,
   request: OpenCollectionRequest,
 ): Promise<OpenCollectionResponse> {
-  return requests.once(caller, `OpenCollection ${request.name}`, async () => {
+  const run = async (tag: Uint8Array | undefined) => {
     const name = collectionName(request.name)
     const { database } = engine
     const options = nativeOptions(request.options)
@@ -70,10 +71,15 @@ export function openCollection(
     }
     const mode = request.mode
     if (mode !== 0 && mode !== 1 && mode !== 2) throw argumentError(`the mode ${mode} is unknown`)
-    const { dimensions } = engine.openCollection(database, name, options, mode)
+    const { dimensions } = engine.openCollection(database, name, options, mode, tag)
     await engine.settle()
     return create(OpenCollectionResponseSchema, { dimensions })
-  })
+  }
+  const told = () => {
+    const { dimensions } = engine.collection(request.name)
+    return create(OpenCollectionResponseSchema, { dimensions })
+  }
+  return requests.once(caller, { what: `OpenCollection ${request.name}`, run, told })
 }
 
 export function dropCollection(
@@ -81,11 +87,15 @@ export function dropCollection(
   caller: Caller,
   request: DropCollectionRequest,
 ): Promise<DropCollectionResponse> {
-  return requests.once(caller, `DropCollection ${request.name}`, async () => {
-    const existed = engine.dropCollection(request.name)
+  const run = async (tag: Uint8Array | undefined) => {
+    const existed = engine.dropCollection(request.name, tag)
     await engine.settle()
     return create(DropCollectionResponseSchema, { existed })
-  })
+  }
+  const told = ({ count }: Receipt) => {
+    return create(DropCollectionResponseSchema, { existed: count > 0 })
+  }
+  return requests.once(caller, { what: `DropCollection ${request.name}`, run, told })
 }
 
 function statsMessage(stats: NativeCollectionStats): CollectionStats {

@@ -52,6 +52,7 @@ export class Staging {
     caller: Caller,
     collection: NativeCollection,
     announced: Announced,
+    tag: Uint8Array | undefined,
   ) {
     const { engine, limits } = context
     const { kind, rows } = announced
@@ -68,7 +69,7 @@ export class Staging {
     this.rows = rows
     this.#dimensions = dimensions
     this.#batch = collection.beginWrite(nativeKind, rows, dimensions)
-    this.#call = startCall(engine.addon, caller)
+    this.#call = startCall(engine.addon, caller, tag)
   }
 
   /** Takes the rows of one message. */

@@ -25,6 +25,7 @@ import {
   WriteResponseSchema,
 } from '../../wire/protocol.js'
 import { type Caller, startCall } from '../caller.js'
+import type { Receipt } from '../requests.js'
 import type { Context } from './context.js'
 import { checkLimit } from './limits.js'
 import { Staging } from './staging.js'
@@ -37,16 +38,24 @@ function written(rows: number, result: NativeCommitResult, hadIds: boolean): Wri
   )
 }
 
+function writtenBefore({ count, firstGeneratedId }: Receipt): WriteResponse {
+  const init = { rows: count }
+  return create(
+    WriteResponseSchema,
+    firstGeneratedId === undefined ? init : { ...init, firstGeneratedId: BigInt(firstGeneratedId) },
+  )
+}
+
 export function write(
   context: Context,
   caller: Caller,
   request: WriteRequest,
 ): Promise<WriteResponse> {
   const { engine, requests } = context
-  return requests.once(caller, `Write ${request.collection}`, async () => {
+  const run = async (tag: Uint8Array | undefined) => {
     const collection = engine.collection(request.collection)
     const { batch } = request
-    const staging = new Staging(context, caller, collection, request)
+    const staging = new Staging(context, caller, collection, request, tag)
     try {
       await staging.take(batch)
       const result = await staging.commit()
@@ -55,7 +64,8 @@ export function write(
       staging.abort()
       throw error
     }
-  })
+  }
+  return requests.once(caller, { what: `Write ${request.collection}`, run, told: writtenBefore })
 }
 
 /** A write that is sent again is answered before its rows are read. */
@@ -64,13 +74,15 @@ export function upload(
   caller: Caller,
   messages: AsyncIterable<UploadRequest>,
 ): Promise<WriteResponse> {
-  return context.requests.once(caller, 'Upload', () => readUpload(context, caller, messages))
+  const run = (tag: Uint8Array | undefined) => readUpload(context, caller, messages, tag)
+  return context.requests.once(caller, { what: 'Upload', run, told: writtenBefore })
 }
 
 async function readUpload(
   context: Context,
   caller: Caller,
   messages: AsyncIterable<UploadRequest>,
+  tag: Uint8Array | undefined,
 ): Promise<WriteResponse> {
   let staging: Staging | undefined
   let hadIds = false
@@ -79,7 +91,7 @@ async function readUpload(
       if (message.case === 'begin') {
         if (staging !== undefined) throw argumentError('an upload begins once')
         const collection = context.engine.collection(message.value.collection)
-        staging = new Staging(context, caller, collection, message.value)
+        staging = new Staging(context, caller, collection, message.value, tag)
       } else if (message.case === 'batch') {
         if (staging === undefined) throw argumentError('an upload begins with `begin`')
         hadIds ||= idsOfMessage(message.value.ids) !== undefined
@@ -100,7 +112,7 @@ export function update(
   request: UpdateRequest,
 ): Promise<UpdateResponse> {
   const { vector, metadata, unset } = request
-  return requests.once(caller, `Update ${request.collection}`, async () => {
+  const run = async (tag: Uint8Array | undefined) => {
     const collection = engine.collection(request.collection)
     if (vector.length === 0 && metadata === undefined && unset.length === 0) {
       throw argumentError('a change without vector, metadata or unset changes nothing')
@@ -109,11 +121,13 @@ export function update(
     if (path !== undefined) throw argumentError('unset takes top-level keys, and no paths')
     const floats = vector.length === 0 ? undefined : floatsOf(vector, 'vector')
     const id = idOfMessage(request.id)
-    const call = startCall(engine.addon, caller)
+    const call = startCall(engine.addon, caller, tag)
     const keys = unset.length === 0 ? undefined : unset
     await call.settle(collection.update(id, floats, metadata, keys, call.operation))
     return create(UpdateResponseSchema)
-  })
+  }
+  const told = () => create(UpdateResponseSchema)
+  return requests.once(caller, { what: `Update ${request.collection}`, run, told })
 }
 
 export function remove(
@@ -122,10 +136,10 @@ export function remove(
   request: DeleteRequest,
 ): Promise<DeleteResponse> {
   const { engine, requests } = context
-  return requests.once(caller, `Delete ${request.collection}`, async () => {
+  const run = async (tag: Uint8Array | undefined) => {
     const collection = engine.collection(request.collection)
     const { which } = request
-    const call = startCall(engine.addon, caller)
+    const call = startCall(engine.addon, caller, tag)
     if (which.case === undefined) throw argumentError('delete takes `ids` or `filter`')
     if (which.case === 'filter') {
       if (/^\s*(\{\s*\})?\s*$/.test(which.value)) {
@@ -138,7 +152,9 @@ export function remove(
     checkLimit(ids.length, context.limits.batchQueries, 'ids')
     const work = collection.deleteIds(listOf(context, ids), call.operation)
     return create(DeleteResponseSchema, { deleted: BigInt(await call.settle(work)) })
-  })
+  }
+  const told = ({ count }: Receipt) => create(DeleteResponseSchema, { deleted: BigInt(count) })
+  return requests.once(caller, { what: `Delete ${request.collection}`, run, told })
 }
 
 function listOf({ engine }: Context, ids: NativeIds) {
@@ -152,12 +168,14 @@ export function clear(
   caller: Caller,
   request: ClearRequest,
 ): Promise<ClearResponse> {
-  return requests.once(caller, `Clear ${request.collection}`, async () => {
+  const run = async (tag: Uint8Array | undefined) => {
     const collection = engine.collection(request.collection)
-    const call = startCall(engine.addon, caller)
+    const call = startCall(engine.addon, caller, tag)
     await call.settle(collection.clear(call.operation))
     return create(ClearResponseSchema)
-  })
+  }
+  const told = () => create(ClearResponseSchema)
+  return requests.once(caller, { what: `Clear ${request.collection}`, run, told })
 }
 
 export async function optimize(
