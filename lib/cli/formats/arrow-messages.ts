@@ -20,6 +20,7 @@ const PIECE_BYTES = 2 ** 20
 const BLOCK_BYTES = 24
 const TABLES_MAX = 100_000
 const DEPTH_MAX = 64
+const ROWS_COMPRESSED_MAX = 2 ** 28
 
 /** Whether it is a file, which has its schema and the places of its batches at the end. */
 export async function isArrowFile(reader: Reader): Promise<boolean> {
@@ -93,6 +94,11 @@ function lengthOf(prefix: Buffer): number {
     throw new Error(`a message claims ${length} bytes`)
   }
   return length
+}
+
+function unknownCompression(codec: number, method: number): OmenError {
+  const message = `an Arrow file is compressed in an unknown way (${codec}, ${method}): write it anew with lz4 or zstd`
+  return new OmenError('ERR_UNSUPPORTED', message)
 }
 
 interface Block {
@@ -178,11 +184,11 @@ class Verifier {
 
   #recordBatch(batch: Table, body: number): void {
     const length = this.#int64(batch, 0)
-    if (this.#child(batch, 3) !== undefined) {
-      throw new OmenError(
-        'ERR_UNSUPPORTED',
-        'an Arrow file with compressed batches is not read: write it without compression',
-      )
+    const compression = this.#child(batch, 3)
+    if (compression !== undefined) {
+      const codec = this.#scalar(compression, 0, 1)
+      const method = this.#scalar(compression, 1, 1)
+      if (codec > 1 || method !== 0) throw unknownCompression(codec, method)
     }
     const nodes = this.#vector(batch, 1, 16)
     // The first node is that of the first column, and a column has as many rows as the batch.
@@ -192,13 +198,16 @@ class Verifier {
     for (let i = 0; i < nodes.count; i++) {
       const rows = this.#int64At(nodes.at + i * 16)
       // Columns of nulls alone have no bytes; nothing else has more than eight rows in one.
-      if (rows > Math.max(2 ** 20, body * 8)) throw new Error(`a batch claims ${rows} rows`)
+      const rowsMax = compression === undefined ? body * 8 : ROWS_COMPRESSED_MAX
+      if (rows > Math.max(2 ** 20, rowsMax)) throw new Error(`a batch claims ${rows} rows`)
     }
     const buffers = this.#vector(batch, 2, 16)
     for (let i = 0; i < buffers.count; i++) {
       const at = buffers.at + i * 16
-      const end = this.#int64At(at) + this.#int64At(at + 8)
-      if (end > body) throw new Error('a buffer lies outside of its batch')
+      const bytes = this.#int64At(at + 8)
+      if (this.#int64At(at) + bytes > body) throw new Error('a buffer lies outside of its batch')
+      // How long it is unpacked comes first.
+      if (compression !== undefined && bytes > 0 && bytes < 8) throw new Error('a buffer is cut')
     }
     this.#vector(batch, 4, 8)
   }

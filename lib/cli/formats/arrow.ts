@@ -1,7 +1,7 @@
 /**
  * Arrow IPC, files and streams, by apache-arrow: an optional peer, since it is larger than omendb.
  *
- * Read by record batches. Written: `id` (Uint64 or Utf8), `vector` (FixedSizeList of Float32) and
+ * Read by record batches, also compressed ones (arrow-codecs.ts). Written: `id` (Uint64 or Utf8), `vector` (FixedSizeList of Float32) and
  * `metadata` (Utf8, JSON text), in batches of BATCH_ROWS; a file, or a stream for standard output.
  */
 
@@ -11,6 +11,7 @@ import { OmenError } from '../../errors.js'
 import { formatError, systemError } from '../exit.js'
 import type { Output } from '../output.js'
 import { toJson } from '../wire.js'
+import { registerCodecs } from './arrow-codecs.js'
 import { arrowMessages, isArrowFile, verifyArrowFile } from './arrow-messages.js'
 import type { Fields, OutRow, Sink, SinkPlan, Source } from './format.js'
 import { mixedIds } from './parquet.js'
@@ -36,6 +37,7 @@ async function load(): Promise<Library> {
 
 export async function openArrow(reader: Reader, file: string): Promise<Source> {
   const arrow = await load()
+  await registerCodecs(arrow)
   const { name } = reader
   const guard = async <T>(work: () => Promise<T> | T): Promise<T> => {
     try {
