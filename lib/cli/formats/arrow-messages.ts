@@ -97,7 +97,8 @@ function lengthOf(prefix: Buffer): number {
 }
 
 function unknownCompression(codec: number, method: number): OmenError {
-  const message = `an Arrow file is compressed in an unknown way (${codec}, ${method}): write it anew with lz4 or zstd`
+  const how = `codec ${codec}, method ${method}`
+  const message = `an Arrow file is compressed in an unknown way (${how}): use lz4 or zstd`
   return new OmenError('ERR_UNSUPPORTED', message)
 }
 

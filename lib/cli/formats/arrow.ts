@@ -1,8 +1,9 @@
 /**
  * Arrow IPC, files and streams, by apache-arrow: an optional peer, since it is larger than omendb.
  *
- * Read by record batches, also compressed ones (arrow-codecs.ts). Written: `id` (Uint64 or Utf8), `vector` (FixedSizeList of Float32) and
- * `metadata` (Utf8, JSON text), in batches of BATCH_ROWS; a file, or a stream for standard output.
+ * Read by record batches, also compressed ones (arrow-codecs.ts). Written: `id` (Uint64 or Utf8),
+ * `vector` (FixedSizeList of Float32) and `metadata` (Utf8, JSON text), in batches of BATCH_ROWS; a
+ * file, or a stream for standard output.
  */
 
 import { type FileHandle, open } from 'node:fs/promises'

@@ -72,7 +72,7 @@ function readHeader(view: DataView, start: number) {
   }
 }
 
-/** Unpacks a block behind `length` bytes that are there already; returns how many there are then. */
+/** Unpacks a block behind `length` bytes that are there; returns how many there are then. */
 function unpackBlock(block: Uint8Array, out: Uint8Array, length: number): number {
   let at = 0
   let to = length
