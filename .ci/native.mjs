@@ -18,6 +18,14 @@ const ctestArgs = rest.filter((a) => a !== '--build-only' && !a.startsWith('--ta
 // Most of a test is one thread's work.
 if (!ctestArgs.includes('-j')) ctestArgs.push('-j', String(availableParallelism()))
 
+function buildType() {
+  const { configurePresets } = JSON.parse(
+    readFileSync(path.join(root, 'CMakePresets.json'), 'utf8'),
+  )
+  const found = configurePresets.find(({ name }) => name === preset)
+  return found?.cacheVariables?.CMAKE_BUILD_TYPE ?? 'Release'
+}
+
 function run(command, args) {
   const { status, error } = spawnSync(command, args, { cwd: root, stdio: 'inherit' })
   if (error) throw error
@@ -32,6 +40,8 @@ const cmakeJs = path.join(root, 'node_modules/cmake-js/bin/cmake-js')
 const foreign = preset === 'arm64' || preset === 'fuzz' // cmake-js would name the host's compiler.
 if (existsSync(cmakeJs) && !foreign) {
   const args = ['configure', '--log-level', 'warn', '-O', `out/${preset}`]
+  // Of itself it makes every build a Release, whatever the preset says.
+  args.push(`--CDCMAKE_BUILD_TYPE=${buildType()}`)
   if (process.platform !== 'win32') args.push('--prefer-make')
   must(process.execPath, [cmakeJs, ...args, '--', '--preset', preset])
 } else {
