@@ -170,6 +170,7 @@ export class Search {
     }
     const fields = fieldsOf(hits)
     const score = SCORES[this.#stats?.metric ?? 'l2']
+    const numbers = new Set([...NUMBERS, ...fields.filter((field) => isNumeric(hits, field))])
     const head = ['', 'id', 'distance', ...(score ? [score.name] : []), ...fields]
     const body = hits.map((hit, i) => {
       const start = html('button', { type: 'button', title: 'Search from this record' })
@@ -184,14 +185,14 @@ export class Search {
           `${hit.approximate ? '≈ ' : ''}${shownNumber(hit.distance)}`,
         ),
         ...(score ? [html('td', { class: 'number' }, shownNumber(score.of(hit.distance)))] : []),
-        ...fields.map((field) => cell(hit.metadata[field])),
+        ...fields.map((field) => cell(hit.metadata[field], numbers.has(field))),
       ]
       return html('tr', { class: hit.id === self ? 'self' : undefined }, ...cells)
     })
     const header = head.map((name) =>
       name === ''
         ? html('td')
-        : html('th', { scope: 'col', class: NUMBERS.has(name) ? 'number' : undefined }, name),
+        : html('th', { scope: 'col', class: numbers.has(name) ? 'number' : undefined }, name),
     )
     this.#results.replaceChildren(
       html(
@@ -228,10 +229,15 @@ function fieldsOf(hits: readonly Hit<Metadata>[]): string[] {
   return [...counts.keys()].filter((key) => kept.has(key))
 }
 
-function cell(value: unknown): HTMLElement {
+/** Whether it holds numbers alone: they stand under each other by their digits. */
+function isNumeric(hits: readonly Hit<Metadata>[], field: string): boolean {
+  return hits.every(({ metadata }) => ['number', 'undefined'].includes(typeof metadata[field]))
+}
+
+function cell(value: unknown, isNumber: boolean): HTMLElement {
   const text = shownValue(value)
   const isLong = text.length > TEXT_MAX
   const shown = isLong ? `${text.slice(0, TEXT_MAX - 1)}…` : text
-  const kind = text.length > LINE_MAX ? 'long' : undefined
+  const kind = isNumber ? 'number' : text.length > LINE_MAX ? 'long' : undefined
   return html('td', { class: kind, title: isLong ? text : undefined }, shown)
 }

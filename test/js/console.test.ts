@@ -136,6 +136,12 @@ const CASES: Record<string, (t: TestContext, browser: Browser) => Promise<void>>
     assert.match(await search({ 'query-id': '17', k: '5' }), /^5 hits in [\d.]+ ms$/)
     assert.deepEqual(await shown(), await expected(17, { k: 5 }))
     assert.equal(Number((await rows())[0]?.[2]), 0)
+    // Numbers stand under each other by their digits.
+    const cells = "document.querySelectorAll('#results tbody tr:first-child td')"
+    const aligned = await page.evaluate(
+      `Array.from(${cells}, (c) => getComputedStyle(c).textAlign)`,
+    )
+    assert.deepEqual(aligned, ['left', 'right', 'left', 'left', 'right'])
 
     const filter = { genre: 'sf', year: { $lt: 30 } }
     await search({ 'query-id': '17', filter: JSON.stringify(filter) })
