@@ -106,7 +106,7 @@ void Graph::choose_members_rows(const Batch& batch) {
 
 void Graph::walk_members(const Batch& batch, size_t first, std::span<BuildScratch* const> turns) {
   auto& members = batch.scratch.members;
-  const uint32_t ef = options_.ef_construction;
+  const uint32_t ef = insert_ef();
   const uint32_t row_ids = layers_[0]->rows.capacity();
   Walk walks[kGroupMax];
   for (size_t i = 0; i < turns.size(); ++i) {

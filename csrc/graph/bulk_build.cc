@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <limits>
 
 #include "base/random.h"
@@ -16,9 +17,15 @@ namespace {
 constexpr uint32_t kLeafMax = 1024;
 constexpr uint32_t kLeafMin = 256;
 constexpr size_t kLeafValuesMax = size_t{5} << 17;
-// Balls that each point joins; measured (docs/decisions/0018).
+// Balls that each point joins at an efConstruction of 96, and twice as many at most; measured
+// (docs/decisions/0018).
 constexpr uint32_t kFanout = 6;
 constexpr uint32_t kUnevenFanout = 8;
+constexpr double kUsualEf = 96;
+constexpr double kEffortMin = 2.0 / 3;
+constexpr double kEffortMax = 2;
+constexpr double kLongListEffort = 1.5;
+static_assert(kFanout * kEffortMax <= simd::kTileNearestMax);
 constexpr uint32_t kLeadersMax = 2048;
 // Of which so many are linked among each other.
 constexpr uint32_t kBridgesMax = 1024;
@@ -37,12 +44,25 @@ uint32_t leaf_max_for(size_t dimensions) {
   return static_cast<uint32_t>(std::clamp<size_t>(fitting, kLeafMin, kLeafMax));
 }
 
+// How much is done for a point, beside the usual.
+double effort_for(uint32_t ef_construction, size_t points) {
+  const double wanted = Graph::few_factor(points) * ef_construction / kUsualEf;
+  return std::clamp(wanted, kEffortMin, kEffortMax);
+}
+
+uint32_t times(uint32_t usual, double effort) {
+  return static_cast<uint32_t>(std::lround(usual * effort));
+}
+
 // As many leaders as make balls of three quarters of a leaf.
-PartitionShape shape_for(uint32_t points, uint32_t leaf_max) {
-  const uint64_t wanted = uint64_t{points} * kFanout * 4 / (uint64_t{leaf_max} * 3) + 1;
+PartitionShape shape_for(uint32_t points, uint32_t leaf_max, double effort) {
+  const uint32_t fanout = times(kFanout, effort);
+  const uint64_t wanted = uint64_t{points} * fanout * 4 / (uint64_t{leaf_max} * 3) + 1;
   const auto leaders =
       static_cast<uint32_t>(std::clamp<uint64_t>(wanted, simd::kTileNearestMax, kLeadersMax));
-  return {leaders, kFanout, kUnevenFanout};
+  // More than the leaders were drawn for makes balls that are carved again.
+  const uint32_t uneven = std::max(fanout, times(kUnevenFanout, std::min(effort, 1.0)));
+  return {leaders, fanout, uneven};
 }
 
 // Reports a part of the whole.
@@ -101,8 +121,9 @@ float find_radius(const BulkPoints& points, const float* centre, Executor& execu
 Status Graph::BulkBuild::plan() {
   uint32_t top = 0;
   for (const uint32_t slot : bulk_.fresh) top = std::max(top, graph_.level_of(slot));
-  const uint32_t capacity = graph_.layer(0).rows.capacity();
-  const uint32_t list_size = std::clamp<uint32_t>((capacity + 15) / 16 * 16, 32, 128);
+  const double effort = effort_for(graph_.options_.ef_construction, bulk_.fresh.size());
+  const uint32_t entries = graph_.layer(0).rows.capacity() * (effort < kLongListEffort ? 1 : 2);
+  const uint32_t list_size = std::clamp<uint32_t>((entries + 15) / 16 * 16, 32, 128);
   for (uint32_t level = 0; level <= top; ++level) {
     plans_.push_back(std::make_unique<Plan>(graph_.account_, level, list_size));
     OMEN_TRY(gather(*plans_.back()));
@@ -170,7 +191,8 @@ Status Graph::BulkBuild::plan_layer(Plan& plan) {
   // A small layer's workers need no more room than it has points.
   const uint32_t leaf_max = std::min(leaf_max_for(n), std::max(points.count, kLeafMin));
   const BulkShared shared{points, sketches, plan.lists, leaf_max, nearest};
-  Partition partition(account, shared, shape_for(points.count, shared.leaf_max), seed);
+  const double effort = effort_for(graph_.options_.ef_construction, points.count);
+  Partition partition(account, shared, shape_for(points.count, leaf_max, effort), seed);
   NoProgress silent;
   PartOfProgress part(bulk_.progress, 0, kPlanShare);
   BulkProgress& progress = plan.level == 0 ? static_cast<BulkProgress&>(part) : silent;

@@ -190,7 +190,7 @@ void Graph::insert(uint32_t slot, BuildScratch& scratch) {
     }
     for (uint32_t l = 0; l <= top; ++l) {
       start_pool(l, starts[l].node, *scratch.node, s);
-      search_layer(l, *scratch.node, options_.ef_construction, s);
+      search_layer(l, *scratch.node, insert_ef(), s);
       s.clear_visited();
       link_found(l, numbers[l], scratch);
     }

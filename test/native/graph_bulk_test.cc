@@ -149,6 +149,33 @@ TEST(tight_clusters_are_told_apart) {
 // The order of insertion does not matter.
 TEST(sorted_rows_make_a_good_graph) { check_every_way(sorted(8000, test_seed())); }
 
+// efConstruction makes a better graph in bulk too: at the same ef more is found, the more was done.
+TEST(more_effort_makes_a_better_graph) {
+  const auto pool = ThreadPool::create(2).take();
+  Fixture fixture(pool.get());
+  Clusters clusters(kDimensions, 1, test_seed());
+  constexpr size_t kRows = 24000;  // Past what is few.
+  const auto draw = [&](size_t count) {  // As many directions as dimensions: hard to search.
+    std::vector<float> out(count * kDimensions);
+    for (float& x : out) x = static_cast<float>(clusters.normal());
+    return out;
+  };
+  const std::vector<float> rows = draw(kRows);
+  const std::vector<float> queries = draw(300);
+  std::vector<double> found;
+  for (const uint32_t ef_construction : {64u, 96u, 192u}) {
+    CollectionOptions options = options_of(kDimensions, Metric::kL2, Quantization::kSq8);
+    options.ef_construction = ef_construction;
+    const auto c = fixture.make(options);
+    CHECK_OK(write(*c, kAdd, rows.data(), kRows, kDimensions, {}));
+    CHECK_EQ(c->check().unreachable, 0u);
+    found.push_back(recall(*c, queries, kDimensions, 10, 40));
+  }
+  std::printf("# recall@10 at ef 40: %.4f, %.4f, %.4f\n", found[0], found[1], found[2]);
+  CHECK(found[1] > found[0] + 0.005);
+  CHECK(found[2] > found[1] + 0.005);
+}
+
 // Nothing but copies of one record is a collection like any other.
 TEST(all_equal_rows_are_a_graph) { check_every_way(all_equal(5000)); }
 
