@@ -63,7 +63,7 @@ class Graph {
   // time, and many graphs never grow past them.
   static constexpr uint32_t kFewNodes = 16'000;
   static double few_factor(uint64_t nodes) {
-    return nodes >= kFewNodes ? 1 : std::min(2.0, double{kFewNodes} / static_cast<double>(nodes + 1));
+    return std::clamp(double{kFewNodes} / static_cast<double>(nodes + 1), 1.0, 2.0);
   }
   // How many candidates an insertion keeps now.
   uint32_t insert_ef() const {
