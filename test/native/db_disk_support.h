@@ -73,8 +73,8 @@ inline std::string text_of(const Receipt& receipt) {
          "\n";
 }
 
-// Everything that a user can read, sorted.
-inline std::string dump(Database& database) {
+// Everything that a user can read, sorted. ERR_CORRUPT: mapped vectors that are damaged.
+inline Result<std::string> try_dump(Database& database) {
   std::string out;
   for (const std::string& name : database.list_collections()) {
     const auto c = database.collection(name, CollectionOptions(), OpenMode::kOpen).take();
@@ -87,7 +87,7 @@ inline std::string dump(Database& database) {
     uint64_t cursor = 0;
     do {
       Rows rows;
-      CHECK_OK(c->scroll(&cursor, 100, nullptr, kIncludeMetadata | kIncludeVector, &rows));
+      OMEN_TRY(c->scroll(&cursor, 100, nullptr, kIncludeMetadata | kIncludeVector, &rows));
       for (size_t i = 0; i < rows.ids.size(); ++i) {
         const IdOut& id = rows.ids[i];
         const std::string key = id.is_string ? "'" + rows.text.substr(id.value, id.length) + "'"
@@ -96,7 +96,7 @@ inline std::string dump(Database& database) {
         IdView view{id.is_string, id.is_string ? 0 : id.value,
                     id.is_string ? std::string_view(rows.text).substr(id.value, id.length)
                                  : std::string_view()};
-        CHECK_OK(c->get(&view, 1, kIncludeMetadata, &one));
+        OMEN_TRY(c->get(&view, 1, kIncludeMetadata, &one));
         std::string& record = records[key];
         CHECK(record.empty());
         record = one.metadata;
@@ -110,6 +110,12 @@ inline std::string dump(Database& database) {
     for (const auto& [key, record] : records) out += "  " + key + " " + record + "\n";
   }
   return out;
+}
+
+// Of a database that nothing is wrong with.
+inline std::string dump(Database& database) {
+  auto text = try_dump(database);
+  return CHECK_OK(text) ? text.take() : std::string("nothing");
 }
 
 // With what commits came to.
