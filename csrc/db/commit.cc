@@ -121,12 +121,16 @@ Commit* Collection::Impl::process(Commit* first) {
   if (!is_replaying()) to_link_.clear();
   group_ = first;
   bool replaced = false;
+  uint64_t to_sync = 0;
   for (Commit* commit = first; commit != nullptr; commit = commit->next) {
     commit->first_link = to_link_.size();
     commit->status = apply(commit);
     commit->link_count = to_link_.size() - std::min(to_link_.size(), commit->first_link);
     replaced |= commit->kind == Commit::Kind::kUpsert || commit->kind == Commit::Kind::kUpdate;
+    if (must_wait(*commit)) to_sync = std::max(to_sync, commit->sequence);
   }
+  // The device writes while the graph is linked.
+  if (to_sync > 0) env.journal->wal()->start_sync(to_sync);
   if (is_replaying()) {
     relieve_replay();
   } else {

@@ -142,6 +142,13 @@ Result<uint64_t> Wal::append(LogSource* source) {
   return appended_;
 }
 
+void Wal::start_sync(uint64_t sequence) {
+  if (!options_.has_committer) return;
+  const std::lock_guard<std::mutex> guard(mutex_);
+  wanted_ = std::max(wanted_, sequence);
+  if (wants_sync()) work_.notify_one();
+}
+
 void Wal::answer_when_durable(DurableWaiter* waiter) {
   Lock lock(mutex_);
   waiter->next = waiters_;

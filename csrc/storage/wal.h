@@ -81,6 +81,8 @@ class Wal {
   uint64_t appended() const;
   uint64_t synced() const;
   bool is_durable(uint64_t sequence) const { return sequence <= synced(); }
+  // Somebody will wait for it: the sync need not begin only then.
+  void start_sync(uint64_t sequence);
   void answer_when_durable(DurableWaiter* waiter);
   Status wait_durable(uint64_t sequence);
   // All that was appended until now. A seal needs no sync.

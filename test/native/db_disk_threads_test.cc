@@ -3,6 +3,7 @@
 #include <atomic>
 #include <thread>
 
+#include "base/test_points.h"
 #include "db_disk_support.h"
 #include "exec/thread_pool.h"
 
@@ -203,3 +204,33 @@ TEST(a_commit_is_answered_without_the_lock_of_its_collection) {
   REQUIRE(answered.is_over);
   CHECK_EQ(c->count(), 2);
 }
+
+#ifdef OMENDB_TEST_POINTS
+// A write takes as long as its linking or its sync, not both: the device writes meanwhile.
+TEST(a_commit_is_synced_while_it_is_linked) {
+  SimEnv env(1);
+  const auto pool = ThreadPool::create(2).take();
+  const auto database =
+      Database::open(pool_options(&env, pool.get(), Durability::kSync)).take();
+  const auto c = database->collection("a", CollectionOptions(), OpenMode::kCreate).take();
+  CHECK_OK(database->flush(Database::Extent::kDevice));
+  REQUIRE(test_point_arm("graph-insert") && test_point_arm("wal-sync"));
+  std::thread writer([&] {
+    Commit commit;
+    CHECK_OK(fill(*c, &commit, 1));
+    c->run(&commit);
+    CHECK_OK(commit.status);
+  });
+  const auto comes = [](const char* point) {
+    for (int i = 0; i < 3000 && !test_point_paused(point); ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    return test_point_paused(point);
+  };
+  CHECK(comes("graph-insert"));
+  CHECK(comes("wal-sync"));
+  CHECK(test_point_paused("graph-insert"));  // Still: neither waits for the other.
+  CHECK(test_point_release("wal-sync") && test_point_release("graph-insert"));
+  writer.join();
+}
+#endif
