@@ -90,7 +90,8 @@ bool is_told(const Status& status) {
          !status.path().empty();
 }
 
-// Of mapped vectors damage is met when they are read: whoever does is told, and nobody else is lost.
+// Of mapped vectors damage is met when they are read: whoever does is told, and nothing else is
+// lost.
 void go_on_damaged(Database& database, uint64_t seed) {
   CHECK(!check_database(database).is_ok());
   size_t told = 0;
