@@ -1,6 +1,6 @@
 /** Writes: rows in one message or many, update, delete, clear, optimize. */
 
-import type { NativeCommitResult, NativeIds } from '../../../types/native.js'
+import type { NativeIds } from '../../../types/native.js'
 import { OmenError } from '../../errors.js'
 import { argumentError } from '../../options.js'
 import { floatsOf } from '../../wire/bytes.js'
@@ -30,21 +30,16 @@ import type { Context } from './context.js'
 import { checkLimit } from './limits.js'
 import { Staging } from './staging.js'
 
-function written(rows: number, result: NativeCommitResult, hadIds: boolean): WriteResponse {
+/** @param firstGeneratedId  undefined where ids were given. */
+function written(rows: number, firstGeneratedId: number | bigint | undefined): WriteResponse {
   const init = { rows }
-  return create(
-    WriteResponseSchema,
-    hadIds ? init : { ...init, firstGeneratedId: BigInt(result.firstGeneratedId) },
-  )
-}
-
-function writtenBefore({ count, firstGeneratedId }: Receipt): WriteResponse {
-  const init = { rows: count }
   return create(
     WriteResponseSchema,
     firstGeneratedId === undefined ? init : { ...init, firstGeneratedId: BigInt(firstGeneratedId) },
   )
 }
+
+const writtenBefore = ({ count, firstGeneratedId }: Receipt) => written(count, firstGeneratedId)
 
 export function write(
   context: Context,
@@ -58,8 +53,9 @@ export function write(
     const staging = new Staging(context, caller, collection, request, tag)
     try {
       await staging.take(batch)
-      const result = await staging.commit()
-      return written(request.rows, result, idsOfMessage(batch?.ids) !== undefined)
+      const { firstGeneratedId } = await staging.commit()
+      const hadIds = idsOfMessage(batch?.ids) !== undefined
+      return written(request.rows, hadIds ? undefined : firstGeneratedId)
     } catch (error) {
       staging.abort()
       throw error
@@ -99,7 +95,8 @@ async function readUpload(
       } else throw argumentError('a message of an upload is `begin` or `batch`')
     }
     if (staging === undefined) throw argumentError('an upload begins with `begin`')
-    return written(staging.rows, await staging.commit(), hadIds)
+    const { firstGeneratedId } = await staging.commit()
+    return written(staging.rows, hadIds ? undefined : firstGeneratedId)
   } catch (error) {
     staging?.abort()
     throw error
