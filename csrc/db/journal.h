@@ -2,7 +2,8 @@
 //
 // Why: a collection says what it is about to do, and does it only when the log has it. What it says
 // is the outcome (the rows, the ids that a filter found, the merged metadata), so that replay needs
-// no filter, no merge and no chance.
+// no filter, no merge and no chance. With a receipt it also says what the commit came to, for who
+// asks again (db/receipts.h).
 // States: replaying (nothing is written, since all comes from the log), then writing, or read-only;
 // closed in the end.
 // Threads: all methods from any thread; the changes of state by whoever opens and closes.

@@ -5,7 +5,8 @@
 // all that wait. No thread of the pool waits for a device.
 // How a commit goes: append() writes its records under one lock (their order is the sequence); the
 // caller applies them, and answers when the durability that was promised is reached: at once
-// (kPeriodic, kOs), or when the committer has synced (kSync: answer_when_durable, wait_durable).
+// (kPeriodic, kOs), or when the committer has synced (kSync: answer_when_durable, wait_durable),
+// which it may do meanwhile (start_sync).
 // What a deletion, or a seal, finds no room for is tried again with some of the reserve's.
 // When nothing was appended for a while after a sync, the committer seals: a record that says that
 // all before it is on the device, without which damage there would look like a torn tail.
