@@ -22,7 +22,7 @@ struct DiskFixture {
     o.executor = &executor;
     o.has_committer = false;
     o.record_bytes = 256;  // Commits of several records are common.
-    o.checkpoint_bytes = 1200;  // Many closes write a snapshot.
+    o.checkpoint_bytes = 2000;  // Many closes write a snapshot.
     return o;
   }
   // What was opened before decides whether vectors are mapped: in the end both happen everywhere.

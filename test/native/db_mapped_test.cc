@@ -217,7 +217,7 @@ TEST(no_answer_comes_from_a_damaged_file) {
   }
   const std::string segment = newest_segment(env);
   size_t found = 0;
-  for (int i = 0; i < 60; ++i) {
+  for (int i = 0; i < 200; ++i) {
     const auto copy = env.copy(random.next());
     SimEnv::Bytes& bytes = *copy->bytes(segment);
     bytes[random.below(bytes.size())] ^= static_cast<uint8_t>(1u << random.below(8));
