@@ -38,8 +38,8 @@ export interface Database<M extends object = Metadata> extends Records<M> {
    */
   flush(): Promise<void>
   /**
-   * Verifies the invariants of every collection, and, of a database on disk that is open for
-   * writing, all that its snapshot has there. Takes time in proportion to the data.
+   * Verifies the invariants of every collection, and of a database on disk reads again all that its
+   * snapshot has there. Takes time in proportion to the data.
    */
   check(): Promise<CheckReport[]>
   /**

@@ -6,6 +6,7 @@
 #include "base/planted.h"
 #include "base/test_points.h"
 #include "db/saved.h"
+#include "db/verify.h"
 #include "storage/backup.h"
 
 namespace omen {
@@ -134,6 +135,22 @@ Status Checkpointer::backup(const std::string& to) {
   const std::lock_guard<std::mutex> guard(run_mutex_);
   OMEN_TRY(run_counted(SaveKind::kClosing));
   return back_up(db_->env, *db_->directory, to, db_->journal->account());
+}
+
+void Checkpointer::check(std::vector<CheckReport>* reports) {
+  const std::lock_guard<std::mutex> guard(run_mutex_);
+  const Directory& directory = *db_->directory;
+  if (!directory.has_snapshot()) return;
+  const Result<bool> has_changed = directory.has_changed();
+  Status status = has_changed.status();
+  if (has_changed.is_ok() && has_changed.value()) {
+    status = Status::error(ErrorCode::kCorrupt,
+                           directory.path() + "/MANIFEST was replaced by somebody else; close the "
+                                              "database and look at what did it")
+                 .with_path(directory.path());
+  }
+  if (!status.is_ok()) return tell_all(status, reports);
+  verify_snapshot(db_->env, directory, db_->journal->account(), reports);
 }
 
 Status Checkpointer::run() {

@@ -41,7 +41,8 @@ class Checkpointer final : public LogWatcher {
   Status backup(const std::string& to);
   // On the checkpointer's thread; the waiter is answered on the executor.
   void backup(const std::string& to, DurableWaiter* waiter);
-  // Tells in `reports`, by collection, what is damaged of the snapshot on disk.
+  // Tells in `reports`, by collection, what is damaged of the snapshot on disk. Holds checkpoints
+  // off, and waits for one that is running; no commit is held up.
   void check(std::vector<CheckReport>* reports);
   StorageStats stats() const;
 

@@ -2,6 +2,7 @@
 #include "db/database.h"
 
 #include "db/checkpoint.h"
+#include "db/verify.h"
 #include "exec/thread_pool.h"
 
 namespace omen {
@@ -243,7 +244,11 @@ std::vector<CheckReport> Database::check() {
   }
   std::vector<CheckReport> reports;
   for (const auto& collection : all) reports.push_back(collection->check());
-  if (impl_->checkpointer != nullptr) impl_->checkpointer->check(&reports);
+  if (impl_->checkpointer != nullptr) {
+    impl_->checkpointer->check(&reports);
+  } else if (impl_->journal != nullptr) {
+    verify_directory(impl_->env, impl_->options.path, impl_->account.get(), &reports);
+  }
   return reports;
 }
 

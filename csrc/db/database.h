@@ -100,8 +100,8 @@ class Database : public std::enable_shared_from_this<Database> {
   // Drawn when the database was made; its copies have the same. 0 in memory.
   uint64_t id() const;
   DatabaseStats stats() const;
-  // The invariants of what is in memory; of a database on disk that writes also all that its
-  // snapshot has there, while checkpoints wait.
+  // The invariants of what is in memory; of a database on disk also all that its snapshot has there
+  // now, while checkpoints wait.
   std::vector<CheckReport> check();
 
   struct Impl;

@@ -1,13 +1,8 @@
-// Checkpointer: reads again what the snapshot has on disk, as check() promises.
-//
-// Why: what lies in memory may be whole while the device loses what it was loaded from; that would
-// be found by the next opening, when only a backup helps. Found now, all of it can still be copied.
-// Files are opened anew, so that one that was removed or replaced is missed too.
-// Memory: one extent, or one piece of a blob, at a time.
-// Threads: any; holds checkpoints off, and waits for one that is running. No commit is held up.
+// Verifying files: the manifest, the table, and all that it names.
+#include "db/verify.h"
+
 #include <algorithm>
 
-#include "db/checkpoint.h"
 #include "db/saved.h"
 
 namespace omen {
@@ -15,6 +10,7 @@ namespace omen {
 namespace {
 
 constexpr size_t kPieceBytes = size_t{1} << 20;
+constexpr int kAttempts = 5;
 
 // The files of a snapshot, and what is wrong with them.
 class Verifier {
@@ -25,13 +21,6 @@ class Verifier {
 
   // What all collections need: the manifest and the table.
   Result<Snapshot> open() {
-    OMEN_ASSIGN(const bool has_changed, directory_.has_changed());
-    if (has_changed) {
-      return Status::error(ErrorCode::kCorrupt,
-                           directory_.path() + "/MANIFEST was replaced by somebody else; close the "
-                                               "database and look at what did it")
-          .with_path(directory_.path());
-    }
     const Manifest manifest = directory_.manifest();
     for (const ManifestFile& file : manifest.files_of(ManifestKind::kSegment)) {
       auto opened = SegmentReader::open(env_, directory_.path(), file, manifest.database_id);
@@ -107,18 +96,32 @@ void tell(const Status& status, CheckReport* report) {
   if (status.code() == ErrorCode::kMemory) report->status = status;
 }
 
+// ERR_CORRUPT also where a writer puts other files in place meanwhile.
+Status try_directory(Env* env, const std::string& path, MemoryAccount* account,
+                     std::vector<CheckReport>* reports) {
+  const Directory::Options how{true, false, 0};
+  OMEN_ASSIGN(const std::unique_ptr<Directory> directory,
+              Directory::open(env, path, how, account));
+  verify_snapshot(env, *directory, account, reports);
+  OMEN_ASSIGN(const bool has_changed, directory->has_changed());
+  if (!has_changed) return Status::ok();
+  return Status::error(ErrorCode::kCorrupt, path + " changed while it was checked; try again")
+      .with_path(path);
+}
+
 }  // namespace
 
-void Checkpointer::check(std::vector<CheckReport>* reports) {
-  const std::lock_guard<std::mutex> guard(run_mutex_);
-  if (!db_->directory->has_snapshot()) return;
-  Verifier verifier(db_->env, *db_->directory, db_->journal->account());
+void tell_all(const Status& status, std::vector<CheckReport>* reports) {
+  if (reports->empty()) reports->emplace_back();
+  for (CheckReport& report : *reports) tell(status, &report);
+}
+
+void verify_snapshot(Env* env, const Directory& directory, MemoryAccount* account,
+                     std::vector<CheckReport>* reports) {
+  if (!directory.has_snapshot()) return;
+  Verifier verifier(env, directory, account);
   const Result<Snapshot> snapshot = verifier.open();
-  if (!snapshot.is_ok()) {
-    if (reports->empty()) reports->emplace_back();
-    for (CheckReport& report : *reports) tell(snapshot.status(), &report);
-    return;
-  }
+  if (!snapshot.is_ok()) return tell_all(snapshot.status(), reports);
   for (const CollectionSnapshot& collection : snapshot.value().collections) {
     const Status status = verifier.verify(collection);
     if (status.is_ok()) continue;
@@ -131,6 +134,21 @@ void Checkpointer::check(std::vector<CheckReport>* reports) {
       report->name = collection.name;
     }
     tell(status, &*report);
+  }
+}
+
+void verify_directory(Env* env, const std::string& path, MemoryAccount* account,
+                      std::vector<CheckReport>* reports) {
+  for (int attempt = 1;; ++attempt) {
+    std::vector<CheckReport> found = *reports;
+    const Status status = try_directory(env, path, account, &found);
+    if (status.is_ok()) {
+      *reports = std::move(found);
+      return;
+    }
+    const bool may_be_a_race =
+        status.code() == ErrorCode::kCorrupt || status.code() == ErrorCode::kNotFound;
+    if (!may_be_a_race || attempt == kAttempts) return tell_all(status, reports);
   }
 }
 

@@ -1,8 +1,9 @@
 /**
  * `omendb check`: opens a database read-only, verifies it, and tells what it found.
  *
- * Opening reads and verifies all that is stored, and check() what was made of it. Nothing is
- * written, so that a database may be checked beside the process that writes to it.
+ * check() verifies what opening made of the files, and reads all of them again, for opening passes
+ * over damage that it can mend and rows that no record has. Nothing is written, so that a database
+ * may be checked beside the process that writes to it.
  */
 
 import { existsSync } from 'node:fs'

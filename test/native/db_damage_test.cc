@@ -172,6 +172,24 @@ void try_out(const Course& course, SimEnv* env, uint64_t seed, size_t* opened_co
   CHECK(std::chrono::steady_clock::now() - start < kTimeMax);
 }
 
+// What lies between the parts of a segment, up to a multiple of 64 bytes, says nothing.
+bool is_padding(const SimEnv::Bytes& bytes, size_t at) {
+  const size_t end = std::min(bytes.size(), at / 64 * 64 + 64);
+  return std::all_of(bytes.begin() + static_cast<ptrdiff_t>(at),
+                     bytes.begin() + static_cast<ptrdiff_t>(end), [](uint8_t b) { return b == 0; });
+}
+
+// Who checks a database that was closed is told of every bit of its snapshot, also of what opening
+// mends or passes over, and without writing.
+void check_reading(SimEnv* env) {
+  DiskFixture fixture;
+  DatabaseOptions options = fixture.options(env);
+  options.max_memory_bytes = kMemoryBytesMax;
+  options.read_only = true;
+  const auto opened = Database::open(options);
+  if (opened.is_ok()) CHECK(!check_database(*opened.value()).is_ok());
+}
+
 void flip_and_cut(const Kind& kind, size_t bytes_min, size_t step) {
   const uint64_t seed = test_seed();
   const Course course = make(seed, bytes_min, kind);
@@ -179,15 +197,19 @@ void flip_and_cut(const Kind& kind, size_t bytes_min, size_t step) {
   size_t tried = 0;
   size_t opened = 0;
   for (const std::string& path : course.env->paths()) {
-    const size_t size = course.env->bytes(path)->size();
+    const SimEnv::Bytes& bytes = *course.env->bytes(path);
+    const bool is_snapshot = kind.is_closed && path.ends_with(".seg");
+    const size_t size = bytes.size();
     for (size_t bit = 0; bit < size * 8; bit += step, ++tried) {
       const auto env = course.env->copy(bit);
       (*env->bytes(path))[bit / 8] ^= static_cast<uint8_t>(1 << bit % 8);
+      if (is_snapshot && !is_padding(bytes, bit / 8)) check_reading(env.get());
       try_out(course, env.get(), bit, &opened);
     }
     for (size_t length = 0; length < size; length += step, ++tried) {
       const auto env = course.env->copy(length);
       env->bytes(path)->resize(length);
+      if (is_snapshot) check_reading(env.get());
       try_out(course, env.get(), length, &opened);
     }
   }
