@@ -37,15 +37,18 @@ function must(command, args) {
 }
 
 const cmakeJs = path.join(root, 'node_modules/cmake-js/bin/cmake-js')
+// Nothing is compiled twice where everything is compiled once.
+const isWhole = Boolean(process.env.CI)
 const foreign = preset === 'arm64' || preset === 'fuzz' // cmake-js would name the host's compiler.
 if (existsSync(cmakeJs) && !foreign) {
   const args = ['configure', '--log-level', 'warn', '-O', `out/${preset}`]
   // Of itself it makes every build a Release, whatever the preset says.
   args.push(`--CDCMAKE_BUILD_TYPE=${buildType()}`)
+  if (isWhole) args.push('--CDOMENDB_UNITY=ON')
   if (process.platform !== 'win32') args.push('--prefer-make')
   must(process.execPath, [cmakeJs, ...args, '--', '--preset', preset])
 } else {
-  must('cmake', ['--preset', preset])
+  must('cmake', ['--preset', preset, ...(isWhole ? ['-DOMENDB_UNITY=ON'] : [])])
 }
 const targetArgs = targets.length > 0 ? ['--target', ...targets] : []
 must('cmake', ['--build', '--preset', preset, '-j', String(availableParallelism()), ...targetArgs])

@@ -20,12 +20,12 @@ namespace {
 
 // Enough for our bounded recursion under sanitizers; musl's default of 128 KiB is not.
 constexpr size_t kStackBytes = size_t{2} << 20;
-constexpr size_t kNameBytes = 16;
+constexpr size_t kThreadNameBytes = 16;
 
 struct Start {
   void (*run)(void*);
   void* argument;
-  char name[kNameBytes];
+  char name[kThreadNameBytes];
 };
 
 Status no_thread(int error) {
@@ -80,7 +80,7 @@ pthread_t as_pthread(uintptr_t handle) { return (pthread_t)handle; }  // A point
 Result<Thread> Thread::start(const char* name, void (*run)(void*), void* argument) {
   auto* start = new (std::nothrow) Start{run, argument, {}};
   if (start == nullptr) return no_thread(0);
-  for (size_t i = 0; i + 1 < kNameBytes && name[i] != '\0'; ++i) start->name[i] = name[i];
+  for (size_t i = 0; i + 1 < kThreadNameBytes && name[i] != '\0'; ++i) start->name[i] = name[i];
 #if defined(_WIN32)
   const uintptr_t handle =
       _beginthreadex(nullptr, static_cast<unsigned>(kStackBytes), enter, start, 0, nullptr);

@@ -29,7 +29,7 @@ static_assert(kFanout * kEffortMax <= simd::kTileNearestMax);
 constexpr uint32_t kLeadersMax = 2048;
 // Of which so many are linked among each other.
 constexpr uint32_t kBridgesMax = 1024;
-constexpr uint32_t kCentreSample = 1024;
+constexpr uint32_t kCentrePoints = 1024;
 constexpr size_t kPassGrain = 512;
 constexpr size_t kRowsGrain = 256;
 constexpr size_t kListsAhead = 3;
@@ -86,7 +86,7 @@ class NoProgress final : public BulkProgress {
 // The mean of a sample, scaled.
 void find_centre(const BulkPoints& points, uint64_t seed, float* centre) {
   const size_t n = points.dimensions;
-  const uint32_t count = std::min(points.count, kCentreSample);
+  const uint32_t count = std::min(points.count, kCentrePoints);
   std::fill(centre, centre + n, 0.0f);
   Random random(seed);
   float room[kRowFloatsMax];

@@ -11,7 +11,6 @@ namespace omen {
 
 namespace {
 
-constexpr uint32_t kNobody = UINT32_MAX >> 1;
 constexpr size_t kOffersAhead = 4;
 constexpr size_t kRowsAhead = 4;
 constexpr size_t kSketchesAhead = 16;

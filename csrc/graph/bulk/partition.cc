@@ -16,7 +16,6 @@ namespace {
 constexpr size_t kAssignGrain = 512;
 constexpr uint32_t kDepthMax = 8;
 constexpr uint32_t kSplitLeadersMax = 512;
-constexpr uint32_t kNobody = UINT32_MAX >> 1;
 // Measured: SIFT 1.22 and MNIST 1.35; word definitions 1.45, whose graphs needed a third more
 // overlap for the same quality.
 constexpr double kUneven = 1.4;

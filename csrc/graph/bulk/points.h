@@ -16,6 +16,9 @@
 
 namespace omen {
 
+// In a list of nearest points whose places are not all taken.
+inline constexpr uint32_t kNobody = UINT32_MAX >> 1;
+
 struct BulkPoints {
   const Space& space;
   const simd::Kernels& kernels;
