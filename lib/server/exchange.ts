@@ -1,7 +1,7 @@
 /** Exchange: one request and its answer, as the gate, the handlers, the log and metrics see it. */
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2'
+import { constants, type Http2ServerRequest, type Http2ServerResponse } from 'node:http2'
 import { nowMs } from '../clock.js'
 import type { ErrorCode } from '../errors.js'
 import type { Pass } from './gate.js'
@@ -40,7 +40,19 @@ export function transportOf(contentType: string | undefined): Transport {
   return 'connect'
 }
 
-/** Whether all of an answer went out. Of HTTP/2, the stream alone knows. */
+/** Whether nobody is left to be answered. A stream of HTTP/2 throws where it is answered then. */
+export function isGone(response: AnyResponse): boolean {
+  if (!('stream' in response)) return response.destroyed
+  const { stream } = response
+  return stream.destroyed || stream.closed
+}
+
+/**
+ * Whether all of an answer went out. Of HTTP/2, the stream alone knows; one that its caller
+ * cancelled is ended by Node, and so finished too.
+ */
 export function isSent(response: AnyResponse): boolean {
-  return 'stream' in response ? response.stream.writableFinished : response.writableFinished
+  if (!('stream' in response)) return response.writableFinished
+  const { headersSent, rstCode, writableFinished } = response.stream
+  return headersSent && writableFinished && rstCode !== constants.NGHTTP2_CANCEL
 }

@@ -14,9 +14,12 @@ import { setTrailerStatus } from '@connectrpc/connect/protocol-grpc'
 import { ERROR_CODES, OmenError } from '../errors.js'
 import { errorToMessage } from '../wire/messages.js'
 import { ErrorDetailSchema } from '../wire/protocol.js'
-import type { AnyResponse } from './exchange.js'
+import { type AnyResponse, isGone } from './exchange.js'
 
 export const RETRY_AFTER_S = '1'
+
+// What reading from a caller throws that went away in its middle.
+const GONE = new Set(['ERR_STREAM_PREMATURE_CLOSE', 'ECONNRESET'])
 
 /** The OmenError of whatever was thrown; undefined where it is a fault of the server's own. */
 export function omenErrorOf(error: unknown, signal?: AbortSignal): OmenError | undefined {
@@ -24,6 +27,9 @@ export function omenErrorOf(error: unknown, signal?: AbortSignal): OmenError | u
     const isDeadline = ConnectError.from(signal?.reason).code === Code.DeadlineExceeded
     if (error.code !== 'ERR_ABORTED' || !isDeadline) return error
     return new OmenError('ERR_TIMEOUT', 'not done within the time that the caller gave')
+  }
+  if (GONE.has((error as NodeJS.ErrnoException | undefined)?.code ?? '')) {
+    return new OmenError('ERR_ABORTED', 'the caller has gone')
   }
   if (!(error instanceof ConnectError)) return undefined
   const { code, rawMessage } = error
@@ -116,6 +122,7 @@ export function finish(
   headers: Record<string, string>,
   body: Buffer | undefined,
 ): void {
+  if (isGone(response)) return
   if ('stream' in response) {
     const { stream } = response
     const before = response.getHeaders() as Record<string, string>

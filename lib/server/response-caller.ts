@@ -4,7 +4,7 @@
  */
 
 import type { Caller } from './caller.js'
-import { type AnyResponse, isSent } from './exchange.js'
+import { type AnyResponse, isGone, isSent } from './exchange.js'
 import type { Pass } from './gate.js'
 
 export class ResponseCaller implements Caller {
@@ -30,8 +30,7 @@ export class ResponseCaller implements Caller {
     const gone = new AbortController()
     this.#signal = gone.signal
     const response = this.#response
-    const isGone = 'stream' in response ? response.stream.destroyed : response.destroyed
-    if (isGone && !isSent(response)) gone.abort()
+    if (isGone(response) && !isSent(response)) gone.abort()
     response.once('close', () => {
       if (!isSent(response)) gone.abort()
     })

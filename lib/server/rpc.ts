@@ -21,7 +21,7 @@ import {
 import { OmenError } from '../errors.js'
 import { OmenDB } from '../wire/protocol.js'
 import { type Caller, mustWrite } from './caller.js'
-import { type AnyRequest, type AnyResponse, Exchange, exchangeOf } from './exchange.js'
+import { type AnyRequest, type AnyResponse, Exchange, exchangeOf, isGone } from './exchange.js'
 import { connectErrorOf, omenErrorOf, refuseRpc, serverFault } from './faults.js'
 import type { Context } from './handlers/context.js'
 import { ACCESS, HANDLERS, type Method } from './handlers/index.js'
@@ -133,7 +133,10 @@ export class Rpc {
       }
     }
     if (method !== undefined && isUnary(request, method)) {
-      void this.#unary(request, response, method)
+      this.#unary(request, response, method).catch((error: unknown) => {
+        this.#log.error({ error, method }, 'an answer could not be written')
+        response.destroy()
+      })
       return
     }
     // Of HTTP/2, Node tells the end of an answer by its stream alone.
@@ -173,11 +176,13 @@ export class Rpc {
       const caller = new ResponseCaller(pass, response, allowedMs)
       const message = await readUnary(request, method, bodyBytes)
       isRead = true
-      answerUnary(response, method, await handler(this.#context, caller, message))
+      const answer = await handler(this.#context, caller, message)
+      if (isGone(response)) throw new OmenError('ERR_ABORTED', 'the caller has gone')
+      answerUnary(response, method, answer)
     } catch (error) {
       const told = omenErrorOf(error) ?? this.#bug(error, exchange)
       exchange.code = told.code
-      if (response.destroyed) return // The caller has gone: nobody is left to be told.
+      if (isGone(response)) return
       refuseRpc(response, request.headers['content-type'], told, isRead)
     }
   }

@@ -11,7 +11,8 @@ import grpc from '@grpc/grpc-js'
 import protocol from '../../dist/lib/wire/protocol.js'
 import { createServer } from '../../dist/server.mjs'
 
-const { create, OmenDB, OpenCollectionRequestSchema, toBinary, UploadRequestSchema } = protocol
+const { BatchSchema, create, OmenDB, OpenCollectionRequestSchema, toBinary } = protocol
+const { SearchBatchRequestSchema, UploadRequestSchema, WriteRequestSchema } = protocol
 const same = (bytes) => bytes
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
@@ -54,6 +55,41 @@ test('an upload over gRPC that was refused in its middle ends its stream', async
   await server.close()
   assert.ok(performance.now() - begun < 3000)
   client.close()
+})
+
+// A call of gRPC that was cancelled while its search ran ended the whole server: to answer a stream
+// that is gone throws, and nobody caught it.
+test('a call over gRPC that is cancelled leaves the server at work', async () => {
+  const server = await createServer({ port: 0, grpcPort: 0, logLevel: 'silent' })
+  const address = server.grpcUrl.slice('http://'.length)
+  const client = new grpc.Client(address, grpc.credentials.createInsecure())
+  await unary(client, 'OpenCollection', OpenCollectionRequestSchema, { name: 'c', dimensions: 64 })
+  const rows = 5000
+  const vectors = new Uint8Array(Float32Array.from({ length: 64 * rows }, Math.random).buffer)
+  await unary(client, 'Write', WriteRequestSchema, {
+    ...{ collection: 'c', rows, dimensions: 64 },
+    batch: create(BatchSchema, { vectors }),
+  })
+  const count = 200
+  const queries = vectors.subarray(0, 256 * count)
+  const message = create(SearchBatchRequestSchema, {
+    ...{ collection: 'c', queries, count, exact: true },
+  })
+  const bytes = Buffer.from(toBinary(SearchBatchRequestSchema, message))
+  const ask = (cancelMs) =>
+    new Promise((resolve) => {
+      const begun = performance.now()
+      const path = `/${OmenDB.typeName}/SearchBatch`
+      const call = client.makeUnaryRequest(path, same, same, bytes, (error) =>
+        resolve([error?.code, performance.now() - begun]),
+      )
+      if (cancelMs !== undefined) setTimeout(() => call.cancel(), cancelMs)
+    })
+  const [, wholeMs] = await ask()
+  for (let i = 0; i < 40; i++) await ask((i / 40) * wholeMs * 1.2)
+  assert.equal((await ask())[0], undefined)
+  client.close()
+  await server.close()
 })
 
 // Over Connect's streams and gRPC-web, a message that cannot be read was told as a fault of the

@@ -10,8 +10,8 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import test, { type TestContext } from 'node:test'
 import { Client, DB, type Id } from 'omendb'
-import { createServer } from 'omendb/server'
-import { serve } from './server-support.js'
+import { createServer, type Server } from 'omendb/server'
+import { clientOf, serve } from './server-support.js'
 import { flatVectors, random, rejected, runSeed } from './support.js'
 
 const root = path.resolve(__dirname, '../..')
@@ -216,6 +216,47 @@ test('callers that vanish in mid-upload store nothing, and hold nothing', async 
     await new Promise((resolve) => setTimeout(resolve, 20))
   assert.ok((await direct.stats()).bytes <= 2 * bytes)
   await direct.close()
+})
+
+/** Requests that a server counted, by how they ended. */
+async function ended(server: Server, method: string): Promise<Record<string, number>> {
+  const text = await (await fetch(`${server.url}/metrics`)).text()
+  const counts: Record<string, number> = {}
+  for (const [, labels, n] of text.matchAll(/^omendb_requests_total\{(.*)\} (\d+)$/gm)) {
+    const code = /code="(\w+)"/.exec(labels as string)?.[1] as string
+    if ((labels as string).includes(method)) counts[code] = (counts[code] ?? 0) + Number(n)
+  }
+  return counts
+}
+
+test('callers that vanish end the searches that they asked for', async (t) => {
+  for (const way of ['Connect', 'REST', 'gRPC'] as const) {
+    const server = await serve(t)
+    const client = clientOf(server, way)
+    const c = await client.collection('c', { dimensions: 128 })
+    await c.addBatch(flatVectors(20_000, 128))
+    const queries = flatVectors(1000, 128)
+    const begun = performance.now()
+    await c.searchBatch(queries, { exact: true })
+    const wholeMs = performance.now() - begun
+    assert.ok(wholeMs > 300, `${wholeMs} ms are too short to be left in`)
+    const gone = new AbortController()
+    setTimeout(() => gone.abort(), wholeMs / 10)
+    const left = c.searchBatch(queries, { exact: true, signal: gone.signal })
+    await rejected(() => left, 'ERR_ABORTED')
+    const method = way === 'REST' ? '/search/batch' : 'searchBatch'
+    const until = performance.now() + wholeMs / 2
+    let counts = await ended(server, method)
+    while (counts.ERR_ABORTED === undefined && performance.now() < until)
+      counts = await ended(server, method)
+    assert.equal(counts.ERR_ABORTED, 1, `${way}: ${JSON.stringify(counts)}`)
+    // The processors are free again.
+    const before = process.cpuUsage()
+    await new Promise((resolve) => setTimeout(resolve, wholeMs / 3))
+    const { user, system } = process.cpuUsage(before)
+    assert.ok((user + system) / 1000 < wholeMs / 6, `${way}: ${user + system} us`)
+    await client.close()
+  }
 })
 
 test('a backup over the network is a database', async (t) => {
