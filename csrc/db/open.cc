@@ -8,6 +8,7 @@
 
 #include "db/checkpoint.h"
 #include "db/recovery.h"
+#include "storage/read_again.h"
 
 namespace omen {
 
@@ -26,9 +27,6 @@ Registry& registry() {
   static Registry* instance = new Registry;
   return *instance;
 }
-
-// A reader may meet a log that a writer is just replacing, or cutting.
-constexpr int kReadAttempts = 5;
 
 Status open_with_another(const std::string& path, const char* option) {
   return Status::error(ErrorCode::kOptions, "the database " + path + " is open with another " +
@@ -148,13 +146,13 @@ Status Database::start() {
 
 Result<std::shared_ptr<Database>> Database::open_read_only(Env* env,
                                                            const DatabaseOptions& options) {
-  for (int attempt = 1;; ++attempt) {
+  ReadAgain again(env, options.path);
+  for (;;) {
+    again.begin();
     OMEN_ASSIGN(std::shared_ptr<Database> database, make(options));
-    const Status status = database->load(env);
+    Status status = database->load(env);
     if (status.is_ok()) return database;
-    const bool may_be_a_race =
-        status.code() == ErrorCode::kCorrupt || status.code() == ErrorCode::kNotFound;
-    if (!may_be_a_race || attempt == kReadAttempts) return status;
+    if (!again.is_wanted(&status)) return status;
   }
 }
 

@@ -181,7 +181,7 @@ struct CheckReport {
   uint64_t records = 0;
   uint64_t unreachable = 0;  // Live records that no path from the entry point reaches.
   std::string problem;       // The first violated invariant, empty if none.
-  Status status;             // ERR_MEMORY: no room to look, and the rest says nothing.
+  Status status;             // ERR_MEMORY, ERR_BUSY: nothing could be looked at.
 };
 
 }  // namespace omen

@@ -4,13 +4,13 @@
 #include <algorithm>
 
 #include "db/saved.h"
+#include "storage/read_again.h"
 
 namespace omen {
 
 namespace {
 
 constexpr size_t kPieceBytes = size_t{1} << 20;
-constexpr int kAttempts = 5;
 
 // The files of a snapshot, and what is wrong with them.
 class Verifier {
@@ -93,10 +93,12 @@ void tell(const Status& status, CheckReport* report) {
   report->ok = false;
   if (!report->problem.empty()) report->problem += "; ";
   report->problem += status.message();
-  if (status.code() == ErrorCode::kMemory) report->status = status;
+  const bool is_unknown =
+      status.code() == ErrorCode::kMemory || status.code() == ErrorCode::kBusy;
+  if (is_unknown) report->status = status;
 }
 
-// ERR_CORRUPT also where a writer puts other files in place meanwhile.
+// ERR_CORRUPT also where a writer puts other files in place meanwhile: see ReadAgain.
 Status try_directory(Env* env, const std::string& path, MemoryAccount* account,
                      std::vector<CheckReport>* reports) {
   const Directory::Options how{true, false, 0};
@@ -139,16 +141,16 @@ void verify_snapshot(Env* env, const Directory& directory, MemoryAccount* accoun
 
 void verify_directory(Env* env, const std::string& path, MemoryAccount* account,
                       std::vector<CheckReport>* reports) {
-  for (int attempt = 1;; ++attempt) {
+  ReadAgain again(env, path);
+  for (;;) {
+    again.begin();
     std::vector<CheckReport> found = *reports;
-    const Status status = try_directory(env, path, account, &found);
+    Status status = try_directory(env, path, account, &found);
     if (status.is_ok()) {
       *reports = std::move(found);
       return;
     }
-    const bool may_be_a_race =
-        status.code() == ErrorCode::kCorrupt || status.code() == ErrorCode::kNotFound;
-    if (!may_be_a_race || attempt == kAttempts) return tell_all(status, reports);
+    if (!again.is_wanted(&status)) return tell_all(status, reports);
   }
 }
 

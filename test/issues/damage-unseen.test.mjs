@@ -1,6 +1,7 @@
 // Damage on disk that nobody told of.
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -8,7 +9,8 @@ import test from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { DB } from 'omendb'
 
-const command = fileURLToPath(new URL('../../dist/lib/cli/main.js', import.meta.url))
+const root = fileURLToPath(new URL('../..', import.meta.url))
+const command = path.join(root, 'dist/lib/cli/main.js')
 
 // A damaged graph is built anew at opening, and `omendb check`, which opens read-only, called the
 // database whole; so it did where rows were damaged that no record has any more.
@@ -42,6 +44,53 @@ test('check tells of damage in each file of a snapshot, also read-only', async (
     const { status } = spawnSync(process.execPath, [command, 'check', where])
     assert.equal(status, 0)
   } finally {
+    rmSync(home, { recursive: true, force: true })
+  }
+})
+
+// Beside a writer whose checkpoints came faster than it could be read, a whole database was told to
+// be damaged.
+test('a database that changes while it is read is not called damaged', async () => {
+  const home = mkdtempSync(path.join(tmpdir(), 'omendb-changing-'))
+  const where = path.join(home, 'db')
+  const text = `
+    import { DB } from 'omendb'
+    const db = await DB.open(process.argv[1], { durability: 'os', checkpointBytes: 20_000 })
+    const vectors = Array.from({ length: 50 }, () => Float32Array.from({ length: 16 }, Math.random))
+    const ids = () => vectors.map((_, i) => i * 40 + Math.floor(Math.random() * 40))
+    let isOver = false
+    process.on('message', () => { isOver = true })
+    for (let i = 0; !isOver; i++) {
+      await db.upsert({ ids: ids(), vectors })
+      if (i === 10) process.send('on')
+    }
+    await db.close()
+    process.disconnect()
+  `
+  const args = ['--input-type=module', '-e', text, where]
+  const stdio = ['ignore', 'inherit', 'inherit', 'ipc']
+  const writer = spawn(process.execPath, args, { cwd: root, stdio })
+  try {
+    await once(writer, 'message')
+    const until = performance.now() + 3000
+    let checks = 0
+    while (performance.now() < until) {
+      let db
+      try {
+        db = await DB.open(where, { readOnly: true })
+        for (const { problem } of await db.check()) assert.equal(problem, '')
+        checks++
+      } catch (error) {
+        assert.equal(error.code, 'ERR_BUSY', error.message)
+      } finally {
+        await db?.close()
+      }
+    }
+    assert.ok(checks > 0)
+    writer.send('end')
+    await once(writer, 'exit')
+  } finally {
+    writer.kill('SIGKILL')
     rmSync(home, { recursive: true, force: true })
   }
 })
