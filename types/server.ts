@@ -42,7 +42,10 @@ export interface ServerLimits {
   timeoutMs?: number | undefined
   /** Milliseconds for the headers of a request to come. Default 10 000. */
   headersTimeoutMs?: number | undefined
-  /** Milliseconds for all of a request to come; uploads too. Default 300 000. */
+  /**
+   * Milliseconds for all of a request to come, uploads too, and for a message of its answer to be
+   * taken. Default 300 000.
+   */
   requestTimeoutMs?: number | undefined
   /** Milliseconds that shutting down waits for running requests. Default 10 000. */
   drainMs?: number | undefined

@@ -17,6 +17,8 @@ export class Exchange {
   /** How it ended: the code of its error. */
   code: ErrorCode | 'OK' = 'OK'
   pass: Pass | undefined
+  /** Ends it without an answer, or in the middle of one. */
+  abandon: () => void = () => {}
 
   constructor(readonly transport: Transport) {}
 }
@@ -48,11 +50,14 @@ export function isGone(response: AnyResponse): boolean {
 }
 
 /**
- * Whether all of an answer went out. Of HTTP/2, the stream alone knows; one that its caller
- * cancelled is ended by Node, and so finished too.
+ * Whether all of an answer went out, asked when it is closed. A connection that breaks finishes its
+ * answer too. Of HTTP/2, the stream alone knows; one that its caller cancelled is ended by Node, and
+ * so finished too.
  */
 export function isSent(response: AnyResponse): boolean {
-  if (!('stream' in response)) return response.writableFinished
+  if (!('stream' in response)) {
+    return response.writableFinished && response.req.socket?.destroyed !== true
+  }
   const { headersSent, rstCode, writableFinished } = response.stream
   return headersSent && writableFinished && rstCode !== constants.NGHTTP2_CANCEL
 }

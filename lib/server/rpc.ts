@@ -139,6 +139,7 @@ export class Rpc {
       })
       return
     }
+    exchange.abandon = () => response.destroy()
     // Of HTTP/2, Node tells the end of an answer by its stream alone.
     const sent = 'stream' in response ? response.stream : response
     sent.once('finish', () => drain(request))
@@ -171,14 +172,14 @@ export class Rpc {
     let isRead = false
     try {
       if (pass === undefined) throw new Error('a call came past the gate')
-      const { timeoutMs, bodyBytes } = this.#context.limits
+      const { timeoutMs, requestTimeoutMs, bodyBytes } = this.#context.limits
       const allowedMs = Math.min(timeoutOf(request), timeoutMs)
       const caller = new ResponseCaller(pass, response, allowedMs)
       const message = await readUnary(request, method, bodyBytes)
       isRead = true
       const answer = await handler(this.#context, caller, message)
       if (isGone(response)) throw new OmenError('ERR_ABORTED', 'the caller has gone')
-      answerUnary(response, method, answer)
+      answerUnary(response, method, answer, requestTimeoutMs)
     } catch (error) {
       const told = omenErrorOf(error) ?? this.#bug(error, exchange)
       exchange.code = told.code
@@ -219,8 +220,18 @@ export class Rpc {
     const handler = HANDLERS[method] as (...given: unknown[]) => AsyncIterable<object>
     const rpc = this
     return async function* (request: unknown, context: HandlerContext): AsyncGenerator<object> {
+      const { requestTimeoutMs } = rpc.#context.limits
+      const { abandon } = context.values.get(exchangeKey)
       try {
-        yield* handler(rpc.#context, rpc.#caller(context, method), request)
+        for await (const message of handler(rpc.#context, rpc.#caller(context, method), request)) {
+          // Whoever takes nothing would hold its place for ever.
+          const timer = setTimeout(abandon, requestTimeoutMs)
+          try {
+            yield message
+          } finally {
+            clearTimeout(timer)
+          }
+        }
       } catch (error) {
         throw rpc.#fault(error, context)
       }

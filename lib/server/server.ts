@@ -124,16 +124,20 @@ class Port {
 }
 
 function webServer(settings: Settings, certificate: Certificate | undefined, handler: Handler) {
-  const { headersTimeoutMs, requestTimeoutMs } = settings.limits
+  const { headersTimeoutMs, requestTimeoutMs, timeoutMs } = settings.limits
   const options = {
     headersTimeout: headersTimeoutMs,
     requestTimeout: Math.max(requestTimeoutMs, headersTimeoutMs),
     connectionsCheckingInterval: Math.min(CHECK_MS, headersTimeoutMs),
     keepAliveTimeout: 65_000,
   }
-  return certificate === undefined
-    ? http.createServer(options, handler)
-    : https.createServer({ ...options, ...certificate }, handler)
+  const server =
+    certificate === undefined
+      ? http.createServer(options, handler)
+      : https.createServer({ ...options, ...certificate }, handler)
+  // Closes a connection of whose answer nothing is taken; a request at work moves nothing either.
+  server.timeout = Math.max(requestTimeoutMs, timeoutMs + headersTimeoutMs)
+  return server
 }
 
 function grpcServer(settings: Settings, certificate: Certificate | undefined, handler: Handler) {

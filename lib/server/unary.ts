@@ -9,7 +9,7 @@
  * 2. What a caller sees is what the library would have shown: server-errors.test.ts.
  */
 
-import type { Http2ServerRequest, ServerHttp2Stream } from 'node:http2'
+import { constants, type Http2ServerRequest, type ServerHttp2Stream } from 'node:http2'
 import { OmenError } from '../errors.js'
 import { fromBinary, OmenDB, toBinary } from '../wire/protocol.js'
 import type { AnyRequest, AnyResponse } from './exchange.js'
@@ -96,13 +96,21 @@ export async function readUnary(request: AnyRequest, method: Method, bytesMax: n
   }
 }
 
-/** Answers with a message. */
-export function answerUnary(response: AnyResponse, method: Method, message: object): void {
+/** Answers with a message. @param takeMs  For the caller to take it, over gRPC. */
+export function answerUnary(
+  response: AnyResponse,
+  method: Method,
+  message: object,
+  takeMs: number,
+): void {
   const bytes = toBinary(OmenDB.method[method].output, message as never)
   if ('stream' in response) {
     // Node's own listener of the response sends them.
     response.addTrailers({ 'grpc-status': '0' })
     answerGrpc(response.stream, response.getHeaders(), bytes)
+    const { stream } = response
+    const timer = setTimeout(() => stream.close(constants.NGHTTP2_CANCEL), takeMs)
+    stream.once('close', () => clearTimeout(timer))
     return
   }
   const headers = { 'content-type': 'application/proto', 'content-length': bytes.length }

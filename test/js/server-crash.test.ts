@@ -3,25 +3,18 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { readdirSync, writeFileSync } from 'node:fs'
 import http from 'node:http'
 import net from 'node:net'
-import { tmpdir } from 'node:os'
 import path from 'node:path'
 import test, { type TestContext } from 'node:test'
 import { Client, DB, type Id } from 'omendb'
 import { createServer, type Server } from 'omendb/server'
-import { clientOf, serve } from './server-support.js'
+import { clientOf, directory, serve } from './server-support.js'
 import { flatVectors, random, rejected, runSeed } from './support.js'
 
 const root = path.resolve(__dirname, '../..')
 const kills = Number(process.env.OMENDB_SERVER_KILLS ?? 3)
-
-function directory(t: TestContext): string {
-  const made = mkdtempSync(path.join(tmpdir(), 'omendb-server-'))
-  t.after(() => rmSync(made, { recursive: true, force: true }))
-  return made
-}
 
 async function spawned(data: string, port = 0): Promise<[ChildProcess, string]> {
   const child = spawn(process.execPath, [

@@ -1,16 +1,13 @@
 // Every error that can reach a client, provoked over REST, Connect and gRPC: its status, its code,
 // its details, its message. A code that is added to the table must be placed here.
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync } from 'node:fs'
 import net from 'node:net'
-import { tmpdir } from 'node:os'
-import path from 'node:path'
 import test, { type TestContext } from 'node:test'
 import { DB, ERROR_CODES, type ErrorCode } from 'omendb'
 import type { Server, ServerOptions } from 'omendb/server'
 import { native } from '../../dist/lib/native.js'
 import { type Answer, type Ask, connectAnswer, grpcAnswer, restAnswer } from './server-ask.js'
-import { KEYS, serve } from './server-support.js'
+import { directory, KEYS, serve } from './server-support.js'
 
 const floats = (...numbers: number[]) => new Uint8Array(Float32Array.from(numbers).buffer)
 const texts = (...list: string[]) => ({ texts: list })
@@ -111,12 +108,6 @@ test('every code of the table is provoked, or it is said why it cannot be', () =
   const placed = [...Object.keys(CASES), ...Object.keys(NEVER), ...DEVICE]
   assert.deepEqual(placed.sort(), Object.keys(ERROR_CODES).sort())
 })
-
-function directory(t: TestContext): string {
-  const made = mkdtempSync(path.join(tmpdir(), 'omendb-errors-'))
-  t.after(() => rmSync(made, { recursive: true, force: true }))
-  return path.join(made, 'db')
-}
 
 /** A server in the state that the code is of. */
 async function serverFor(t: TestContext, code: ErrorCode, given: ServerOptions): Promise<Server> {

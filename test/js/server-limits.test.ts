@@ -1,11 +1,18 @@
 // Every limit at one below, at it and one above; and input that no client of ours would send.
 import assert from 'node:assert/strict'
+import http2 from 'node:http2'
 import net from 'node:net'
 import test from 'node:test'
 import * as grpc from '@grpc/grpc-js'
-import { Client, type ErrorCode } from 'omendb'
-import { OmenDB } from '../../dist/lib/wire/protocol.js'
-import { clientOf, serve } from './server-support.js'
+import { Client, DB, type ErrorCode } from 'omendb'
+import {
+  create,
+  Include,
+  OmenDB,
+  ScrollRequestSchema,
+  toBinary,
+} from '../../dist/lib/wire/protocol.js'
+import { clientOf, directory, serve } from './server-support.js'
 import { flatVectors, random, rejected } from './support.js'
 
 type Try = (n: number) => Promise<unknown>
@@ -124,6 +131,68 @@ test('limits of requests at work', async (t) => {
 
 /** Requests are seen a moment after they were sent. */
 const seen = () => new Promise((resolve) => setTimeout(resolve, 100))
+
+test('answers that their callers do not take are given up', async (t) => {
+  const limits = { timeoutMs: 1000, headersTimeoutMs: 500, requestTimeoutMs: 1000 }
+  const data = directory(t)
+  const rows = 2000 // 8 MB: more than sockets hold.
+  const db = await DB.open(data)
+  const c = await db.collection('c', { dimensions: 1024 })
+  await c.addBatch(flatVectors(rows, 1024))
+  await db.close()
+  const server = await serve(t, { data, limits })
+  await server.ready
+  const all = { collection: 'c', include: Include.VECTOR, limit: rows }
+  const scroll = toBinary(ScrollRequestSchema, create(ScrollRequestSchema, all))
+  const envelope = Buffer.concat([Buffer.alloc(5), scroll])
+  envelope.writeUInt32BE(scroll.length, 1)
+  const { port } = new URL(server.url)
+  const ask = (target: string, type: string, body: Uint8Array): net.Socket => {
+    const socket = net.connect(Number(port), '127.0.0.1').pause()
+    socket.on('error', () => {})
+    socket.write(`POST ${target} HTTP/1.1\r\nhost: localhost\r\ncontent-type: ${type}\r\n`)
+    socket.write(`connect-protocol-version: 1\r\ncontent-length: ${body.length}\r\n\r\n`)
+    socket.write(body)
+    return socket
+  }
+  const at = `/${OmenDB.typeName}`
+  const json = Buffer.from(JSON.stringify({ limit: rows, include: 'vector' }))
+  const askGrpc = (method: string): http2.ClientHttp2Session => {
+    const session = http2.connect(server.grpcUrl as string)
+    const head = {
+      ':method': 'POST',
+      ':path': `${at}/${method}`,
+      'content-type': 'application/grpc',
+    }
+    const stream = session.request(head).pause()
+    stream.on('error', () => {})
+    stream.end(envelope)
+    return session
+  }
+  // A machine that is busy may cut this one off too.
+  const running = async (): Promise<number> => {
+    const answer = await fetch(`${server.url}/metrics`).catch(() => undefined)
+    const text = (await answer?.text()) ?? ''
+    return Number(/^omendb_running_requests (\d+)$/m.exec(text)?.[1] ?? Infinity) - 1
+  }
+  const wait = async (count: number): Promise<void> => {
+    const until = performance.now() + 15_000
+    while ((await running()) !== count && performance.now() < until) await seen()
+    assert.equal(await running(), count)
+  }
+  for (const one of [
+    () => ask('/v1/collections/c/records/scroll', 'application/json', json),
+    () => ask(`${at}/Scroll`, 'application/proto', scroll),
+    () => ask(`${at}/ScrollStream`, 'application/connect+proto', envelope),
+    () => askGrpc('Scroll'),
+    () => askGrpc('ScrollStream'),
+  ]) {
+    const asked = one()
+    await wait(1)
+    await wait(0)
+    asked.destroy()
+  }
+})
 
 test('a time-out of the server ends what takes longer', async (t) => {
   const server = await serve(t, { limits: { timeoutMs: 1 } })

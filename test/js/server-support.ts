@@ -4,6 +4,9 @@
 // The adapters are thin: Client with another transport beneath it. gRPC is spoken by @grpc/grpc-js,
 // a standard client; REST by fetch, as anybody would who has read docs/rest.md.
 import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
 import type { TestContext } from 'node:test'
 import * as grpc from '@grpc/grpc-js'
 import { Client, type ClientOptions, DB, type ErrorCode, OmenError } from 'omendb'
@@ -20,6 +23,13 @@ export const KEYS = {
 /** server-tls.test.ts runs suites again with these: over TLS, and with its CA trusted. */
 const { OMENDB_TEST_CERT: cert, OMENDB_TEST_KEY: key } = process.env
 const TLS = cert === undefined || key === undefined ? {} : { tls: { cert, key } }
+
+/** A directory that goes with the test. */
+export function directory(t: TestContext): string {
+  const made = mkdtempSync(path.join(tmpdir(), 'omendb-server-'))
+  t.after(() => rmSync(made, { recursive: true, force: true }))
+  return made
+}
 
 /** A server on free ports that closes with the test. */
 export async function serve(t: TestContext, options: ServerOptions = {}): Promise<Server> {
