@@ -2,8 +2,8 @@
 //
 // Why: what lies in memory may be whole while the device loses what it was loaded from; that would
 // be found by the next opening, when only a backup helps. Found now, all of it can still be copied.
-// And an opening goes on over damage that it can mend, of a graph, or does not read, of rows that no
-// record has. Files are opened anew, so that one that was removed or replaced is missed too.
+// And an opening goes on over damage that it can mend, of a graph, or does not read, of rows that
+// no record has. Files are opened anew, so that one that was removed or replaced is missed too.
 // Memory: one extent, or one piece of a blob, at a time.
 // Threads: any.
 #pragma once

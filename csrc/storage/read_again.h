@@ -1,9 +1,9 @@
 // ReadAgain: whether what failed in reading a directory beside its writer is worth another try.
 //
 // Why: a reader takes no lock. A writer may put other files in place, and remove those that the
-// reader was told of, or append to the log while the reader looks at its end: both look like damage.
-// What fails as often though no other files came is damage; what fails for other files each time is
-// a writer that is too quick, and nothing is known of the data.
+// reader was told of, or append to the log while the reader looks at its end: that is as damage
+// looks. What fails some times though no other files came is damage; what fails for other files
+// each time is a writer that is too quick, and nothing is known of the data.
 // Threads: one.
 #pragma once
 

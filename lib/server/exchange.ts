@@ -50,9 +50,9 @@ export function isGone(response: AnyResponse): boolean {
 }
 
 /**
- * Whether all of an answer went out, asked when it is closed. A connection that breaks finishes its
- * answer too. Of HTTP/2, the stream alone knows; one that its caller cancelled is ended by Node, and
- * so finished too.
+ * Whether all of an answer went out, asked when it is closed. A connection that breaks finishes
+ * its answer too. Of HTTP/2, the stream alone knows; one that its caller cancelled is ended by
+ * Node, and so finished too.
  */
 export function isSent(response: AnyResponse): boolean {
   if (!('stream' in response)) {

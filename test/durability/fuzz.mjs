@@ -1,6 +1,7 @@
 // Section "fuzz": each target of test/fuzz under libFuzzer for so many executions, from its corpus
 // on. OMEN_FUZZ_RUNS: of each target (10 000 000, in a quick run 200 000), shared by as many
-// processes as there are processors. OMEN_FUZZ_TARGETS: only these (log_fuzz,json_fuzz). What is new and worth keeping lies in out/fuzz/corpus then:
+// processes as there are processors. OMEN_FUZZ_TARGETS: only these (log_fuzz,json_fuzz). What is
+// new and worth keeping lies in out/fuzz/corpus then:
 //   out/fuzz/json_fuzz -merge=1 test/fuzz/corpus/json_fuzz out/fuzz/corpus/json_fuzz
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, readdirSync } from 'node:fs'
