@@ -15,12 +15,6 @@ using namespace omen;
 
 namespace {
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kSanitized = true;  // Their shadow memory drowns ours.
-#else
-constexpr bool kSanitized = false;
-#endif
-
 // Resident bytes of this process; 0 where there is no /proc.
 uint64_t resident_bytes() {
 #if defined(__linux__)
@@ -171,7 +165,8 @@ TEST(accounting_matches_resident_memory) {
     CHECK(pages.rows() >= rows);
     const auto grown = static_cast<double>(resident_bytes()) - static_cast<double>(before);
     const auto counted = static_cast<double>(pages.bytes());
-    if (before != 0 && !kSanitized) CHECK_NEAR(counted / grown, 1.0, 0.05);
+    // A sanitizer's shadow memory drowns ours.
+    if (before != 0 && !test::kSanitized) CHECK_NEAR(counted / grown, 1.0, 0.05);
   }
 }
 
@@ -188,7 +183,7 @@ TEST(small_arrays_stay_small) {
   }
   const uint64_t step = std::max<size_t>(16384, page_bytes());
   CHECK(budget.used() <= 2000 * (step + page_bytes()));
-  if (before != 0 && !kSanitized && page_bytes() == 4096) {
+  if (before != 0 && !test::kSanitized && page_bytes() == 4096) {
     CHECK(resident_bytes() - before < 2000 * 24576);
   }
 }

@@ -32,6 +32,13 @@
 
 namespace omen::test {
 
+// A sanitizer takes memory of its own, and several times as long.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr bool kSanitized = true;
+#else
+inline constexpr bool kSanitized = false;
+#endif
+
 struct Case {
   const char* name;
   const char* file;
