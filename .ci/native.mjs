@@ -37,7 +37,8 @@ function must(command, args) {
 }
 
 const cmakeJs = path.join(root, 'node_modules/cmake-js/bin/cmake-js')
-// Nothing is compiled twice where everything is compiled once.
+// CI compiles everything once, and is sooner done with several files at a time; elsewhere a change
+// shall compile one file.
 const isWhole = Boolean(process.env.CI)
 const foreign = preset === 'arm64' || preset === 'fuzz' // cmake-js would name the host's compiler.
 if (existsSync(cmakeJs) && !foreign) {
