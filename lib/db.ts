@@ -105,8 +105,8 @@ export class DB<M extends object = Metadata> extends RecordMethods<M> implements
    *   the working directory of this moment.
    * @throws {OmenError} ERR_LOCKED: another process writes to it; ERR_NOT_FOUND; ERR_FORMAT: it is
    *   no database, or of a newer version; ERR_CORRUPT; ERR_OPTIONS: it is open, or was made, with
-   *   other options; ERR_MEMORY; ERR_READ_ONLY; ERR_NO_SPACE; ERR_IO; ERR_BUSY: with `readOnly`, its
-   *   writer changed it each time that it was read.
+   *   other options; ERR_MEMORY; ERR_READ_ONLY; ERR_NO_SPACE; ERR_IO; ERR_BUSY: with `readOnly`,
+   *   its writer changed it each time that it was read.
    */
   static async open<M extends object = Metadata>(
     path: string | UrlLike,

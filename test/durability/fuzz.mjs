@@ -9,9 +9,9 @@ import { availableParallelism } from 'node:os'
 import path from 'node:path'
 import { shown } from './suites.mjs'
 
-// Ten million executions in less than half the time: what is freed is kept apart for 8 MB, more than
-// an execution takes; short stacks tell of it; and inputs are drawn alike however rare what they
-// reach.
+// Ten million executions in less than half the time: what is freed is kept apart for 8 MB, more
+// than an execution takes; short stacks tell of it; and inputs are drawn alike however rare what
+// they reach.
 const sanitizer = 'quarantine_size_mb=8:malloc_context_size=4:max_malloc_fill_size=64'
 const drawing = ['-entropic=0']
 
