@@ -173,6 +173,7 @@ void Collection::Impl::answer(Commit* commit) {
   DurableWaiter& waiter = commit->durable;
   waiter.sequence = commit->sequence;
   waiter.context = commit;
+  waiter.is_short = true;  // Whoever asked for the commit holds the database until it is told.
   waiter.on_durable = [](DurableWaiter* self) {
     auto* done = static_cast<Commit*>(self->context);
     done->status = std::move(self->status);

@@ -212,6 +212,7 @@ void Wal::sync_all(Lock* lock) {
 // Those whose sequence is on the device, or never will be, the oldest first.
 void Wal::answer_ready(Lock* lock) {
   DurableWaiter* ready = nullptr;
+  DurableWaiter* ready_short = nullptr;
   DurableWaiter** link = &waiters_;
   while (*link != nullptr) {
     DurableWaiter* waiter = *link;
@@ -221,16 +222,22 @@ void Wal::answer_ready(Lock* lock) {
     }
     *link = waiter->next;
     waiter->status = waiter->sequence <= synced_ ? Status::ok() : poisoned_;
-    waiter->next = ready;
-    ready = waiter;
+    DurableWaiter** const list = waiter->is_short ? &ready_short : &ready;
+    waiter->next = *list;
+    *list = waiter;
   }
-  if (ready == nullptr) return;
+  if (ready == nullptr && ready_short == nullptr) return;
   lock->unlock();
-  answer(ready);
+  if (ready != nullptr) answer(ready);
+  while (ready_short != nullptr) {
+    DurableWaiter* const waiter = ready_short;
+    ready_short = waiter->next;
+    waiter->on_durable(waiter);
+  }
   lock->lock();
 }
 
-// Not here: an answer may free the last handle, and so this.
+// Not here: such an answer may free the last handle, and so this.
 void Wal::answer(DurableWaiter* first) {
   first->task.run = [](Task* task) {
     auto* waiter = reinterpret_cast<DurableWaiter*>(task);

@@ -15,7 +15,8 @@
 //   2. A failed append leaves no trace, on the device either, or the log is poisoned.
 //   3. After a failed sync the log is poisoned: nothing is appended or synced any more, since the
 //      system may have dropped what it could not write, and say yes the next time.
-//   4. Every waiter is answered once, on the executor.
+//   4. Every waiter is answered once: on the executor, or, if it is short, by who synced. Waking
+//      one more thread for it would cost a lone writer a tenth of its commits.
 //   5. A log gets its first record when all of the one before it is on the device.
 // Threads: all methods from any thread; close() once, when nobody appends any more.
 #pragma once
@@ -39,6 +40,8 @@ struct DurableWaiter {
   uint64_t sequence = 0;
   Status status;  // Of the sync.
   void (*on_durable)(DurableWaiter* self) = nullptr;
+  // on_durable takes no time, and frees nothing that may own the log: the committer may call it.
+  bool is_short = false;
   void* context = nullptr;
   DurableWaiter* next = nullptr;
 };
