@@ -40,7 +40,8 @@ const cmakeJs = path.join(root, 'node_modules/cmake-js/bin/cmake-js')
 // CI compiles everything once, and is sooner done with several files at a time; elsewhere a change
 // shall compile one file.
 const isWhole = Boolean(process.env.CI)
-const foreign = preset === 'arm64' || preset === 'fuzz' // cmake-js would name the host's compiler.
+// cmake-js would name the host's compiler.
+const foreign = ['arm64', 'asan', 'fuzz', 'tsan'].includes(preset)
 if (existsSync(cmakeJs) && !foreign) {
   const args = ['configure', '--log-level', 'warn', '-O', `out/${preset}`]
   // Of itself it makes every build a Release, whatever the preset says.

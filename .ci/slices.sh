@@ -41,9 +41,7 @@ slice_budget() {
   esac
 }
 
-# need COMMAND PACKAGE: installs a Debian package if its command is missing.
-need() {
-  command -v "$1" >/dev/null && return
+install() {
   local sudo=""
   [ "$(id -u)" = 0 ] || sudo="sudo -n"
   export DEBIAN_FRONTEND=noninteractive
@@ -51,8 +49,29 @@ need() {
     $sudo apt-get update -qq
     touch out/ci/apt-updated
   fi
-  $sudo apt-get install -y -qq --no-install-recommends "$2" >/dev/null
+  $sudo apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+}
+
+# need COMMAND PACKAGE: installs a Debian package if its command is missing.
+need() {
+  command -v "$1" >/dev/null && return
+  install "$2"
   command -v "$1" >/dev/null || { echo "cannot install $2"; return 1; }
+}
+
+# Clang, and its sanitizers, which are a package of their own in some releases of Debian. Prints
+# where the one is that a host which was compiled without it preloads.
+need_clang() {
+  need clang++ clang >&2
+  local library version
+  library=$(clang++ -print-file-name="libclang_rt.asan-$(uname -m).so")
+  if [ ! -e "$library" ]; then
+    version=$(clang++ -dumpversion)
+    install "libclang-rt-${version%%.*}-dev" >&2
+    library=$(clang++ -print-file-name="libclang_rt.asan-$(uname -m).so")
+  fi
+  [ -e "$library" ] || { echo "cannot install clang's sanitizers" >&2; return 1; }
+  echo "$library"
 }
 
 slice_readme() {
@@ -90,19 +109,20 @@ slice_instruction_sets() {
 }
 
 slice_asan() {
+  local library
+  library=$(need_clang)
   # What recall tests run, the graph tests run too, in a tenth of the time.
   OMEN_DAMAGE_STEP=997 OMEN_DAMAGE_RANDOM=8 OMEN_FAULT_STEP=11 OMEN_SALVAGE_ROUNDS=3 \
     OMEN_CRASH_WORKLOADS=1 OMEN_CODES_KINDS=1 OMEN_CHURN=200000 \
     node .ci/native.mjs asan -E db_recall
   node .ci/js-tests.mjs --compile-only
   # V8 keeps what it never frees, so leaks are looked for in the C++ tests alone.
-  local library
-  library=$(g++ -print-file-name=libasan.so)
   LD_PRELOAD=$library ASAN_OPTIONS=detect_leaks=0 OMENDB_ADDON=out/asan/omendb.node \
     node .ci/js-tests.mjs --no-compile reads writes search bad-input native-
 }
 
 slice_tsan() {
+  need_clang >/dev/null
   local tests
   shopt -s nullglob
   tests=$(cd test/native && printf '%s\n' *threads*_test.cc exec*_test.cc memory_epoch_test.cc |
@@ -160,6 +180,6 @@ slice_browser() {
 }
 
 slice_fuzz() {
-  need clang++ clang
+  need_clang >/dev/null
   npm run --silent test:fuzz
 }

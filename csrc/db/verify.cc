@@ -16,8 +16,10 @@ constexpr size_t kPieceBytes = size_t{1} << 20;
 class Verifier {
  public:
   Verifier(Env* env, const Directory& directory, MemoryAccount* account)
-      : env_(env), directory_(directory), account_(account),
-        head_(account, Use::kScratch), bytes_(account, Use::kScratch) {}
+      : env_(env),
+        directory_(directory),
+        head_(account, Use::kScratch),
+        bytes_(account, Use::kScratch) {}
 
   // What all collections need: the manifest and the table.
   Result<Snapshot> open() {
@@ -82,7 +84,6 @@ class Verifier {
 
   Env* const env_;
   const Directory& directory_;
-  MemoryAccount* const account_;
   std::map<uint64_t, std::unique_ptr<SegmentReader>> readers_;
   std::map<uint64_t, Status> faults_;  // Of those that cannot be opened.
   Array<std::byte> head_;

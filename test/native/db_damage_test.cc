@@ -279,7 +279,7 @@ void damage_at_random(bool is_closed) {
 
 }  // namespace
 
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if !defined(OMENDB_SANITIZED)
 void* operator new(size_t bytes) {
   if (bytes > largest_new) largest_new = bytes;
   void* memory = std::malloc(bytes);

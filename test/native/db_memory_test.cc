@@ -15,7 +15,7 @@
 namespace omen::test {
 namespace {
 
-#if defined(__linux__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if defined(__linux__) && !defined(OMENDB_SANITIZED)
 
 constexpr uint32_t kDimensions = 128;
 constexpr size_t kRows = 40000;

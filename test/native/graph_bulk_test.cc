@@ -95,8 +95,9 @@ void check_way(const Data& data, Quantization codec, const std::vector<size_t>& 
   CHECK_OK(optimize(*c));
   const CheckReport report = c->check();
   const double r = recall(*c, data.queries, kDimensions, 10, 128);
-  const bool good =
-      CHECK_EQ(report.problem, std::string()) & CHECK_EQ(report.unreachable, 0u) & CHECK(r >= 0.95);
+  const bool is_whole = CHECK_EQ(report.problem, std::string());
+  const bool is_reachable = CHECK_EQ(report.unreachable, 0u);
+  const bool good = CHECK(r >= 0.95) && is_whole && is_reachable;
   if (!good) {
     std::printf("  %s, batches of %zu, codec %d: recall@10 %.4f, %llu unreachable\n", data.name,
                 batches.back(), static_cast<int>(codec), r,

@@ -12,16 +12,23 @@
 namespace omen::test {
 
 // A value as the model keeps it. Objects only as fields of a document, one level of nesting.
+struct Member;
+
 struct Value {
   enum Kind { kMissing, kNull, kBool, kNumber, kString, kDate, kArray, kObject } kind = kMissing;
   bool boolean = false;
   double number = 0;
   std::string text;     // kString: UTF-8. kDate: ISO.
   int64_t ms = 0;       // kDate
-  std::vector<Value> elements;                             // kArray
-  std::vector<std::pair<std::string, Value>> members;      // kObject
+  std::vector<Value> elements;  // kArray
+  std::vector<Member> members;  // kObject
 
   bool is_scalar() const { return kind >= kNull && kind <= kDate; }
+};
+
+struct Member {
+  std::string name;
+  Value value;
 };
 
 inline Value empty_value(Value::Kind kind) {
@@ -59,7 +66,7 @@ inline std::string json_of(const Value& v) {
       std::string out = "{";
       for (size_t i = 0; i < v.members.size(); ++i) {
         if (i > 0) out += ",";
-        out += "\"" + v.members[i].first + "\":" + json_of(v.members[i].second);
+        out += "\"" + v.members[i].name + "\":" + json_of(v.members[i].value);
       }
       return out + "}";
     }
@@ -70,8 +77,8 @@ inline std::string json_of(const Value& v) {
 inline const Value& member(const Value& object, const std::string& name) {
   static const Value kNone;
   if (object.kind != Value::kObject) return kNone;
-  for (const auto& m : object.members) {
-    if (m.first == name) return m.second;
+  for (const Member& m : object.members) {
+    if (m.name == name) return m.value;
   }
   return kNone;
 }

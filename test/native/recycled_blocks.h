@@ -10,7 +10,7 @@
 // Threads: all, one at a time within. (malloc's own mappings do not come here.)
 #pragma once
 
-#if defined(__linux__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if defined(__linux__) && !defined(OMENDB_SANITIZED)
 
 #include <sys/mman.h>
 #include <sys/syscall.h>

@@ -33,7 +33,7 @@
 namespace omen::test {
 
 // A sanitizer takes memory of its own, and several times as long.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if defined(OMENDB_SANITIZED)
 inline constexpr bool kSanitized = true;
 #else
 inline constexpr bool kSanitized = false;
