@@ -352,9 +352,7 @@ class Reading {
                          for (uint32_t i = 0; i < count; ++i, from += stride) {
                            if (!nodes_.contains(first + i)) continue;
                            uint32_t ids[kRowIdsMax];
-                           for (uint32_t j = 0; j < image_.row_capacity; ++j) {
-                             ids[j] = load_number<uint32_t>(from + 4 * j);
-                           }
+                           load_numbers(from, image_.row_capacity, ids);
                            some += s_.graph.restore_row(first + i, ids, nodes);
                          }
                          all_lost += some;

@@ -164,10 +164,16 @@ Status Collection::Impl::load_index(Store& s, const std::vector<uint64_t>& nodes
   const uint64_t live = count_bits(in.live);
   OMEN_TRY(s.index.reserve(static_cast<uint32_t>(live), [&](uint32_t x) { return s.hash_of(x); }));
   for (size_t i = 0; i < in.live.size(); ++i) {
+    // Each insertion misses the cache: those of a word wait together.
+    uint64_t hashes[64];
+    each_bit(in.live[i], i, [&](uint32_t slot) {
+      hashes[slot & 63] = s.hash_of(slot);
+      s.index.prefetch(hashes[slot & 63]);
+    });
     each_bit(in.live[i], i, [&](uint32_t slot) {
       const bool is_node = (nodes[i] >> (slot & 63) & 1) != 0;
       s.states.set(slot, SlotStates::kLive | (is_node ? SlotStates::kLinked : 0));
-      s.index.insert(s.hash_of(slot), slot);
+      s.index.insert(hashes[slot & 63], slot);
     });
   }
   s.live_ = live;

@@ -104,6 +104,12 @@ class EdgeRows {
     }
   }
 
+  // As write() of capacity() ids, by plain copying: of a row that nobody may read yet.
+  void restore(uint32_t row, const uint32_t* ids) {
+    note_change(row);
+    std::memcpy(pages_.row(row), ids, capacity_ * sizeof(uint32_t));
+  }
+
  private:
   void note_change(uint32_t row) {
     if (!tracks_changes_ || has_changed(row)) return;

@@ -129,7 +129,7 @@ bool Graph::restore_whole_row(uint32_t slot, const uint32_t* ids, const Nodes& n
   for (uint32_t i = 0; !nodes.are_all && i < n && ids[i] != kNoSlot; ++i) {
     if (!nodes.accept.contains(ids[i])) return false;
   }
-  rows.write(slot, ids, n);
+  rows.restore(slot, ids);
   return true;
 }
 

@@ -126,6 +126,7 @@
 //   offset 8, bytes 8; then, behind all collections, the receipts
 #pragma once
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -208,6 +209,14 @@ inline T load_number(const std::byte* at) {
     value |= static_cast<uint64_t>(std::to_integer<uint8_t>(at[i])) << (8 * i);
   }
   return static_cast<T>(value);
+}
+template <class T>
+inline void load_numbers(const std::byte* at, size_t count, T* to) {
+  if constexpr (std::endian::native == std::endian::little) {
+    std::memcpy(to, at, count * sizeof(T));
+  } else {
+    for (size_t i = 0; i < count; ++i) to[i] = load_number<T>(at + i * sizeof(T));
+  }
 }
 
 }  // namespace omen
