@@ -29,6 +29,7 @@ import { addHealth } from './health.js'
 import type { Log } from './log.js'
 import { addReflection } from './reflection.js'
 import { ResponseCaller } from './response-caller.js'
+import { sendAtEndOfTurn } from './turn.js'
 import { answerUnary, isUnary, readUnary, timeoutOf } from './unary.js'
 import { tellAtEnd, tellInTrailers, untoldFault } from './untold.js'
 
@@ -133,10 +134,9 @@ export class Rpc {
       }
     }
     if (method !== undefined && isUnary(request, method)) {
-      this.#unary(request, response, method).catch((error: unknown) => {
-        this.#log.error({ error, method }, 'an answer could not be written')
-        response.destroy()
-      })
+      this.#unary(request, response, method).catch((error: unknown) =>
+        this.#unsent(error, response, method),
+      )
       return
     }
     exchange.abandon = () => response.destroy()
@@ -178,14 +178,25 @@ export class Rpc {
       const message = await readUnary(request, method, bodyBytes)
       isRead = true
       const answer = await handler(this.#context, caller, message)
-      if (isGone(response)) throw new OmenError('ERR_ABORTED', 'the caller has gone')
-      answerUnary(response, method, answer, requestTimeoutMs)
+      sendAtEndOfTurn(() => {
+        try {
+          // A stream of HTTP/2 whose caller has gone throws; the listener sees who has.
+          if (!isGone(response)) answerUnary(response, method, answer, requestTimeoutMs)
+        } catch (error) {
+          this.#unsent(error, response, method)
+        }
+      })
     } catch (error) {
       const told = omenErrorOf(error) ?? this.#bug(error, exchange)
       exchange.code = told.code
       if (isGone(response)) return
       refuseRpc(response, request.headers['content-type'], told, isRead)
     }
+  }
+
+  #unsent(error: unknown, response: AnyResponse, method: Method): void {
+    this.#log.error({ error, method }, 'an answer could not be written')
+    response.destroy()
   }
 
   /** A fault of the server's own: the log has it, callers are told little. */

@@ -9,9 +9,10 @@
  * 2. What a caller sees is what the library would have shown: server-errors.test.ts.
  */
 
-import { constants, type Http2ServerRequest, type ServerHttp2Stream } from 'node:http2'
+import { constants, type ServerHttp2Stream } from 'node:http2'
 import { OmenError } from '../errors.js'
 import { fromBinary, OmenDB, toBinary } from '../wire/protocol.js'
+import { bodyOf } from './body.js'
 import type { AnyRequest, AnyResponse } from './exchange.js'
 import type { Method } from './handlers/index.js'
 
@@ -37,39 +38,6 @@ export function timeoutOf({ headers }: AnyRequest): number {
   const [, digits, unit = 'm'] = /^(\d{1,10})([HMSmun])?$/.exec(String(given)) ?? []
   if (digits !== undefined) return Number(digits) * (UNITS_MS[unit] as number)
   throw new OmenError('ERR_ARGUMENT', 'the time-out of the request is none of its protocol')
-}
-
-function tooLarge(bytesMax: number): OmenError {
-  return new OmenError(
-    'ERR_LIMIT',
-    `this server takes messages of ${bytesMax} bytes at most; split it`,
-  )
-}
-
-/** All that the caller sends. Throws ERR_LIMIT, ERR_ABORTED. */
-function bodyOf(request: AnyRequest, bytesMax: number): Promise<Buffer> {
-  const source = 'stream' in request ? (request as Http2ServerRequest).stream : request
-  return new Promise((resolve, reject) => {
-    const pieces: Buffer[] = []
-    let length = 0
-    source.on('data', (piece: Buffer) => {
-      length += piece.length
-      if (length > bytesMax) {
-        source.pause()
-        reject(tooLarge(bytesMax))
-      } else pieces.push(piece)
-    })
-    let isWhole = false
-    source.once('end', () => {
-      isWhole = true
-      resolve(pieces.length === 1 ? (pieces[0] as Buffer) : Buffer.concat(pieces))
-    })
-    const gone = (): void => {
-      if (!isWhole) reject(new OmenError('ERR_ABORTED', 'the caller has gone'))
-    }
-    source.once('close', gone)
-    source.once('error', gone)
-  })
 }
 
 /** The message within the one envelope of a call of gRPC. */

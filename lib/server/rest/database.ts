@@ -9,7 +9,7 @@ import * as database from '../handlers/database.js'
 import type { Metrics } from '../metrics.js'
 import { statsOf, textOf } from './json.js'
 import { openApi } from './openapi.js'
-import type { Asked, Route } from './route.js'
+import { type Asked, type Route, Written } from './route.js'
 import * as s from './schemas.js'
 
 async function open({ context, caller, body }: Asked, name: string, mode: wire.OpenMode) {
@@ -52,10 +52,8 @@ export function databaseRoutes(metrics: Metrics, all: () => readonly Route[]): r
       summary: 'Metrics for Prometheus',
       access: 'read',
       answer: 'text',
-      async run({ reply }) {
-        const text = await metrics.text()
-        reply.header('content-type', metrics.contentType)
-        return text
+      async run() {
+        return new Written(metrics.contentType, await metrics.text())
       },
     },
     {
@@ -161,12 +159,11 @@ export function databaseRoutes(metrics: Metrics, all: () => readonly Route[]): r
       summary: 'A consistent copy of the database, as a tar archive',
       access: 'write',
       answer: 'tar',
-      async run({ context, caller, reply }) {
+      async run({ context, caller }) {
         const pieces = backup(context, caller, wire.create(wire.BackupRequestSchema))
         // What fails at once is an answer; what fails later ends the connection.
         const first = await pieces.next()
-        reply.header('content-type', 'application/x-tar')
-        return Readable.from(dataOf(first, pieces))
+        return new Written('application/x-tar', Readable.from(dataOf(first, pieces)))
       },
     },
   ]

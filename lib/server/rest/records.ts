@@ -21,10 +21,11 @@ import {
   vectorBytes,
   vectorsOf,
 } from './json.js'
-import type { Asked, Route } from './route.js'
+import { type Asked, JSON_TYPE, type Route, Written } from './route.js'
 import * as s from './schemas.js'
 
 const AT = '/v1/collections/:name'
+export const SEARCH_URL = `${AT}/search`
 
 type SearchParts = Pick<s.SearchBody, 'k' | 'ef' | 'maxDistance' | 'exact'>
 
@@ -45,8 +46,8 @@ function searchRequest({ params, body, bytes, query }: Asked): wire.SearchReques
 }
 
 /** The hits as JSON text, made without objects where they have neither metadata nor vectors. */
-async function search(asked: Asked): Promise<string> {
-  const { params, body, bytes, query, context, caller, reply } = asked
+async function search(asked: Asked): Promise<Written> {
+  const { params, body, bytes, query, context, caller } = asked
   const given = bytes === undefined ? (body as s.SearchBody) : (query as s.SearchQuery)
   const { k, ef, maxDistance, exact } = given
   const request = {
@@ -59,8 +60,7 @@ async function search(asked: Asked): Promise<string> {
     maxDistance,
     exact,
   }
-  reply.header('content-type', 'application/json; charset=utf-8')
-  return reads.searchAs(context, caller, request, hitsText)
+  return new Written(JSON_TYPE, await reads.searchAs(context, caller, request, hitsText))
 }
 
 async function searchBatch({ context, caller, params, body, bytes, query }: Asked) {
@@ -255,7 +255,7 @@ export const RECORD_ROUTES: readonly Route[] = [
   },
   {
     method: 'POST',
-    url: `${AT}/search`,
+    url: SEARCH_URL,
     summary: 'Finds the records nearest to a vector',
     access: 'read',
     body: s.SearchBody,

@@ -1,7 +1,7 @@
 /** A route of REST: what it takes and answers, who may ask, and what it does. */
 
+import type { Readable } from 'node:stream'
 import type { TSchema } from '@sinclair/typebox'
-import type { FastifyReply } from 'fastify'
 import type { Access, Caller } from '../caller.js'
 import type { Context } from '../handlers/context.js'
 
@@ -16,7 +16,16 @@ export interface Asked {
   readonly body: any
   /** A body of application/octet-stream. */
   readonly bytes: Uint8Array | undefined
-  readonly reply: FastifyReply
+}
+
+export const JSON_TYPE = 'application/json; charset=utf-8'
+
+/** An answer that is written already. */
+export class Written {
+  constructor(
+    readonly contentType: string,
+    readonly body: string | Readable,
+  ) {}
 }
 
 export interface Route {
@@ -33,5 +42,6 @@ export interface Route {
   /** 200 and JSON unless said otherwise. Left out: 204. */
   readonly answer?: TSchema | 'text' | 'tar'
   readonly status?: 201
+  /** What is sent as JSON, or Written. */
   run(asked: Asked): Promise<unknown>
 }

@@ -1,29 +1,27 @@
 /**
  * REST: the routes behind Fastify, which parses, validates and sends; handlers are those of RPC.
+ * Searches mostly go past it: direct.ts.
  *
  * A request has passed the gate when it comes here, with its body unread. Which key may use a route
  * is judged before the body is read as well.
  */
 
-import type { TSchema } from '@sinclair/typebox'
-import { Ajv } from 'ajv'
-import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify'
+import { type FastifyInstance, fastify } from 'fastify'
 import { ERROR_CODES, OmenError } from '../../errors.js'
-import { argumentError } from '../../options.js'
-import { type Caller, mustWrite } from '../caller.js'
+import { mustWrite } from '../caller.js'
 import { type AnyRequest, type AnyResponse, exchangeOf } from '../exchange.js'
-import { omenErrorOf, serverFault } from '../faults.js'
 import type { Context } from '../handlers/context.js'
 import type { Log } from '../log.js'
 import type { Metrics } from '../metrics.js'
-import { ResponseCaller } from '../response-caller.js'
 import { databaseRoutes } from './database.js'
+import { createDirect } from './direct.js'
+import { parseJson } from './parse.js'
 import { problemBytes, problemHeaders } from './problem.js'
-import { RECORD_ROUTES } from './records.js'
-import type { Route } from './route.js'
+import { RECORD_ROUTES, SEARCH_URL } from './records.js'
+import { type Route, Written } from './route.js'
+import { callerOf, checkOf, toldOf } from './serving.js'
 
 const PATH_PART_MAX = 4096
-const TIMEOUT = 'omendb-timeout-ms'
 
 type Handle = (request: AnyRequest, response: AnyResponse) => void
 
@@ -49,10 +47,16 @@ export async function createRest(context: Context, metrics: Metrics, log: Log): 
   })
   addParsers(app, context)
   addFaults(app, log)
-  for (const route of routesOf(metrics)) addRoute(app, route, context)
+  const routes = routesOf(metrics)
+  for (const route of routes) addRoute(app, route, context)
   await app.ready()
-  if (handle === undefined) throw new Error('Fastify made no handler')
-  return handle
+  const others = handle
+  if (others === undefined) throw new Error('Fastify made no handler')
+  const search = routes.find(({ url }) => url === SEARCH_URL) as Route
+  const direct = createDirect(search, context, log)
+  return (request, response) => {
+    if (!direct(request, response)) others(request, response)
+  }
 }
 
 function addParsers(app: FastifyInstance, { limits }: Context): void {
@@ -71,43 +75,6 @@ function addParsers(app: FastifyInstance, { limits }: Context): void {
   )
 }
 
-/** undefined where there is no body. */
-function parseJson(body: Buffer, depthMax: number): unknown {
-  if (body.length === 0) return undefined
-  checkDepth(body, depthMax)
-  let text: string
-  try {
-    text = new TextDecoder('utf-8', { fatal: true }).decode(body)
-  } catch {
-    throw argumentError('the body is no UTF-8')
-  }
-  try {
-    return JSON.parse(text)
-  } catch (error) {
-    // The message of JSON.parse quotes the text, which belongs in no log.
-    const at = /position (\d+)/.exec((error as Error).message)?.[1]
-    throw argumentError(`the body is no JSON${at === undefined ? '' : `, at character ${at}`}`)
-  }
-}
-
-const QUOTE = 0x22
-const BACKSLASH = 0x5c
-
-/** Before it is parsed: what is nested deep costs more than it should everywhere. */
-function checkDepth(body: Buffer, depthMax: number): void {
-  let depth = 0
-  for (let i = 0; i < body.length; i++) {
-    const byte = body[i]
-    if (byte === QUOTE) {
-      for (i++; i < body.length && body[i] !== QUOTE; i++) if (body[i] === BACKSLASH) i++
-    } else if (byte === 0x7b || byte === 0x5b) {
-      if (++depth > depthMax) {
-        throw new OmenError('ERR_LIMIT', `the JSON is nested deeper than ${depthMax} levels`)
-      }
-    } else if (byte === 0x7d || byte === 0x5d) depth--
-  }
-}
-
 function addFaults(app: FastifyInstance, log: Log): void {
   app.setNotFoundHandler((request, reply) => {
     const [path] = request.url.split('?')
@@ -116,13 +83,7 @@ function addFaults(app: FastifyInstance, log: Log): void {
     return reply.code(404).headers(problemHeaders(error)).send(problemBytes(error))
   })
   app.setErrorHandler((cause, request, reply) => {
-    const exchange = exchangeOf(request.raw)
-    const error = faultOf(cause)
-    if (error === undefined) {
-      log.error({ error: cause, method: exchange.method }, 'a request failed unexpectedly')
-    }
-    const told = error ?? serverFault()
-    exchange.code = told.code
+    const told = toldOf(cause, request.raw, log)
     const { httpStatus } = ERROR_CODES[told.code]
     return reply.code(httpStatus).headers(problemHeaders(told)).send(problemBytes(told))
   })
@@ -130,49 +91,9 @@ function addFaults(app: FastifyInstance, log: Log): void {
   app.setSerializerCompiler(() => (data) => JSON.stringify(data))
 }
 
-function faultOf(cause: unknown): OmenError | undefined {
-  const known = omenErrorOf(cause)
-  if (known !== undefined) return known
-  const { code, statusCode, message } = cause as {
-    code?: string
-    statusCode?: number
-    message?: string
-  }
-  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') {
-    return new OmenError('ERR_LIMIT', 'the body is larger than this server takes; split it')
-  }
-  if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') {
-    return argumentError('the content type is application/json, or application/octet-stream')
-  }
-  if (statusCode !== undefined && statusCode < 500) return argumentError(message ?? 'bad request')
-  return undefined
-}
-
-// Numbers of a query are texts; those of a body are not.
-const bodies = new Ajv({ coerceTypes: false, useDefaults: false, allowUnionTypes: true })
-const queries = new Ajv({ coerceTypes: true, useDefaults: false, allowUnionTypes: true })
-
-/** Throws ERR_ARGUMENT with the path of what does not fit. */
-function validatorOf(ajv: Ajv, schema: TSchema | undefined): (value: unknown) => void {
-  if (schema === undefined) return () => {}
-  const validate = ajv.compile(schema)
-  return (value) => {
-    if (validate(value)) return
-    const { instancePath = '', message = '', params } = validate.errors?.[0] ?? {}
-    const extra = (params as { additionalProperty?: string } | undefined)?.additionalProperty
-    const path = instancePath.slice(1).replaceAll('/', '.')
-    const what = extra === undefined ? message : `unknown key ${JSON.stringify(extra)}`
-    throw new OmenError('ERR_ARGUMENT', path === '' ? what : `${path}: ${what}`, {
-      details: path === '' ? {} : { path },
-    })
-  }
-}
-
 function addRoute(app: FastifyInstance, route: Route, context: Context): void {
-  const { method, url, access, body, query, binaryQuery, answer, status } = route
-  const checkBody = validatorOf(bodies, body)
-  const checkQuery = validatorOf(queries, query)
-  const checkBinaryQuery = validatorOf(queries, binaryQuery)
+  const { method, url, access, answer, status } = route
+  const check = checkOf(route)
   app.route({
     method,
     url,
@@ -182,38 +103,14 @@ function addRoute(app: FastifyInstance, route: Route, context: Context): void {
       if (access === 'write') mustWrite({ access: exchange.pass?.access ?? 'read' })
     },
     handler: async (request, reply) => {
-      const given = request.body
-      const bytes = Buffer.isBuffer(given) ? given : undefined
-      if (bytes !== undefined) {
-        if (binaryQuery === undefined) throw argumentError('this route takes no bytes')
-        checkBinaryQuery(request.query)
-      } else {
-        checkQuery(request.query)
-        checkBody(given ?? {})
-      }
-      const result = await route.run({
-        context,
-        caller: callerOf(request, reply, context),
-        params: request.params as { name: string; id: string },
-        query: request.query,
-        body: given ?? {},
-        bytes,
-        reply,
-      })
+      const given = check(request.body, request.query)
+      const caller = callerOf(request.raw, reply.raw, context)
+      const params = request.params as { name: string; id: string }
+      const result = await route.run({ context, caller, params, query: request.query, ...given })
       if (answer === undefined) return reply.code(204).send()
       if (status !== undefined) reply.code(status)
-      return result
+      if (!(result instanceof Written)) return result
+      return reply.header('content-type', result.contentType).send(result.body)
     },
   })
-}
-
-function callerOf(request: FastifyRequest, reply: FastifyReply, { limits }: Context): Caller {
-  const { pass } = exchangeOf(request.raw)
-  if (pass === undefined) throw new Error('a call came past the gate')
-  const given = request.headers[TIMEOUT]
-  if (given !== undefined && !/^\d{1,10}$/.test(String(given))) {
-    throw argumentError(`${TIMEOUT} is a number of milliseconds`)
-  }
-  const timeoutMs = given === undefined ? limits.timeoutMs : Number(given)
-  return new ResponseCaller(pass, reply.raw, Math.min(timeoutMs, limits.timeoutMs))
 }

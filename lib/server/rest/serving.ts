@@ -1,0 +1,107 @@
+/**
+ * Serving a route, by Fastify or directly: its checks, who calls it, and what a fault is told as.
+ */
+
+import type { TSchema } from '@sinclair/typebox'
+import { Ajv } from 'ajv'
+import { OmenError } from '../../errors.js'
+import { argumentError } from '../../options.js'
+import type { Caller } from '../caller.js'
+import { type AnyRequest, type AnyResponse, exchangeOf } from '../exchange.js'
+import { omenErrorOf, serverFault } from '../faults.js'
+import type { Context } from '../handlers/context.js'
+import type { Log } from '../log.js'
+import { ResponseCaller } from '../response-caller.js'
+import type { Route } from './route.js'
+
+const TIMEOUT = 'omendb-timeout-ms'
+
+// Numbers of a query are texts; those of a body are not.
+const bodies = new Ajv({ coerceTypes: false, useDefaults: false, allowUnionTypes: true })
+const queries = new Ajv({ coerceTypes: true, useDefaults: false, allowUnionTypes: true })
+
+/** Throws ERR_ARGUMENT with the path of what does not fit. */
+function validatorOf(ajv: Ajv, schema: TSchema | undefined): (value: unknown) => void {
+  if (schema === undefined) return () => {}
+  const validate = ajv.compile(schema)
+  return (value) => {
+    if (validate(value)) return
+    const { instancePath = '', message = '', params } = validate.errors?.[0] ?? {}
+    const extra = (params as { additionalProperty?: string } | undefined)?.additionalProperty
+    const path = instancePath.slice(1).replaceAll('/', '.')
+    const what = extra === undefined ? message : `unknown key ${JSON.stringify(extra)}`
+    throw new OmenError('ERR_ARGUMENT', path === '' ? what : `${path}: ${what}`, {
+      details: path === '' ? {} : { path },
+    })
+  }
+}
+
+/** What a request gives, once it fits its route. */
+export interface Given {
+  readonly body: unknown
+  /** A body of application/octet-stream. */
+  readonly bytes: Uint8Array | undefined
+}
+
+/**
+ * The check of a route: of its body, a Buffer where it is bytes, and of its query, whose numbers
+ * become some.
+ */
+export function checkOf(route: Route): (body: unknown, query: unknown) => Given {
+  const checkBody = validatorOf(bodies, route.body)
+  const checkQuery = validatorOf(queries, route.query)
+  const { binaryQuery } = route
+  const checkBinaryQuery = validatorOf(queries, binaryQuery)
+  return (body, query) => {
+    const given = body ?? {}
+    if (Buffer.isBuffer(given)) {
+      if (binaryQuery === undefined) throw argumentError('this route takes no bytes')
+      checkBinaryQuery(query)
+      return { body: given, bytes: given }
+    }
+    checkQuery(query)
+    checkBody(given)
+    return { body: given, bytes: undefined }
+  }
+}
+
+export function callerOf(request: AnyRequest, response: AnyResponse, { limits }: Context): Caller {
+  const { pass } = exchangeOf(request)
+  if (pass === undefined) throw new Error('a call came past the gate')
+  const given = request.headers[TIMEOUT]
+  if (given !== undefined && !/^\d{1,10}$/.test(String(given))) {
+    throw argumentError(`${TIMEOUT} is a number of milliseconds`)
+  }
+  const timeoutMs = given === undefined ? limits.timeoutMs : Number(given)
+  return new ResponseCaller(pass, response, Math.min(timeoutMs, limits.timeoutMs))
+}
+
+/** What the caller is told of it. A fault of the server's own is logged. */
+export function toldOf(cause: unknown, request: AnyRequest, log: Log): OmenError {
+  const exchange = exchangeOf(request)
+  const error = faultOf(cause)
+  if (error === undefined) {
+    log.error({ error: cause, method: exchange.method }, 'a request failed unexpectedly')
+  }
+  const told = error ?? serverFault()
+  exchange.code = told.code
+  return told
+}
+
+function faultOf(cause: unknown): OmenError | undefined {
+  const known = omenErrorOf(cause)
+  if (known !== undefined) return known
+  const { code, statusCode, message } = cause as {
+    code?: string
+    statusCode?: number
+    message?: string
+  }
+  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') {
+    return new OmenError('ERR_LIMIT', 'the body is larger than this server takes; split it')
+  }
+  if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') {
+    return argumentError('the content type is application/json, or application/octet-stream')
+  }
+  if (statusCode !== undefined && statusCode < 500) return argumentError(message ?? 'bad request')
+  return undefined
+}
