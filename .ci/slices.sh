@@ -27,15 +27,13 @@ slice_title() {
 # Together no more than what .ci/run grants the whole.
 slice_budget() {
   case $1 in
-    readme) echo 430 ;;
+    readme) echo 560 ;;
     lint | types) echo 30 ;;
-    durability) echo 35 ;;
-    browser) echo 60 ;;
-    nodes) echo 60 ;;
+    durability | browser) echo 70 ;;
     instruction-sets) echo 90 ;;
-    asan) echo 400 ;;
-    tsan) echo 265 ;;
-    arm64) echo 180 ;;
+    asan) echo 330 ;;
+    tsan) echo 150 ;;
+    arm64) echo 190 ;;
     old-x86) echo 100 ;;
     *) echo 60 ;;
   esac
