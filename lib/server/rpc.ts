@@ -178,13 +178,12 @@ export class Rpc {
       const message = await readUnary(request, method, bodyBytes)
       isRead = true
       const answer = await handler(this.#context, caller, message)
-      sendAtEndOfTurn(() => {
-        try {
-          // A stream of HTTP/2 whose caller has gone throws; the listener sees who has.
+      sendAtEndOfTurn({
+        // A stream of HTTP/2 whose caller has gone throws; the listener sees who has.
+        send: () => {
           if (!isGone(response)) answerUnary(response, method, answer, requestTimeoutMs)
-        } catch (error) {
-          this.#unsent(error, response, method)
-        }
+        },
+        failed: (error) => this.#unsent(error, response, method),
       })
     } catch (error) {
       const told = omenErrorOf(error) ?? this.#bug(error, exchange)

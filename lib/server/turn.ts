@@ -6,15 +6,27 @@
  * requests come as one. A lone request loses some microseconds.
  */
 
-let waiting: (() => void)[] = []
+interface Answer {
+  send(): void
+  /** `send` threw. */
+  failed(error: unknown): void
+}
+
+let waiting: Answer[] = []
 
 function sendAll(): void {
   const all = waiting
   waiting = []
-  for (const send of all) send()
+  for (const answer of all) {
+    try {
+      answer.send()
+    } catch (error) {
+      answer.failed(error)
+    }
+  }
 }
 
-/** Calls `send`, which throws nothing, at the end of this turn. */
-export function sendAtEndOfTurn(send: () => void): void {
-  if (waiting.push(send) === 1) setImmediate(sendAll)
+/** Sends it at the end of this turn. */
+export function sendAtEndOfTurn(answer: Answer): void {
+  if (waiting.push(answer) === 1) setImmediate(sendAll)
 }

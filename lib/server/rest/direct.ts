@@ -29,6 +29,11 @@ export function createDirect(route: Route, context: Context, log: Log) {
   const method = `${route.method} ${route.url}`
   const check = checkOf(route)
 
+  function unsent(error: unknown, response: AnyResponse): void {
+    log.error({ error, method }, 'an answer could not be written')
+    response.destroy()
+  }
+
   async function serve(
     request: IncomingMessage,
     response: ServerResponse,
@@ -45,7 +50,10 @@ export function createDirect(route: Route, context: Context, log: Log) {
       const params = { name, id: '' }
       const found = (await route.run({ context, caller, params, query, ...given })) as Written
       const headers = { 'content-type': found.contentType }
-      sendAtEndOfTurn(() => answer(response, 200, headers, found.body as string))
+      sendAtEndOfTurn({
+        send: () => answer(response, 200, headers, found.body as string),
+        failed: (error) => unsent(error, response),
+      })
     } catch (error) {
       const told = toldOf(error, request, log)
       answer(response, ERROR_CODES[told.code].httpStatus, problemHeaders(told), problemBytes(told))
@@ -59,7 +67,9 @@ export function createDirect(route: Route, context: Context, log: Log) {
     const found = PATH.exec(url)
     if (found === null) return false
     const [, name = '', query = ''] = found
-    void serve(request as IncomingMessage, response as ServerResponse, name, query)
+    serve(request as IncomingMessage, response as ServerResponse, name, query).catch(
+      (error: unknown) => unsent(error, response),
+    )
     return true
   }
 }
