@@ -46,11 +46,14 @@ async function run([name, ...args]: string[]): Promise<number | undefined> {
   return EXIT.ok
 }
 
-/** Tells a fault; the exit code of it. */
-function tell(error: unknown, isJson: boolean): number {
+/** Tells a fault of a call; the exit code of it. */
+function tell(error: unknown, args: string[]): number {
+  const [name] = args
+  const isJson = args.includes('--json')
   if (error instanceof UsageError) {
+    const help = COMMANDS.some((c) => c.name === name) ? `omendb help ${name}` : 'omendb --help'
     if (isJson) process.stderr.write(`${errorToJson({ code: 'USAGE', message: error.message })}\n`)
-    else process.stderr.write(`omendb: ${error.message}; see omendb --help\n`)
+    else process.stderr.write(`omendb: ${error.message}; see ${help}\n`)
     return EXIT.unusable
   }
   const known = isSystemError(error) ? systemError(error, 'omendb') : error
@@ -82,6 +85,6 @@ run(given).then(
     if (code !== undefined) process.exitCode = code
   },
   (error: unknown) => {
-    process.exitCode = tell(error, given.includes('--json'))
+    process.exitCode = tell(error, given)
   },
 )

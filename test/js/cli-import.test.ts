@@ -174,7 +174,7 @@ test('options of a new collection, and such as do not fit', async () => {
   for (const args of usage) {
     const { code, out, err } = await omendb(args)
     assert.deepEqual([code, out], [2, ''], args.join(' '))
-    assert.match(err, /^omendb: [^\n]*; see omendb --help\n$/)
+    assert.match(err, /^omendb: [^\n]*; see omendb help import\n$/)
   }
   const none = fresh()
   const missing = await omendb(['import', 'no-such.fvecs', '--to', none])
