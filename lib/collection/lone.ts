@@ -1,11 +1,12 @@
 /**
- * Lone searches: an awaited search that is short and has no company runs at once, on the thread
+ * Lone searches: an awaited search that is short and has little company runs at once, on the thread
  * that asked for it.
  *
  * Why: to wake a sleeping thread and to be woken by it takes longer than most searches. With
  * company the pool is better: it searches on all processors. A search is lone when
- * 1. no other of this JS thread is on the pool, and none ran here since the caller's code last gave
- *    way (so that of many asked for in one go only the first runs here);
+ * 1. no other of this JS thread is on the pool, and it is the first since the caller's code last
+ *    gave way, or will be over with those before it in BURST_MS: what waking the pool takes (so that
+ *    of many asked for in one go only the first few run here);
  * 2. it is expected to take SEARCH_MS_MAX at most, by what the last ones of its collection took for
  *    each candidate of `ef`; while that is unknown it goes to the pool, which tells;
  * 3. it has no filter and is not exact. (A `search` with a signal or a time-out does not even ask.)
@@ -19,6 +20,7 @@ import type { SearchCall } from '../options.js'
 const SEARCH_MS_MAX = 0.2
 const SAMPLE_MS_MAX = 4 * SEARCH_MS_MAX
 const TURN_MS = 1
+const BURST_MS = 0.05
 
 /** What searches of one collection take. */
 export class SearchCost {
@@ -41,27 +43,28 @@ const GIVEN_WAY = Promise.resolve()
 class LoneSearches {
   /** Searches of this thread on the pool. */
   queued = 0
-  #hasRun = false
+  #burstMs = 0 // Since the caller's code last gave way.
   #spentMs = 0
   #isArmed = false
 
   /** Whether this search may run here and now. @param msMax  What it may be expected to take. */
   admits(call: SearchCall, cost: SearchCost, msMax = SEARCH_MS_MAX): boolean {
+    const expected = cost.expected(call.ef)
     return (
       this.queued === 0 &&
-      !this.#hasRun &&
+      (this.#burstMs === 0 || this.#burstMs + expected <= BURST_MS) &&
       this.#spentMs < TURN_MS &&
       call.filter === undefined &&
       call.mode !== 1 &&
-      cost.expected(call.ef) <= msMax
+      expected <= msMax
     )
   }
 
   /** One ran here. */
   ran(ms: number): void {
     this.#spentMs += ms
-    this.#hasRun = true
-    GIVEN_WAY.then(this.#giveWay)
+    if (this.#burstMs === 0) GIVEN_WAY.then(this.#giveWay)
+    this.#burstMs += Math.max(ms, Number.MIN_VALUE)
     if (this.#isArmed) return
     this.#isArmed = true
     // Asks for no turn of its own: it runs in the next there is.
@@ -69,7 +72,7 @@ class LoneSearches {
   }
 
   readonly #giveWay = (): void => {
-    this.#hasRun = false
+    this.#burstMs = 0
   }
 
   readonly #turn = (): void => {
