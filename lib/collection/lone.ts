@@ -5,8 +5,8 @@
  * Why: to wake a sleeping thread and to be woken by it takes longer than most searches. With
  * company the pool is better: it searches on all processors. A search is lone when
  * 1. no other of this JS thread is on the pool, and it is the first since the caller's code last
- *    gave way, or will be over with those before it in BURST_MS: what waking the pool takes (so that
- *    of many asked for in one go only the first few run here);
+ *    gave way, or will be over with those before it in BURST_MS: what waking the pool takes (so
+ *    that of many asked for in one go only the first few run here);
  * 2. it is expected to take SEARCH_MS_MAX at most, by what the last ones of its collection took for
  *    each candidate of `ef`; while that is unknown it goes to the pool, which tells;
  * 3. it has no filter and is not exact. (A `search` with a signal or a time-out does not even ask.)

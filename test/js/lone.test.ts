@@ -1,5 +1,5 @@
-// Awaited searches: the first few short ones run at once, many on the pool; the answers are the same,
-// and the event loop turns all the while.
+// Awaited searches: the first few short ones run at once, many on the pool; the answers are the
+// same, and the event loop turns all the while.
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
