@@ -2,6 +2,7 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { constants, type Http2ServerRequest, type Http2ServerResponse } from 'node:http2'
+import type { Socket } from 'node:net'
 import { nowMs } from '../clock.js'
 import type { ErrorCode } from '../errors.js'
 import type { Pass } from './gate.js'
@@ -42,9 +43,41 @@ export function transportOf(contentType: string | undefined): Transport {
   return 'connect'
 }
 
+const closings = new WeakMap<Socket, Set<() => void>>()
+
+/**
+ * Calls `closed` once, when an answer or its connection has been closed. Why not the answer alone:
+ * of one that waits behind another (HTTP/1.1 lets callers ask ahead) Node tells nothing when the
+ * connection ends.
+ */
+export function onceClosed(response: AnyResponse, closed: () => void): void {
+  if ('stream' in response) {
+    response.once('close', closed)
+    return
+  }
+  const { socket } = response.req
+  const open = closings.get(socket) ?? closingsOf(socket)
+  const end = (): void => {
+    if (open.delete(end)) closed()
+  }
+  open.add(end)
+  response.once('close', end)
+  // Node goes on to read what came before the end.
+  if (socket.closed) queueMicrotask(end)
+}
+
+function closingsOf(socket: Socket): Set<() => void> {
+  const open = new Set<() => void>()
+  closings.set(socket, open)
+  socket.once('close', () => {
+    for (const end of open) end()
+  })
+  return open
+}
+
 /** Whether nobody is left to be answered. A stream of HTTP/2 throws where it is answered then. */
 export function isGone(response: AnyResponse): boolean {
-  if (!('stream' in response)) return response.destroyed
+  if (!('stream' in response)) return response.destroyed || response.req.socket.destroyed
   const { stream } = response
   return stream.destroyed || stream.closed
 }

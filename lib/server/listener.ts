@@ -15,6 +15,7 @@ import {
   attachExchange,
   Exchange,
   isSent,
+  onceClosed,
   transportOf,
 } from './exchange.js'
 import { finish, refuseRpc } from './faults.js'
@@ -127,7 +128,7 @@ function observeAtClose(
   exchange: Exchange,
   leave: () => void,
 ): void {
-  response.once('close', () => {
+  onceClosed(response, () => {
     leave()
     if (!isSent(response) && exchange.code === 'OK') exchange.code = 'ERR_ABORTED'
     metrics.observe(exchange)

@@ -4,7 +4,7 @@
  */
 
 import type { Caller } from './caller.js'
-import { type AnyResponse, isGone, isSent } from './exchange.js'
+import { type AnyResponse, isGone, isSent, onceClosed } from './exchange.js'
 import type { Pass } from './gate.js'
 
 export class ResponseCaller implements Caller {
@@ -31,7 +31,7 @@ export class ResponseCaller implements Caller {
     this.#signal = gone.signal
     const response = this.#response
     if (isGone(response) && !isSent(response)) gone.abort()
-    response.once('close', () => {
+    onceClosed(response, () => {
       if (!isSent(response)) gone.abort()
     })
     return gone.signal

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
+import net from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import test from 'node:test'
@@ -137,4 +138,41 @@ test('a server within a program is silent unless it is told where to log', async
   assert.deepEqual([stdout, stderr], ['', ''])
   const wrong = createServer({ port: 0, grpcPort: false, log: 'stdout' })
   await assert.rejects(wrong, { code: 'ERR_ARGUMENT' })
+})
+
+// HTTP/1.1 lets a caller ask ahead. When its connection ended, Node told nothing of the answers
+// that waited behind another one, and each held one of the server's places for ever.
+test('requests asked ahead on a connection that ends hold no place', async () => {
+  const limits = { concurrency: 50 }
+  const server = await createServer({ port: 0, grpcPort: false, logLevel: 'silent', limits })
+  const { hostname, port } = new URL(server.url)
+  const post = (at, body) => fetch(server.url + at, { method: 'POST', ...body })
+  const json = { 'content-type': 'application/json' }
+  const made = { headers: json, body: JSON.stringify({ name: 'c', dimensions: 64 }) }
+  assert.equal((await post('/v1/collections', made)).status, 201)
+  const floats = (rows) => Float32Array.from({ length: 64 * rows }, Math.random)
+  const bytes = { 'content-type': 'application/octet-stream' }
+  const rows = { headers: bytes, body: floats(5000) }
+  assert.equal((await post('/v1/collections/c/records', rows)).status, 201)
+  // The first takes long; the others are done, and wait for it.
+  const queries = Buffer.from(floats(4000).buffer)
+  const head = (verb, at, more = '') => `${verb} ${at} HTTP/1.1\r\nhost: localhost\r\n${more}\r\n`
+  const long = `content-type: application/octet-stream\r\ncontent-length: ${queries.length}\r\n`
+  const running = async () => {
+    const text = await (await fetch(`${server.url}/metrics`)).text()
+    return Number(/^omendb_running_requests (\d+)$/m.exec(text)?.[1] ?? 50)
+  }
+  const socket = net.connect(Number(port), hostname)
+  socket.on('error', () => {})
+  socket.write(head('POST', '/v1/collections/c/search/batch?exact=true', long))
+  socket.write(queries)
+  socket.write(head('GET', '/v1/collections').repeat(40))
+  while ((await running()) < 40) await new Promise((resolve) => setTimeout(resolve, 5))
+  socket.destroy()
+  const until = performance.now() + 20_000
+  while ((await running()) > 1 && performance.now() < until) {
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+  assert.equal(await running(), 1) // This one.
+  await server.close()
 })
