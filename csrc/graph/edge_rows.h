@@ -6,9 +6,9 @@
 // epoch pin.
 // Invariants:
 //   1. Ids come first, without repeats or the node itself; the rest of the row is kNoSlot.
-//   2. write() and append() are the only writers. They need the node's lock, or to be sure that no
-//      other thread writes to the row meanwhile.
-//   3. With track_changes(): a row that write() changed since clear_changed() has its bit set, and
+//   2. write() and append() are the only writers, and restore() where nobody may read yet. They
+//      need the node's lock, or to be sure that no other thread writes to the row meanwhile.
+//   3. With track_changes(): a row that was changed since clear_changed() has its bit set, and
 //      had it before the first of its words changed.
 // Threads: readers any time, writers one per row at a time.
 #pragma once

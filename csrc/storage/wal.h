@@ -63,7 +63,7 @@ class Wal {
  public:
   struct Options {
     Durability durability = Durability::kSync;
-    Executor* executor = nullptr;  // Where answers run.
+    Executor* executor = nullptr;  // Where answers run that are not short.
     bool has_committer = true;     // False: whoever waits syncs itself; for tests on one thread.
     uint64_t synced = 0;           // What of the writer's log is on the device.
     uint32_t interval_ms = 100;    // Of kPeriodic, and from the last append to the seal.

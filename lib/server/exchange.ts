@@ -77,7 +77,7 @@ function closingsOf(socket: Socket): Set<() => void> {
 
 /** Whether nobody is left to be answered. A stream of HTTP/2 throws where it is answered then. */
 export function isGone(response: AnyResponse): boolean {
-  if (!('stream' in response)) return response.destroyed || response.req.socket.destroyed
+  if (!('stream' in response)) return response.destroyed || response.req.socket?.destroyed === true
   const { stream } = response
   return stream.destroyed || stream.closed
 }

@@ -29,7 +29,7 @@ import { addHealth } from './health.js'
 import type { Log } from './log.js'
 import { addReflection } from './reflection.js'
 import { ResponseCaller } from './response-caller.js'
-import { sendAtEndOfTurn } from './turn.js'
+import { abandonUnsent, sendAtEndOfTurn } from './turn.js'
 import { answerUnary, isUnary, readUnary, timeoutOf } from './unary.js'
 import { tellAtEnd, tellInTrailers, untoldFault } from './untold.js'
 
@@ -135,7 +135,7 @@ export class Rpc {
     }
     if (method !== undefined && isUnary(request, method)) {
       this.#unary(request, response, method).catch((error: unknown) =>
-        this.#unsent(error, response, method),
+        abandonUnsent(response, error, method, this.#log),
       )
       return
     }
@@ -183,7 +183,7 @@ export class Rpc {
         send: () => {
           if (!isGone(response)) answerUnary(response, method, answer, requestTimeoutMs)
         },
-        failed: (error) => this.#unsent(error, response, method),
+        failed: (error) => abandonUnsent(response, error, method, this.#log),
       })
     } catch (error) {
       const told = omenErrorOf(error) ?? this.#bug(error, exchange)
@@ -191,11 +191,6 @@ export class Rpc {
       if (isGone(response)) return
       refuseRpc(response, request.headers['content-type'], told, isRead)
     }
-  }
-
-  #unsent(error: unknown, response: AnyResponse, method: Method): void {
-    this.#log.error({ error, method }, 'an answer could not be written')
-    response.destroy()
   }
 
   /** A fault of the server's own: the log has it, callers are told little. */

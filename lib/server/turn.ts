@@ -6,6 +6,9 @@
  * requests come as one. A lone request loses some microseconds.
  */
 
+import type { AnyResponse } from './exchange.js'
+import type { Log } from './log.js'
+
 interface Answer {
   send(): void
   /** `send` threw. */
@@ -29,4 +32,15 @@ function sendAll(): void {
 /** Sends it at the end of this turn. */
 export function sendAtEndOfTurn(answer: Answer): void {
   if (waiting.push(answer) === 1) setImmediate(sendAll)
+}
+
+/** Ends an answer that could not be written: nobody can be told but the log. */
+export function abandonUnsent(
+  response: AnyResponse,
+  error: unknown,
+  method: string,
+  log: Log,
+): void {
+  log.error({ error, method }, 'an answer could not be written')
+  response.destroy()
 }
