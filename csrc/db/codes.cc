@@ -103,8 +103,15 @@ uint32_t RowScorer<CodecType>::score(const uint32_t* slots, const uint32_t*, siz
                                      float threshold, float* distances) const {
   const uint8_t* rows[kScoreBlock];
   float factors[kScoreBlock];
-  for (size_t i = 0; i < n; ++i) rows[i] = row(slots[i]);
+  if (views_.mapped != nullptr) {
+    for (size_t i = 0; i < n; ++i) rows[i] = row(slots[i]);
+  } else {
+    views_.rows.rows(slots, n, rows);
+  }
   for (size_t i = 0; i < n && views_.has_factors; ++i) factors[i] = views_.factor(slots[i]);
+  if constexpr (std::is_same_v<CodecType, Sq8Codec>) {
+    return codec_.score_below(*query_, rows, factors, n, threshold, distances);
+  }
   codec_.score(*query_, rows, factors, n, distances);
   return kernels_.mask_below(distances, n, threshold);
 }

@@ -124,7 +124,7 @@ void Graph::walk_members(const Batch& batch, size_t first, std::span<BuildScratc
     for (size_t at = 0; at < first + i; at += kScoreBlock) {
       const size_t n = std::min(kScoreBlock, first + i - at);
       for (size_t j = 0; j < n; ++j) before[j] = members[at + j].slot;
-      offer(0, *scratch.node, before, n, ef, scratch.search);
+      offer_nodes(0, *scratch.node, {before, n}, ef, scratch.search);
     }
     const uint32_t slot = members[first + i].slot;
     Candidates chosen;

@@ -237,10 +237,18 @@ class Graph {
   void drop_unknown(const SearchScratch& s, uint32_t* row, uint32_t capacity) const;
   uint32_t read_known(uint32_t level, uint32_t node, const SearchScratch& s, uint32_t* row) const;
   Entry descend(const Scorer& scorer, Entry from, uint32_t to_level, SearchScratch& s) const;
-  // The pool a bottom search starts with: where the descent ended, and the entry's own slot, from
-  // which repair() keeps every node reachable. False if there is no entry.
+  // The pools that searches of the bottom start with: where the descent ended, and the entry's own
+  // slot, from which repair() keeps every node reachable. Empty if there is no entry.
+  void start_bottoms(std::span<const Search> searches) const;
+  // One; false if its pool is empty.
   bool start_bottom(const Scorer& scorer, uint32_t ef, SearchScratch& s) const;
-  void widen_start(Entry from, const Scorer& scorer, uint32_t beam, SearchScratch& s) const;
+  struct Descent;
+  bool begin_descent(Descent& descent) const;
+  // Does a stage of a hop; false once the bottom's pool is there.
+  bool step_down(Descent& descent) const;
+  bool pick_next(Descent& descent) const;
+  void leave_layer(Descent& descent) const;
+  void arrive(Descent& descent) const;
   // Without the layers above: sees only what edges lead to from the entry's slot.
   bool search_from_root(const Scorer& scorer, uint32_t ef, SearchScratch& s) const;
   // Whom a row names and nobody visited yet, now visited; valid until the next call but one.
@@ -263,9 +271,11 @@ class Graph {
   void take_turns(std::span<Walk> walks) const;
   uint32_t score_nodes(uint32_t level, const Scorer& scorer, const uint32_t* nodes, size_t n,
                        float threshold, float* distances) const;
-  // Offers a block of unvisited nodes to the pool; returns the lowest position taken.
-  size_t offer(uint32_t level, const Scorer& scorer, const uint32_t* nodes, size_t n, uint32_t ef,
-               SearchScratch& s) const;
+  // Offers unvisited nodes, of these slots, to the pool; returns the lowest position taken.
+  size_t offer(const Scorer& scorer, const uint32_t* nodes, const uint32_t* slots, size_t n,
+               uint32_t ef, SearchScratch& s) const;
+  size_t offer_nodes(uint32_t level, const Scorer& scorer, std::span<const uint32_t> nodes,
+                     uint32_t ef, SearchScratch& s) const;
   size_t offer_matching(const Scorer& scorer, const uint32_t* nodes, size_t n, Matching& m) const;
   void seed_filtered(const Scorer& scorer, uint32_t ef, const Accept& accept,
                      SearchScratch& s) const;

@@ -1,5 +1,4 @@
-// Graph: descending the layers and searching one (algorithms 2 and 5 of arXiv:1603.09320), on one
-// sorted pool.
+// Graph: searching one layer (algorithm 2 of arXiv:1603.09320), on one sorted pool.
 #include <algorithm>
 #include <bit>
 #include <limits>
@@ -11,8 +10,6 @@ namespace omen {
 
 namespace {
 
-// Measured: free up to ef 48, 3 % more rows beyond, for data that need it.
-constexpr uint32_t kEfPerBeam = 16;
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 // A pool that is not full takes everything.
@@ -68,39 +65,6 @@ uint32_t Graph::score_nodes(uint32_t level, const Scorer& scorer, const uint32_t
   return scorer.score(slots, nullptr, n, threshold, distances);
 }
 
-// Greedy: to the nearest neighbour until none is nearer, then one layer down. Nodes that lie near
-// each other name the same ones: none is scored twice on a layer.
-Graph::Entry Graph::descend(const Scorer& scorer, Entry from, uint32_t to_level,
-                            SearchScratch& s) const {
-  float distances[kRowIdsMax];
-  float best;
-  score_nodes(from.level, scorer, &from.node, 1, kInfinity, &best);
-  ++s.counters.rows_scored;
-  const size_t limit = s.visited.size() * 64;
-  for (; from.level > to_level; from.node = down_of(from.level, from.node), --from.level) {
-    if (from.node < limit) s.visit(from.node);
-    for (bool moved = true; moved;) {
-      moved = false;
-      const std::span<const uint32_t> fresh = gather(from.level, from.node, s);
-      for (size_t first = 0; first < fresh.size(); first += kScoreBlock) {
-        const size_t block = std::min(kScoreBlock, fresh.size() - first);
-        score_nodes(from.level, scorer, fresh.data() + first, block, kInfinity, distances + first);
-      }
-      s.counters.rows_scored += fresh.size();
-      ++s.counters.hops;
-      for (size_t i = 0; i < fresh.size(); ++i) {
-        if (distances[i] < best) {
-          best = distances[i];
-          from.node = fresh[i];
-          moved = true;
-        }
-      }
-    }
-    s.clear_visited();
-  }
-  return from;
-}
-
 void Graph::start_pool(uint32_t level, uint32_t node, const Scorer& scorer,
                        SearchScratch& s) const {
   float d;
@@ -112,7 +76,7 @@ void Graph::start_pool(uint32_t level, uint32_t node, const Scorer& scorer,
   s.visit(node);
 }
 
-size_t Graph::offer(uint32_t level, const Scorer& scorer, const uint32_t* nodes, size_t n,
+size_t Graph::offer(const Scorer& scorer, const uint32_t* nodes, const uint32_t* slots, size_t n,
                     uint32_t ef, SearchScratch& s) const {
   float distances[kScoreBlock];
   size_t lowest = s.pool_size;
@@ -120,8 +84,7 @@ size_t Graph::offer(uint32_t level, const Scorer& scorer, const uint32_t* nodes,
   uint32_t* pool_ids = s.pool_ids.data();
   for (size_t first = 0; first < n; first += kScoreBlock) {
     const size_t block = std::min(kScoreBlock, n - first);
-    uint32_t mask =
-        score_nodes(level, scorer, nodes + first, block, threshold_of(s, ef), distances);
+    uint32_t mask = scorer.score(slots + first, nullptr, block, threshold_of(s, ef), distances);
     for (; mask != 0; mask &= mask - 1) {
       const int i = std::countr_zero(mask);
       const size_t at = kernels_.pool_insert(pool_distances, pool_ids, s.pool_size, ef,
@@ -133,6 +96,15 @@ size_t Graph::offer(uint32_t level, const Scorer& scorer, const uint32_t* nodes,
   }
   s.counters.rows_scored += n;
   return lowest;
+}
+
+size_t Graph::offer_nodes(uint32_t level, const Scorer& scorer, std::span<const uint32_t> nodes,
+                          uint32_t ef, SearchScratch& s) const {
+  if (level == 0) return offer(scorer, nodes.data(), nodes.data(), nodes.size(), ef, s);
+  uint32_t slots[kRowIdsMax];
+  for (size_t i = 0; i < nodes.size(); ++i) slots[i] = slot_of(level, nodes[i]);
+  scorer.prefetch(slots, nodes.size());
+  return offer(scorer, nodes.data(), slots, nodes.size(), ef, s);
 }
 
 void Graph::search_layer(uint32_t level, const Scorer& scorer, uint32_t ef,
@@ -149,7 +121,7 @@ void Graph::search_layer(uint32_t level, const Scorer& scorer, uint32_t ef,
     const std::span<const uint32_t> fresh = gather(level, node, s);
     // The likely next node's row arrives while this block is scored.
     if (cursor + 1 < s.pool_size) l.rows.prefetch(s.pool_ids[cursor + 1] & kNodeMask);
-    const size_t lowest = offer(level, scorer, fresh.data(), fresh.size(), ef, s);
+    const size_t lowest = offer_nodes(level, scorer, fresh, ef, s);
     ++s.counters.hops;
     cursor = std::min(cursor + 1, lowest);
   }
@@ -178,8 +150,7 @@ bool Graph::step(Walk& w) const {
     ++s.counters.hops;
   }
   if (!w.asked.empty()) {
-    w.cursor =
-        std::min(w.cursor, offer(0, scorer, w.asked.data(), w.asked.size(), w.search.ef, s));
+    w.cursor = std::min(w.cursor, offer_nodes(0, scorer, w.asked, w.search.ef, s));
   }
   w.coming = picked;
   w.asked = fresh;
@@ -205,11 +176,12 @@ void Graph::take_turns(std::span<Walk> walks) const {
 
 void Graph::search_group(std::span<const Search> searches) const {
   OMEN_ASSERT(searches.size() <= kGroupMax);
+  start_bottoms(searches);
   Walk walks[kGroupMax];
   size_t count = 0;
   for (const Search& search : searches) {
     SearchScratch& s = *search.scratch;
-    if (!start_bottom(*search.scorer, search.ef, s)) continue;
+    if (s.pool_size == 0) continue;
     s.pool_size = std::min<size_t>(s.pool_size, search.ef);
     walks[count++].search = search;
   }
@@ -217,50 +189,9 @@ void Graph::search_group(std::span<const Search> searches) const {
   for (size_t i = 0; i < count; ++i) walks[i].search.scratch->clear_visited();
 }
 
-// The layer above the bottom is searched with a beam that grows with ef: where clusters lie equally
-// far from each other, or one vector has many copies, a single walk ends beside the right one.
-void Graph::widen_start(Entry from, const Scorer& scorer, uint32_t beam, SearchScratch& s) const {
-  start_pool(1, from.node, scorer, s);
-  search_layer(1, scorer, beam, s);
-  s.clear_visited();
-  const size_t limit = s.visited.size() * 64;
-  size_t kept = 0;
-  for (size_t i = 0; i < s.pool_size; ++i) {
-    const uint32_t slot = down_of(1, s.pool_ids[i] & kNodeMask);
-    if (slot >= limit) continue;
-    s.pool_ids[kept] = slot;
-    s.pool_distances[kept++] = s.pool_distances[i];
-    s.visit(slot);
-  }
-  s.pool_size = kept;
-}
-
-bool Graph::start_bottom(const Scorer& scorer, uint32_t ef, SearchScratch& s) const {
-  s.pool_size = 0;
-  Entry entry;
-  if (!load_entry(&entry)) return false;
-  const uint32_t limit = static_cast<uint32_t>(std::min<size_t>(s.visited.size() * 64, kSlotLimit));
-  const uint32_t root = slot_of(entry.level, entry.node);
-  const uint32_t beam = ef / kEfPerBeam;
-  if (beam > 1 && entry.level > 0) {
-    widen_start(descend(scorer, entry, 1, s), scorer, beam, s);
-  } else {
-    const uint32_t near = descend(scorer, entry, 0, s).node;
-    if (near < limit) start_pool(0, near, scorer, s);
-  }
-  if (root >= limit || s.is_visited(root)) return s.pool_size > 0;
-  s.visit(root);
-  offer(0, scorer, &root, 1, static_cast<uint32_t>(s.pool_size + 1), s);
-  return true;
-}
-
 void Graph::search(const Scorer& scorer, uint32_t ef, SearchScratch& s) const {
-  if (!start_bottom(scorer, ef, s)) return;
-  s.pool_size = std::min<size_t>(s.pool_size, ef);
-  Walk walk;
-  walk.search = {&scorer, &s, ef};
-  take_turns({&walk, 1});
-  s.clear_visited();
+  const Search one{&scorer, &s, ef};
+  search_group({&one, 1});
 }
 
 bool Graph::search_from_root(const Scorer& scorer, uint32_t ef, SearchScratch& s) const {
@@ -293,7 +224,7 @@ void Graph::seed_filtered(const Scorer& scorer, uint32_t ef, const Accept& accep
   for (size_t i = 0; i < count; ++i) {
     if (accept.contains(near[i]) && !s.is_visited(near[i])) {
       s.visit(near[i]);
-      offer(0, scorer, near + i, 1, ef, s);
+      offer_nodes(0, scorer, {near + i, 1}, ef, s);
     }
     const uint32_t n = read_known(0, near[i], s, row);
     size_t kept = 0;
@@ -303,7 +234,7 @@ void Graph::seed_filtered(const Scorer& scorer, uint32_t ef, const Accept& accep
       passing[kept++] = row[j];
     }
     scorer.prefetch(passing, kept);
-    offer(0, scorer, passing, kept, ef, s);
+    offer_nodes(0, scorer, {passing, kept}, ef, s);
   }
 }
 
@@ -328,7 +259,7 @@ bool Graph::search_filtered(const Scorer& scorer, uint32_t ef, const Accept& acc
     }
     if (kept == 0) return;
     scorer.prefetch(passing, kept);
-    cursor = std::min(cursor, offer(0, scorer, passing, kept, ef, s));
+    cursor = std::min(cursor, offer_nodes(0, scorer, {passing, kept}, ef, s));
     work += kept;
   };
   while (cursor < s.pool_size && work < rows_limit) {

@@ -57,6 +57,17 @@ class SlotPages {
     T* row_as(uint32_t slot) const {
       return reinterpret_cast<T*>(row(slot));
     }
+    // Of `n` slots. One by one: compilers would have vectors do it, which multiply 64 bits in many
+    // steps.
+    template <class T>
+    void rows(const uint32_t* slots, size_t n, const T** out) const {
+      for (size_t i = 0; i < n; ++i) {
+        out[i] = row_as<const T>(slots[i]);
+#if defined(__GNUC__) || defined(__clang__)
+        __asm__ volatile("" ::: );
+#endif
+      }
+    }
     // The first `bytes` of a row, a line at a time.
     void prefetch(uint32_t slot, size_t bytes) const {
       const std::byte* p = row(slot);

@@ -247,21 +247,29 @@ void Sq8Codec::prepare_row(const uint8_t* code, float factor, PreparedQuery* out
 
 void Sq8Codec::score(const PreparedQuery& query, const uint8_t* const* rows, const float* factors,
                      size_t count, float* distances) const {
-  if (in_float_) return score_in_float(query, rows, count, distances);
-  constexpr size_t kBlock = 32;
+  for (size_t first = 0; first < count; first += kBlock) {
+    const size_t n = std::min(kBlock, count - first);
+    score_below(query, rows + first, factors + first, n, 0, distances + first);
+  }
+}
+
+uint32_t Sq8Codec::score_below(const PreparedQuery& query, const uint8_t* const* rows,
+                               const float* factors, size_t count, float threshold,
+                               float* distances) const {
+  OMEN_ASSERT(count <= kBlock);
+  if (in_float_) {
+    score_in_float(query, rows, count, distances);
+    return kernels_.mask_below(distances, count, threshold);
+  }
   int32_t dots[kBlock];
   float squares[kBlock];
   const simd::Kernels::Affine affine{query.bias, query.factor_multiplier, query.dot_multiplier};
-  for (size_t first = 0; first < count; first += kBlock) {
-    const size_t n = std::min(kBlock, count - first);
-    if (has_factors()) {
-      kernels_.dot_u8_rows(query.weights(), rows + first, n, dimensions_, dots);
-      kernels_.affine_dots(affine, dots, factors + first, n, distances + first);
-    } else {
-      kernels_.dot_square_u8_rows(query.weights(), rows + first, n, dimensions_, dots, squares);
-      kernels_.affine_dots(affine, dots, squares, n, distances + first);
-    }
+  if (has_factors()) {
+    kernels_.dot_u8_rows(query.weights(), rows, count, dimensions_, dots);
+    return kernels_.affine_dots(affine, dots, factors, count, threshold, distances);
   }
+  kernels_.dot_square_u8_rows(query.weights(), rows, count, dimensions_, dots, squares);
+  return kernels_.affine_dots(affine, dots, squares, count, threshold, distances);
 }
 
 void Sq8Codec::score_in_float(const PreparedQuery& query, const uint8_t* const* rows, size_t count,

@@ -55,6 +55,9 @@ class Sq8Codec final : public Codec {
   void prepare_row(const uint8_t* code, float factor, PreparedQuery* out) const override;
   void score(const PreparedQuery& query, const uint8_t* const* rows, const float* factors,
              size_t count, float* distances) const override;
+  // The same of 32 rows at most. Bit i of what is returned is set where distances[i] < threshold.
+  uint32_t score_below(const PreparedQuery& query, const uint8_t* const* rows,
+                       const float* factors, size_t count, float threshold, float* distances) const;
   float error_bound(float exact) const override;
   // The vector that a code stands for, `dimensions` floats: normalised under cosine.
   void decode(const uint8_t* code, float* out) const;
@@ -82,6 +85,7 @@ class Sq8Codec final : public Codec {
   void fit(const float* lowest, const float* highest, bool all_integers);
   // All else from low_, step_ and integer_.
   void derive();
+  static constexpr size_t kBlock = 32;
   void score_in_float(const PreparedQuery& query, const uint8_t* const* rows, size_t count,
                       float* distances) const;
 

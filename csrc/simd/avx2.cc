@@ -384,9 +384,9 @@ inline void scan_store(const Scan& sums, uint32_t* out) {
 #include "simd/scoring.inc"
 #include "simd/steps.inc"
 
-inline void affine_few(const Kernels::Affine& a, const int32_t* dots, const float* factors,
-                       size_t n, float* out) {
-  scalar::affine_dots(a, dots, factors, n, out);
+inline uint32_t affine_few(const Kernels::Affine& a, const int32_t* dots, const float* factors,
+                           size_t n, float threshold, float* out) {
+  return scalar::affine_dots(a, dots, factors, n, threshold, out);
 }
 
 #include "simd/tiles.inc"

@@ -361,11 +361,13 @@ inline void scan_store(const Scan& sums, uint32_t* out) {
 #include "simd/scoring.inc"
 #include "simd/steps.inc"
 
-inline void affine_few(const Kernels::Affine& a, const int32_t* dots, const float* factors,
-                       size_t n, float* out) {
+inline uint32_t affine_few(const Kernels::Affine& a, const int32_t* dots, const float* factors,
+                           size_t n, float threshold, float* out) {
   const __mmask16 some = first_16(n);
   const I32 sums = _mm512_maskz_loadu_epi32(some, dots);
-  _mm512_mask_storeu_ps(out, some, affine_lanes(a, sums, _mm512_maskz_loadu_ps(some, factors)));
+  const F32 distances = affine_lanes(a, sums, _mm512_maskz_loadu_ps(some, factors));
+  _mm512_mask_storeu_ps(out, some, distances);
+  return f32_below(distances, f32_set(threshold)) & some;
 }
 
 #include "simd/tiles.inc"

@@ -350,15 +350,18 @@ size_t gather_unvisited(const uint32_t* ids, size_t n, uint64_t* visited, uint32
   return size;
 }
 
-void affine_dots(const Kernels::Affine& a, const int32_t* dots, const float* factors, size_t n,
-                 float* out) {
+uint32_t affine_dots(const Kernels::Affine& a, const int32_t* dots, const float* factors, size_t n,
+                     float threshold, float* out) {
+  uint32_t mask = 0;
   for (size_t i = 0; i < n; ++i) {
     const float factor = a.factor_multiplier * factors[i];
     const float dot = a.dot_multiplier * static_cast<float>(dots[i]);
     const float d = a.bias + factor - dot;
     const float below = d < kFarthest ? d : kFarthest;
     out[i] = below > -kFarthest ? below : -kFarthest;
+    mask |= (out[i] < threshold ? 1u : 0u) << i;
   }
+  return mask;
 }
 
 constinit const Kernels kTable = {

@@ -92,14 +92,15 @@ struct Kernels {
 
   // out[i] = bias + factor_multiplier * factors[i] - dot_multiplier * dots[i], in this order, each
   // operation rounded on its own, within +-kFarthest; what is no number is as far. Equal in every
-  // table. `out` is neither input.
+  // table. `out` is neither input; n <= 32. Bit i of what is returned is set where out[i] <
+  // threshold.
   struct Affine {
     float bias;
     float factor_multiplier;
     float dot_multiplier;
   };
-  void (*affine_dots)(const Affine& a, const int32_t* dots, const float* factors, size_t n,
-                      float* out);
+  uint32_t (*affine_dots)(const Affine& a, const int32_t* dots, const float* factors, size_t n,
+                          float threshold, float* out);
 
   // Copies n floats and returns the sum of their squares in double: NaN or infinite if any input
   // is.
@@ -199,8 +200,8 @@ extern const Kernels kTable;
 // steps depend on each other, and a vector form gains nothing on lists of 32.
 size_t gather_unvisited(const uint32_t* ids, size_t n, uint64_t* visited, uint32_t* out);
 // What fills no register of the others'.
-void affine_dots(const Kernels::Affine& a, const int32_t* dots, const float* factors, size_t n,
-                 float* out);
+uint32_t affine_dots(const Kernels::Affine& a, const int32_t* dots, const float* factors, size_t n,
+                     float threshold, float* out);
 }  // namespace scalar
 namespace avx2 {
 extern const Kernels kTable;
