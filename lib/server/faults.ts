@@ -115,7 +115,7 @@ export function spareMessage(trailers: Record<string, unknown>): void {
   )
 }
 
-/** Ends an answer whose request nobody reads: the connection ends with it. */
+/** Ends an answer whose request nobody reads: the connection ends with it, as linger.ts says. */
 export function finish(
   response: AnyResponse,
   status: number,

@@ -12,7 +12,9 @@ import { OmenError } from '../errors.js'
 import type { Access } from './caller.js'
 import { isLoopback, type Settings } from './settings.js'
 
-const OPEN = ['/healthz', '/readyz']
+// Health of gRPC as well: Kubernetes asks without a key. Its Watch would hold a place for ever.
+const OPEN = ['/healthz', '/readyz', '/grpc.health.v1.Health/Check']
+const NO_KEY = 'none'
 const REQUEST_ID = /^[A-Za-z0-9_-]{1,64}$/
 
 /** Who passed. */
@@ -21,6 +23,16 @@ export interface Pass {
   readonly keyName: string
   readonly requestId: string | undefined
   readonly instance: string | undefined
+}
+
+/** ERR_FORBIDDEN for another reason than the key: no other key would help. */
+export class AddressError extends OmenError {
+  constructor(
+    message: string,
+    readonly advice: string,
+  ) {
+    super('ERR_FORBIDDEN', message)
+  }
 }
 
 interface Key {
@@ -90,19 +102,24 @@ export class Gate {
     }
     return {
       access: key?.access ?? 'write',
-      keyName: key?.name ?? 'none',
+      keyName: key?.name ?? NO_KEY,
       requestId,
       instance: oneHeader(headers, 'omendb-instance'),
     }
+  }
+
+  /** Whether who passed has a key, or none is asked for. */
+  isKnown({ keyName }: Pass): boolean {
+    return this.#keys.length === 0 || keyName !== NO_KEY
   }
 
   #checkHost(authority: string | undefined): void {
     if (this.#anyHost) return
     const name = hostName(authority)
     if (name !== undefined && this.#hosts.has(name)) return
-    throw new OmenError(
-      'ERR_FORBIDDEN',
+    throw new AddressError(
       'the request is addressed to another host; --allowed-host allows further names',
+      'Use a name of the server that it knows.',
     )
   }
 
@@ -110,9 +127,9 @@ export class Gate {
     if (origin === undefined || this.#origins.has(origin)) return
     const isOwn = origin === `http://${authority}` || origin === `https://${authority}`
     if (isOwn) return
-    throw new OmenError(
-      'ERR_FORBIDDEN',
+    throw new AddressError(
       'web pages of this origin may not ask; --cors-origin allows further ones',
+      'Ask from an origin that the server allows.',
     )
   }
 

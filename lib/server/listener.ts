@@ -26,6 +26,7 @@ import type { Places } from './places.js'
 import type { Requests } from './requests.js'
 import { refuseRest } from './rest/problem.js'
 import type { Rpc } from './rpc.js'
+import { vouchFor } from './sessions.js'
 import type { Limits } from './settings.js'
 
 export interface Surroundings {
@@ -89,6 +90,7 @@ function admit(
       // A browser asks without the key whether it may ask with it.
       exchange.pass = { ...gate.check('/healthz', authority, headers), access: 'read' }
     } else exchange.pass = gate.check(path, authority, headers)
+    if (gate.isKnown(exchange.pass)) vouchFor(request)
     const length = Number(headers['content-length'] ?? 0)
     if (length > limits.bodyBytes && !path.endsWith('/Upload')) {
       const message = `${length} bytes, and this server takes at most ${limits.bodyBytes} a request`

@@ -4,7 +4,7 @@
  * Why not the socket's own limit alone: it closes a connection without a word, upon which a client
  * knows nothing, and some connect again at once and without end. So a few more are let in, to be
  * told ERR_BUSY in the words of their protocol and closed. Invariants:
- * 1. At most `limit` connections are served at once.
+ * 1. At most `limit` connections are served at once. Those that linger are served no more.
  * 2. A connection that found no place never gets one: its first request is its last.
  * 3. Past SURPLUS_MAX of these, further ones are closed as they come.
  * Of HTTP/1.1 a connection is a socket, of HTTP/2 a session; under TLS, one after its handshake.
@@ -16,6 +16,7 @@ import https from 'node:https'
 import type { Server as NetServer, Socket } from 'node:net'
 import { OmenError } from '../errors.js'
 import type { AnyRequest } from './exchange.js'
+import { LINGERS } from './linger.js'
 
 const SURPLUS_MAX = 64
 
@@ -48,7 +49,9 @@ export class Places {
       return
     }
     this.#held.add(connection)
-    connection.once('close', () => this.#held.delete(connection))
+    const free = (): boolean => this.#held.delete(connection)
+    connection.once('close', free)
+    ;(connection as NodeJS.EventEmitter).once(LINGERS, free)
   }
 
   /** Throws ERR_BUSY where the connection has no place; its answer is to end it. */

@@ -26,6 +26,7 @@ import { connectErrorOf, omenErrorOf, refuseRpc, serverFault } from './faults.js
 import type { Context } from './handlers/context.js'
 import { ACCESS, HANDLERS, type Method } from './handlers/index.js'
 import { addHealth } from './health.js'
+import { discard, LINGER_MS } from './linger.js'
 import type { Log } from './log.js'
 import { addReflection } from './reflection.js'
 import { ResponseCaller } from './response-caller.js'
@@ -35,7 +36,6 @@ import { tellAtEnd, tellInTrailers, untoldFault } from './untold.js'
 
 const exchangeKey = createContextKey(new Exchange('connect'))
 
-const DRAIN_MS = 1000
 const TRAILERS_MS = 50
 
 /**
@@ -57,11 +57,9 @@ function drain(request: AnyRequest): void {
     return
   }
   if (request.complete) return
-  const timer = setTimeout(() => request.destroy(), DRAIN_MS)
+  const timer = setTimeout(() => request.destroy(), LINGER_MS)
   request.once('close', () => clearTimeout(timer))
-  request.removeAllListeners('readable')
-  request.on('error', () => {}) // The caller has gone, which is as well.
-  request.resume()
+  discard(request)
 }
 
 /** Trailers of gRPC are changed on their way out. */

@@ -19,6 +19,7 @@ import { Engine } from './engine.js'
 import type { AnyRequest, AnyResponse } from './exchange.js'
 import { Gate } from './gate.js'
 import type { Context } from './handlers/context.js'
+import { lingerAtEnd, unlessLingering } from './linger.js'
 import { createListener, type Surroundings } from './listener.js'
 import { createLog, type Log, tellOpening } from './log.js'
 import { Metrics } from './metrics.js'
@@ -26,11 +27,14 @@ import { Places } from './places.js'
 import { Requests } from './requests.js'
 import { createRest } from './rest/routes.js'
 import { Rpc } from './rpc.js'
+import { watchSessions } from './sessions.js'
 import { readSettings, type Settings } from './settings.js'
 
 const CHECK_MS = 1000
 const IDLE_MS = 50
 const STREAMS_MAX = 256
+/** Of a connection that has nothing to do; longer than that of most proxies. */
+const KEEP_ALIVE_MS = 65_000
 const REFUSED_TOLD_MS = 10_000
 
 interface Certificate {
@@ -129,12 +133,14 @@ function webServer(settings: Settings, certificate: Certificate | undefined, han
     headersTimeout: headersTimeoutMs,
     requestTimeout: Math.max(requestTimeoutMs, headersTimeoutMs),
     connectionsCheckingInterval: Math.min(CHECK_MS, headersTimeoutMs),
-    keepAliveTimeout: 65_000,
+    keepAliveTimeout: KEEP_ALIVE_MS,
   }
+  const serve = unlessLingering(handler)
   const server =
     certificate === undefined
-      ? http.createServer(options, handler)
-      : https.createServer({ ...options, ...certificate }, handler)
+      ? http.createServer(options, serve)
+      : https.createServer({ ...options, ...certificate }, serve)
+  lingerAtEnd(server)
   // Closes a connection of whose answer nothing is taken; a request at work moves nothing either.
   server.timeout = Math.max(requestTimeoutMs, timeoutMs + headersTimeoutMs)
   return server
@@ -146,13 +152,7 @@ function grpcServer(settings: Settings, certificate: Certificate | undefined, ha
     certificate === undefined
       ? http2.createServer(options, handler)
       : http2.createSecureServer({ ...options, ...certificate }, handler)
-  // HTTP/2 has no time-outs of its own.
-  server.on('session', (session) => {
-    const timer = setTimeout(() => session.destroy(), settings.limits.headersTimeoutMs)
-    session.once('stream', () => clearTimeout(timer))
-    session.once('close', () => clearTimeout(timer))
-    session.on('error', () => session.destroy()) // The caller's fault; its streams end with it.
-  })
+  watchSessions(server, { strangerMs: settings.limits.headersTimeoutMs, idleMs: KEEP_ALIVE_MS })
   return server
 }
 

@@ -4,6 +4,7 @@ import { ERROR_CODES, type OmenError } from '../../errors.js'
 import { idToJson } from '../../ids.js'
 import type { AnyResponse } from '../exchange.js'
 import { finish, RETRY_AFTER_S } from '../faults.js'
+import { AddressError } from '../gate.js'
 
 export const PROBLEM_TYPE = 'application/problem+json'
 
@@ -13,7 +14,7 @@ function problemOf(error: OmenError): Record<string, unknown> {
   const { row, path, id } = error.details
   return {
     type: `urn:omendb:error:${error.code}`,
-    title: advice,
+    title: error instanceof AddressError ? error.advice : advice,
     status: httpStatus,
     detail: error.message,
     code: error.code,
