@@ -7,7 +7,8 @@
  * 2. What failed is forgotten: it stored nothing, and may be tried again.
  * 3. An entry lives for REMEMBERED_MS after its write. When there are too many, new ids are refused
  *    (ERR_BUSY) rather than old ones forgotten.
- * 4. An id belongs to one key, method and collection; used for another it is ERR_ARGUMENT.
+ * 4. An id belongs to one key and one request, as `whatOf` tells them apart; used for another it is
+ *    ERR_ARGUMENT, so that no answer tells of what was not done.
  * 5. A database on disk keeps the receipts of its writes, each in the commit itself: whoever serves
  *    it next knows what was done, and `instance` names the database. What a server has in memory
  *    goes with the process: there `instance` names the process, and a write that was begun under
@@ -27,7 +28,7 @@ const HASH_BYTES = 16
 export type Receipt = Omit<NativeReceipt, 'tag'>
 
 interface Entry {
-  /** Method and collection, hashed. */
+  /** Write.what, hashed. */
   readonly what: string
   /** Its answer, or, of an earlier run of the server, what it came to. */
   readonly answer: Promise<unknown> | Receipt
@@ -37,7 +38,7 @@ interface Entry {
 
 /** A write that is run once. */
 export interface Write<T> {
-  /** Method and collection. */
+  /** Which write it is: whatOf. */
   readonly what: string
   /** @param tag  For the receipt; undefined where none is kept. */
   run(tag: Uint8Array | undefined): Promise<T>
@@ -88,7 +89,7 @@ export class Requests {
         return answer instanceof Promise ? (answer as Promise<T>) : write.told(answer)
       }
       const message = `the request id ${requestId} was used for another request`
-      throw new OmenError('ERR_ARGUMENT', message)
+      throw new OmenError('ERR_ARGUMENT', `${message}; give each write an id of its own`)
     }
     if (instance !== undefined && this.#instance !== undefined && instance !== this.#instance) {
       const message =
@@ -128,9 +129,17 @@ export class Requests {
   }
 }
 
-function hashed(text: string): string {
+/**
+ * Tells one write from another, by its method, its collection, and the bytes of what else its
+ * answer depends on. Why not all bytes: to hash the vectors would cost more than to store them.
+ */
+export function whatOf(method: string, collection: string, parts: Uint8Array): string {
+  return `${method} ${collection} ${hashed(parts)}`
+}
+
+function hashed(data: string | Uint8Array): string {
   return createHash('sha256')
-    .update(text)
+    .update(data)
     .digest('hex')
     .slice(0, 2 * HASH_BYTES)
 }

@@ -26,12 +26,14 @@ import {
   ListCollectionsResponseSchema,
   type MessageInitShape,
   type OpenCollectionRequest,
+  OpenCollectionRequestSchema,
   type OpenCollectionResponse,
   OpenCollectionResponseSchema,
   OpenMode,
+  toBinary,
 } from '../../wire/protocol.js'
 import type { Caller } from '../caller.js'
-import type { Receipt } from '../requests.js'
+import { type Receipt, whatOf } from '../requests.js'
 import type { Context } from './context.js'
 
 export async function listCollections(
@@ -79,7 +81,8 @@ export function openCollection(
     const { dimensions } = engine.collection(request.name)
     return create(OpenCollectionResponseSchema, { dimensions })
   }
-  return requests.once(caller, { what: `OpenCollection ${request.name}`, run, told })
+  const parts = toBinary(OpenCollectionRequestSchema, request)
+  return requests.once(caller, { what: whatOf('OpenCollection', request.name, parts), run, told })
 }
 
 export function dropCollection(

@@ -11,21 +11,27 @@ import {
   ClearResponseSchema,
   create,
   type DeleteRequest,
+  DeleteRequestSchema,
   type DeleteResponse,
   DeleteResponseSchema,
   type OptimizeRequest,
   type OptimizeResponse,
   OptimizeResponseSchema,
+  toBinary,
   type UpdateRequest,
+  UpdateRequestSchema,
   type UpdateResponse,
   UpdateResponseSchema,
+  type UploadBegin,
+  UploadBeginSchema,
   type UploadRequest,
   type WriteRequest,
+  WriteRequestSchema,
   type WriteResponse,
   WriteResponseSchema,
 } from '../../wire/protocol.js'
 import { type Caller, startCall } from '../caller.js'
-import type { Receipt } from '../requests.js'
+import { type Receipt, whatOf } from '../requests.js'
 import type { Context } from './context.js'
 import { checkLimit } from './limits.js'
 import { Staging } from './staging.js'
@@ -61,44 +67,57 @@ export function write(
       throw error
     }
   }
-  return requests.once(caller, { what: `Write ${request.collection}`, run, told: writtenBefore })
+  const { collection, kind, rows } = request
+  const ids = request.batch?.ids
+  const parts = { kind, rows, ...(ids === undefined ? {} : { batch: { ids } }) }
+  const bytes = toBinary(WriteRequestSchema, create(WriteRequestSchema, parts))
+  const what = whatOf('Write', collection, bytes)
+  return requests.once(caller, { what, run, told: writtenBefore })
 }
 
 /** A write that is sent again is answered before its rows are read. */
-export function upload(
+export async function upload(
   context: Context,
   caller: Caller,
   messages: AsyncIterable<UploadRequest>,
 ): Promise<WriteResponse> {
-  const run = (tag: Uint8Array | undefined) => readUpload(context, caller, messages, tag)
-  return context.requests.once(caller, { what: 'Upload', run, told: writtenBefore })
+  const source = messages[Symbol.asyncIterator]()
+  try {
+    const first = await source.next()
+    const message = first.done ? undefined : first.value.message
+    if (message?.case !== 'begin') throw argumentError('an upload begins with `begin`')
+    const begin = message.value
+    const run = (tag: Uint8Array | undefined) => readUpload(context, caller, begin, source, tag)
+    const what = whatOf('Upload', begin.collection, toBinary(UploadBeginSchema, begin))
+    return await context.requests.once(caller, { what, run, told: writtenBefore })
+  } finally {
+    await source.return?.()
+  }
 }
 
 async function readUpload(
   context: Context,
   caller: Caller,
-  messages: AsyncIterable<UploadRequest>,
+  begin: UploadBegin,
+  source: AsyncIterator<UploadRequest>,
   tag: Uint8Array | undefined,
 ): Promise<WriteResponse> {
-  let staging: Staging | undefined
+  const collection = context.engine.collection(begin.collection)
+  const staging = new Staging(context, caller, collection, begin, tag)
   let hadIds = false
   try {
-    for await (const { message } of messages) {
-      if (message.case === 'begin') {
-        if (staging !== undefined) throw argumentError('an upload begins once')
-        const collection = context.engine.collection(message.value.collection)
-        staging = new Staging(context, caller, collection, message.value, tag)
-      } else if (message.case === 'batch') {
-        if (staging === undefined) throw argumentError('an upload begins with `begin`')
-        hadIds ||= idsOfMessage(message.value.ids) !== undefined
-        await staging.take(message.value)
-      } else throw argumentError('a message of an upload is `begin` or `batch`')
+    for (let next = await source.next(); !next.done; next = await source.next()) {
+      const { message } = next.value
+      if (message.case === 'begin') throw argumentError('an upload begins once')
+      if (message.case !== 'batch')
+        throw argumentError('a message of an upload is `begin` or `batch`')
+      hadIds ||= idsOfMessage(message.value.ids) !== undefined
+      await staging.take(message.value)
     }
-    if (staging === undefined) throw argumentError('an upload begins with `begin`')
     const { firstGeneratedId } = await staging.commit()
     return written(staging.rows, hadIds ? undefined : firstGeneratedId)
   } catch (error) {
-    staging?.abort()
+    staging.abort()
     throw error
   }
 }
@@ -124,7 +143,8 @@ export function update(
     return create(UpdateResponseSchema)
   }
   const told = () => create(UpdateResponseSchema)
-  return requests.once(caller, { what: `Update ${request.collection}`, run, told })
+  const what = whatOf('Update', request.collection, toBinary(UpdateRequestSchema, request))
+  return requests.once(caller, { what, run, told })
 }
 
 export function remove(
@@ -151,7 +171,8 @@ export function remove(
     return create(DeleteResponseSchema, { deleted: BigInt(await call.settle(work)) })
   }
   const told = ({ count }: Receipt) => create(DeleteResponseSchema, { deleted: BigInt(count) })
-  return requests.once(caller, { what: `Delete ${request.collection}`, run, told })
+  const what = whatOf('Delete', request.collection, toBinary(DeleteRequestSchema, request))
+  return requests.once(caller, { what, run, told })
 }
 
 function listOf({ engine }: Context, ids: NativeIds) {
