@@ -31,7 +31,7 @@ import {
 import { type Caller, startCall } from '../caller.js'
 import type { Limits } from '../settings.js'
 import type { Context } from './context.js'
-import { checkLimit } from './limits.js'
+import { checkLimit, checkVectors, type Form } from './limits.js'
 
 const PAGE_ROWS_MAX = 10_000
 
@@ -48,13 +48,20 @@ function searchOf({ k, ef, maxDistance, exact, filter }: Asked, limits: Limits):
   return call
 }
 
-export async function get(context: Context, caller: Caller, request: GetRequest): Promise<Rows> {
+export async function get(
+  context: Context,
+  caller: Caller,
+  request: GetRequest,
+  form: Form = 'binary',
+): Promise<Rows> {
   const { engine, limits } = context
   const collection = engine.collection(request.collection)
   const ids = idsOfMessage(request.ids) ?? []
   checkLimit(ids.length, limits.batchQueries, 'ids')
+  const include = includeBits(request.include)
+  checkVectors(collection, include, ids.length, form)
   const call = startCall(engine.addon, caller)
-  const work = collection.get(ids, includeBits(request.include), call.operation)
+  const work = collection.get(ids, include, call.operation)
   return rowsToMessage(await call.settle(work))
 }
 
@@ -76,17 +83,24 @@ export type SearchAsked = Asked & Pick<SearchRequest, 'collection' | 'query' | '
 // to hand it over costs this thread about half of this.
 const BUSY_MS_MAX = 0.1
 
-/** A search whose hits become what `makes` makes of them. */
+/** How the hits of a search become an answer. */
+export interface Making<T> {
+  readonly form: Form
+  makes(include: NativeInclude, collection: NativeCollection): Makes<T>
+}
+
+/** A search whose hits become what `making` makes of them. */
 export async function searchAs<T>(
   { engine, limits, gate }: Context,
   caller: Caller,
   asked: SearchAsked,
-  makes: (include: NativeInclude, collection: NativeCollection) => Makes<T>,
+  { form, makes }: Making<T>,
 ): Promise<T> {
   const collection = engine.collection(asked.collection)
   const call = searchOf(asked, limits)
   const query = floatsOf(asked.query, 'query')
   call.include = includeBits(asked.include)
+  checkVectors(collection, call.include, call.k, form)
   const make = makes(call.include, collection)
   const { addon } = engine
   const place = gate.running > 1 ? { addon, collection, msMax: BUSY_MS_MAX } : { addon, collection }
@@ -97,12 +111,16 @@ export async function searchAs<T>(
   return searchOnPool(place, query, call, make)
 }
 
-function rowsOf(_include: NativeInclude, { dimensions }: NativeCollection): Makes<Rows> {
-  return { flat: (hits, json) => flatToMessage(hits, json, dimensions), rows: rowsToMessage }
+const ROWS: Making<Rows> = {
+  form: 'binary',
+  makes: (_include, { dimensions }) => ({
+    flat: (hits, json) => flatToMessage(hits, json, dimensions),
+    rows: rowsToMessage,
+  }),
 }
 
 export function search(context: Context, caller: Caller, request: SearchRequest): Promise<Rows> {
-  return searchAs(context, caller, request, rowsOf)
+  return searchAs(context, caller, request, ROWS)
 }
 
 export async function searchBatch(
@@ -160,14 +178,16 @@ export async function scroll(
   { engine }: Context,
   caller: Caller,
   request: ScrollRequest,
+  form: Form = 'binary',
 ): Promise<ScrollResponse> {
   const { cursor, limit, filter } = request
   if (limit < 1 || limit > PAGE_ROWS_MAX) {
     throw argumentError(`limit is an integer from 1 to ${PAGE_ROWS_MAX}, not ${limit}`)
   }
   const collection = engine.collection(request.collection)
-  const call = startCall(engine.addon, caller)
   const include = includeBits(request.include)
+  checkVectors(collection, include, limit, form)
+  const call = startCall(engine.addon, caller)
   const work = collection.scroll(cursor, limit, filter, include, call.operation)
   const page = await call.settle(work)
   const init = { rows: rowsToMessage(page) }

@@ -24,6 +24,7 @@ import {
   type Rows,
   type SearchBatchResponse,
 } from '../../wire/protocol.js'
+import { checkJson, JSON_NUMBER_BYTES } from '../handlers/limits.js'
 import type { IdJson, IncludeJson, RowsBody } from './schemas.js'
 
 /** An object nested too deep for the engine to read is refused there; here for JSON.stringify. */
@@ -135,6 +136,8 @@ export function recordsOf(
 ): (RecordJson | null)[] {
   const bits = include === Include.VECTOR || include === Include.METADATA_AND_VECTOR ? 2 : 0
   const native = rowsOfMessage(rows, bits)
+  const numbers = (native.vectors?.length ?? 0) * JSON_NUMBER_BYTES
+  checkJson(native.count, (native.json?.length ?? 0) + numbers)
   const part = (native.json === undefined ? {} : JSON.parse(native.json)) as {
     ids?: ReturnType<typeof idToJson>[]
     metadata?: unknown[]
@@ -198,6 +201,7 @@ function vectorOf(vectors: Float32Array, i: number, dimensions: number): number[
 export function resultsOf(message: SearchBatchResponse): object {
   const { k, approximate } = message
   const batch = batchOfMessage(message)
+  checkJson(batch.counts.length * k, batch.json?.length ?? 0)
   const ids =
     batch.json === undefined ? batch.ids : (JSON.parse(batch.json) as ReturnType<typeof idToJson>[])
   const results = Array.from(batch.counts, (count, i) =>

@@ -45,6 +45,8 @@ function searchRequest({ params, body, bytes, query }: Asked): wire.SearchReques
   })
 }
 
+const HITS_TEXT: reads.Making<string> = { form: 'json', makes: hitsText }
+
 /** The hits as JSON text, made without objects where they have neither metadata nor vectors. */
 async function search(asked: Asked): Promise<Written> {
   const { params, body, bytes, query, context, caller } = asked
@@ -60,7 +62,7 @@ async function search(asked: Asked): Promise<Written> {
     maxDistance,
     exact,
   }
-  return new Written(JSON_TYPE, await reads.searchAs(context, caller, request, hitsText))
+  return new Written(JSON_TYPE, await reads.searchAs(context, caller, request, HITS_TEXT))
 }
 
 async function searchBatch({ context, caller, params, body, bytes, query }: Asked) {
@@ -165,7 +167,7 @@ export const RECORD_ROUTES: readonly Route[] = [
       const include = includeOf(asked)
       const init = { collection: params.name, ids: idsToMessage(ids), include }
       const request = wire.create(wire.GetRequestSchema, init)
-      return { records: recordsOf(await reads.get(context, caller, request), include, ids) }
+      return { records: recordsOf(await reads.get(context, caller, request, 'json'), include, ids) }
     },
   },
   {
@@ -234,7 +236,7 @@ export const RECORD_ROUTES: readonly Route[] = [
         ...(cursor === undefined ? {} : { cursor }),
         ...(text === undefined ? {} : { filter: text }),
       })
-      const { rows, next } = await reads.scroll(context, caller, request)
+      const { rows, next } = await reads.scroll(context, caller, request, 'json')
       const records = recordsOf(rows ?? wire.create(wire.RowsSchema), include)
       return next === undefined ? { records } : { records, next }
     },
