@@ -6,7 +6,7 @@
  * is judged before the body is read as well.
  */
 
-import { type FastifyInstance, fastify } from 'fastify'
+import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify'
 import { ERROR_CODES, OmenError } from '../../errors.js'
 import { mustWrite } from '../caller.js'
 import { type AnyRequest, type AnyResponse, exchangeOf } from '../exchange.js'
@@ -19,7 +19,7 @@ import { parseJson } from './parse.js'
 import { problemBytes, problemHeaders } from './problem.js'
 import { RECORD_ROUTES, SEARCH_URL } from './records.js'
 import { type Route, Written } from './route.js'
-import { callerOf, checkOf, toldOf } from './serving.js'
+import { callerOf, checkOf, mustBePlain, toldOf } from './serving.js'
 
 const PATH_PART_MAX = 4096
 
@@ -39,6 +39,8 @@ export async function createRest(context: Context, metrics: Metrics, log: Log): 
     bodyLimit: context.limits.bodyBytes,
     exposeHeadRoutes: false,
     routerOptions: { maxParamLength: PATH_PART_MAX },
+    // Of a path that the router cannot read, before there is a route.
+    frameworkErrors: (cause, request, reply) => refuse(cause, request, reply, log),
     // The server's own listener calls what Fastify would have listened with.
     serverFactory: (handler) => {
       handle = handler as Handle
@@ -75,6 +77,12 @@ function addParsers(app: FastifyInstance, { limits }: Context): void {
   )
 }
 
+function refuse(cause: unknown, request: FastifyRequest, reply: FastifyReply, log: Log) {
+  const told = toldOf(cause, request.raw, log)
+  const { httpStatus } = ERROR_CODES[told.code]
+  return reply.code(httpStatus).headers(problemHeaders(told)).send(problemBytes(told))
+}
+
 function addFaults(app: FastifyInstance, log: Log): void {
   app.setNotFoundHandler((request, reply) => {
     const [path] = request.url.split('?')
@@ -82,11 +90,7 @@ function addFaults(app: FastifyInstance, log: Log): void {
     exchangeOf(request.raw).code = error.code
     return reply.code(404).headers(problemHeaders(error)).send(problemBytes(error))
   })
-  app.setErrorHandler((cause, request, reply) => {
-    const told = toldOf(cause, request.raw, log)
-    const { httpStatus } = ERROR_CODES[told.code]
-    return reply.code(httpStatus).headers(problemHeaders(told)).send(problemBytes(told))
-  })
+  app.setErrorHandler((cause, request, reply) => refuse(cause, request, reply, log))
   // Answers need no schema to be written by.
   app.setSerializerCompiler(() => (data) => JSON.stringify(data))
 }
@@ -97,10 +101,13 @@ function addRoute(app: FastifyInstance, route: Route, context: Context): void {
   app.route({
     method,
     url,
+    // What watches over servers often asks by HEAD.
+    exposeHeadRoute: access === 'none',
     onRequest: async (request) => {
       const exchange = exchangeOf(request.raw)
       exchange.method = `${method} ${url}`
       if (access === 'write') mustWrite({ access: exchange.pass?.access ?? 'read' })
+      mustBePlain(request.raw)
     },
     handler: async (request, reply) => {
       const given = check(request.body, request.query)

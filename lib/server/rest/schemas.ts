@@ -132,6 +132,7 @@ export const RowsQuery = Type.Object(
 )
 export const GetQuery = Type.Object({ include: Type.Optional(IncludeJson) }, strict)
 export const NoQuery = Type.Object({}, strict)
+export const NoBody = Type.Object({}, strict)
 
 export const NameParams = Type.Object({ name: Type.String() })
 export const RecordParams = Type.Object({

@@ -13,6 +13,7 @@ import type { Context } from '../handlers/context.js'
 import type { Log } from '../log.js'
 import { ResponseCaller } from '../response-caller.js'
 import type { Route } from './route.js'
+import { NoBody, NoQuery } from './schemas.js'
 
 const TIMEOUT = 'omendb-timeout-ms'
 
@@ -48,8 +49,11 @@ export interface Given {
  * become some.
  */
 export function checkOf(route: Route): (body: unknown, query: unknown) => Given {
-  const checkBody = validatorOf(bodies, route.body)
-  const checkQuery = validatorOf(queries, route.query)
+  // What a route does not know it refuses: who gives a filter to one that has none means less than
+  // it does. Those that anybody may ask are asked by all sorts of programs.
+  const isOpen = route.access === 'none'
+  const checkBody = validatorOf(bodies, route.body ?? (isOpen ? undefined : NoBody))
+  const checkQuery = validatorOf(queries, route.query ?? (isOpen ? undefined : NoQuery))
   const { binaryQuery } = route
   const checkBinaryQuery = validatorOf(queries, binaryQuery)
   return (body, query) => {
@@ -63,6 +67,19 @@ export function checkOf(route: Route): (body: unknown, query: unknown) => Given 
     checkBody(given)
     return { body: given, bytes: undefined }
   }
+}
+
+/** Whether a body is what its type says. Nothing is inflated: a small request stays small. */
+export function isPlain({ headers }: AnyRequest): boolean {
+  const encoding = headers['content-encoding']
+  return encoding === undefined || encoding.toLowerCase() === 'identity'
+}
+
+/** Throws ERR_UNSUPPORTED, before a body is read. */
+export function mustBePlain(request: AnyRequest): void {
+  if (isPlain(request)) return
+  const message = 'this server takes no compressed bodies: send it without content-encoding'
+  throw new OmenError('ERR_UNSUPPORTED', message)
 }
 
 export function callerOf(request: AnyRequest, response: AnyResponse, { limits }: Context): Caller {
@@ -101,6 +118,12 @@ function faultOf(cause: unknown): OmenError | undefined {
   }
   if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') {
     return argumentError('the content type is application/json, or application/octet-stream')
+  }
+  if (code === 'FST_ERR_BAD_URL') {
+    return argumentError('the path cannot be read: what stands behind a % is no byte of UTF-8')
+  }
+  if (code === 'FST_ERR_MAX_PARAM_LENGTH') {
+    return new OmenError('ERR_ID', 'a part of the path is longer than any id or name')
   }
   if (statusCode !== undefined && statusCode < 500) return argumentError(message ?? 'bad request')
   return undefined
