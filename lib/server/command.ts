@@ -16,6 +16,7 @@ import { isPlain } from '../text.js'
 import { standardOutput } from './log.js'
 import { RunningServer } from './server.js'
 import { LIMITS } from './settings.js'
+import { type Environment, refuseMisspelt, unknownVariables } from './variables.js'
 
 /** `switch`: true or false are said, since it is on where it is left out. */
 type Kind = 'text' | 'number' | 'flag' | 'list' | 'port' | 'switch'
@@ -67,6 +68,8 @@ export const SPELLINGS: readonly Spelling[] = [
   ),
 ]
 
+const VARIABLES = ['OMENDB_CONFIG', ...SPELLINGS.map(({ variable }) => variable)]
+
 export const HELP = `Usage: omendb-server [options]
 
 Serves a database over REST, Connect, gRPC-web and gRPC. Each option may also be given as a variable
@@ -92,11 +95,21 @@ function parsedValue({ kind, flag }: Spelling, text: string): unknown {
     return Number(text)
   }
   if (kind === 'port') return false
-  if (kind === 'list') return text.split(',').filter((part) => part !== '')
+  if (kind === 'list') return listOf(text)
   if (kind !== 'flag' && kind !== 'switch') return text
   if (['true', '1'].includes(text)) return true
   if (['false', '0', ''].includes(text)) return false
   throw argumentError(`--${flag} is true or false, not '${text}'`)
+}
+
+function listOf(text: string): string[] {
+  return text.split(',').filter((part) => part !== '')
+}
+
+/** A key that was meant and is not there would leave the server open. */
+function checkKeys({ path: where }: Spelling, name: string, value: unknown): void {
+  if (!where.startsWith('apiKeys.') || !Array.isArray(value) || value.length > 0) return
+  throw argumentError(`${name} is set and holds no key: give one, or leave it out`)
 }
 
 function put(options: Record<string, unknown>, where: string, value: unknown): void {
@@ -112,15 +125,14 @@ function put(options: Record<string, unknown>, where: string, value: unknown): v
 function readFile(file: string): Record<string, unknown> {
   let parsed: unknown
   try {
-    parsed = JSON.parse(readFileSync(file, 'utf8'))
+    // Editors of Windows put a mark of UTF-8 first.
+    parsed = JSON.parse(readFileSync(file, 'utf8').replace(/^\ufeff/, ''))
   } catch (error) {
     throw argumentError(`cannot read the options in ${file}: ${(error as Error).message}`)
   }
   if (isPlain(parsed)) return parsed
   throw argumentError(`${file} holds no JSON object`)
 }
-
-type Environment = Readonly<Record<string, string | undefined>>
 
 /** The options of a call, or the text that it asks for. Throws ERR_ARGUMENT. */
 export function readCommand(args: string[], env: Environment): ServerOptions | string {
@@ -133,14 +145,20 @@ export function readCommand(args: string[], env: Environment): ServerOptions | s
   const { values } = parseFlags(args, flags)
   if (values.help) return HELP
   if (values.version) return `${version()}\n`
+  refuseMisspelt(env, VARIABLES)
   const file = (values.config as string | undefined) ?? env.OMENDB_CONFIG
   const options = file === undefined ? {} : readFile(file)
   for (const option of SPELLINGS) {
     const given = values[option.flag]
     const variable = env[option.variable]
-    if (typeof given === 'boolean' || Array.isArray(given)) put(options, option.path, given)
-    else if (typeof given === 'string') put(options, option.path, parsedValue(option, given))
-    else if (variable !== undefined) put(options, option.path, parsedValue(option, variable))
+    let value: unknown
+    if (typeof given === 'boolean') value = given
+    else if (Array.isArray(given)) value = given.flatMap(listOf)
+    else if (typeof given === 'string') value = parsedValue(option, given)
+    else if (variable !== undefined) value = parsedValue(option, variable)
+    else continue
+    checkKeys(option, given === undefined ? option.variable : `--${option.flag}`, value)
+    put(options, option.path, value)
   }
   return options as ServerOptions
 }
@@ -176,6 +194,9 @@ export async function runCommand(args: string[]): Promise<void> {
     if (typeof options === 'string') {
       process.stdout.write(options)
       return
+    }
+    for (const name of unknownVariables(process.env, VARIABLES)) {
+      process.stderr.write(`omendb-server: ${name} is no option of the server, and is ignored\n`)
     }
     server = await RunningServer.start({ log: standardOutput(), ...options })
     closeOnSignals(server)

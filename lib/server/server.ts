@@ -179,25 +179,26 @@ function placesOf(limit: number, log: Log): Places {
 export class RunningServer implements Server {
   url = ''
   grpcUrl: string | undefined
-  readonly ready: Promise<void>
+  ready: Promise<void> = Promise.resolve()
   readonly log: Log
   readonly #settings: Settings
   readonly #engine: Engine
   readonly #gate: Gate
+  readonly #requests: Requests
   readonly #ports: Port[] = []
   #closing: Promise<void> | undefined
 
   private constructor(settings: Settings, log: Log, { engine, gate, requests }: Context) {
     this.#gate = gate
+    this.#requests = requests
     this.#settings = settings
     this.log = log
     this.#engine = engine
-    this.ready = engine
-      .open(tellOpening(log), (db) => requests.open(db))
-      .then(() => {
-        const { data } = settings
-        log.info({ data: data ?? 'memory' }, 'the database is open')
-      })
+  }
+
+  async #open(): Promise<void> {
+    await this.#engine.open(tellOpening(this.log), (db) => this.#requests.open(db))
+    this.log.info({ data: this.#settings.data ?? 'memory' }, 'the database is open')
   }
 
   /** Binds the ports, and begins to open the database. */
@@ -218,7 +219,6 @@ export class RunningServer implements Server {
     const places = placesOf(limits.connections, log)
     const web = createListener(around, { rpc: webRpc, rest, page, places })
     const server = new RunningServer(settings, log, context)
-    server.ready.catch(() => {}) // Told to those who wait for it.
     try {
       const scheme = certificate === undefined ? 'http' : 'https'
       const { host } = settings
@@ -242,6 +242,9 @@ export class RunningServer implements Server {
         server.grpcUrl = `${scheme}://${shown}:${grpcAt}`
       }
       log.info({ url: server.url, grpcUrl: server.grpcUrl }, 'listening')
+      // Not before: a start that fails at a port or a certificate makes no database.
+      server.ready = server.#open()
+      server.ready.catch(() => {}) // Told to those who wait for it.
       return server
     } catch (error) {
       await server.close()
@@ -254,7 +257,9 @@ export class RunningServer implements Server {
     try {
       made = make()
     } catch (cause) {
-      throw argumentError(`tls: certificate and key cannot be used: ${(cause as Error).message}`)
+      const { cert, key } = this.#settings.tls ?? {}
+      const reason = (cause as Error).message
+      throw argumentError(`tls: ${cert} with the key ${key} cannot be used: ${reason}`)
     }
     const bound = new Port(made)
     this.#ports.push(bound)

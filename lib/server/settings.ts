@@ -163,6 +163,11 @@ export function readSettings(options: ServerOptions | undefined): Settings {
   }
   reader.end()
   checkExposure(settings)
+  if (settings.readOnly && settings.data === undefined) {
+    throw argumentError(
+      'readOnly (--read-only) needs `data` (--data): a database in memory begins empty',
+    )
+  }
   return settings
 }
 
