@@ -30,8 +30,10 @@ async function run([name, ...args]: string[]): Promise<number | undefined> {
   const program = PROGRAMS.find((p) => p.name === name)
   if (program !== undefined) return (await program.run(args)) ?? undefined
   if (name === undefined) throw new UsageError('a command is missing')
-  if (name === '--version') await print(`${version()}\n`)
-  else if (name === '--help' || name === '-h') await print(help([]) as string)
+  if (name === '--version') {
+    const isJson = args.includes('--json')
+    await print(isJson ? `${JSON.stringify({ version: version() })}\n` : `${version()}\n`)
+  } else if (name === '--help' || name === '-h') await print(help([]) as string)
   else if (name === 'help') {
     const text = help(args)
     if (typeof text === 'string') await print(text)
@@ -64,7 +66,9 @@ function tell(error: unknown, args: string[]): number {
   }
   // A bug of ours. What it is takes one line; where it is, who looks for it asks.
   const { message, stack } = error as Error
-  process.stderr.write(`omendb: internal error: ${oneLine(message ?? String(error))}\n`)
+  const text = oneLine(message ?? String(error))
+  if (isJson) process.stderr.write(`${errorToJson({ code: 'INTERNAL', message: text })}\n`)
+  else process.stderr.write(`omendb: internal error: ${text}\n`)
   if (process.env.OMENDB_DEBUG !== undefined) process.stderr.write(`${stack}\n`)
   return EXIT.failed
 }

@@ -4,6 +4,7 @@
  */
 
 import type { Id } from '../../types/values.js'
+import { UsageError } from './exit.js'
 
 const INTEGER = /^(0|[1-9]\d{0,19})$/
 
@@ -23,7 +24,31 @@ export function idFromJson(value: unknown): Id {
 /** An id given on the command line: an integer, or text; text that looks like one in quotes. */
 export function idFromArgument(text: string): Id {
   if (INTEGER.test(text)) return BigInt(text)
-  return /^".*"$/s.test(text) ? (JSON.parse(text) as string) : text
+  if (!/^".*"$/s.test(text)) return text
+  try {
+    return JSON.parse(text) as string
+  } catch {
+    throw new UsageError(`--id ${text} is no JSON string, as its quotes say`)
+  }
+}
+
+// Outside of strings these stand before a number; behind them: more digits than are always exact.
+const LONG_INTEGER = /(?:^|[[,:\s-])\d{16}/
+const TOKEN = /"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?/g
+
+/** As JSON.parse, but for integers past 2^53 - 1: they are bigints, not rounded numbers. */
+export function parseJson(text: string): unknown {
+  if (!LONG_INTEGER.test(text)) return JSON.parse(text)
+  JSON.parse(text) // What is wrong with it is told of the text as it was.
+  let mark = 'integer:'
+  while (text.includes(mark)) mark = `-${mark}`
+  const marked = text.replace(TOKEN, (token) => {
+    const isLong = /^-?\d{16,}$/.test(token) && !Number.isSafeInteger(Number(token))
+    return isLong ? `"${mark}${token}"` : token
+  })
+  return JSON.parse(marked, (_, value) =>
+    typeof value === 'string' && value.startsWith(mark) ? BigInt(value.slice(mark.length)) : value,
+  )
 }
 
 /** The JSON text of a value whose Dates must come back as Dates. */

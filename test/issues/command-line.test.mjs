@@ -17,6 +17,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import test, { after } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { parquetWriteBuffer } from 'hyparquet-writer'
 import { DB } from '../../dist/index.mjs'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -159,4 +160,131 @@ test('a file of options may begin with a mark of UTF-8', async () => {
   const file = path.join(home, 'options.json')
   writeFileSync(file, '\ufeff{"logLevel":"loud"}')
   await refused(['--config', file], {}, /logLevel is one of fatal/)
+})
+
+let imports = 0
+/** Imports a file of this content into a new database. */
+async function importing(name, content, ...flags) {
+  const file = path.join(home, `${++imports}-${name}`)
+  const to = path.join(home, `${imports}.omendb`)
+  writeFileSync(file, content)
+  const { code, out, err } = await omendb('import', file, '--to', to, ...flags)
+  const records = []
+  if (code === 0) {
+    const db = await DB.open(to, { readOnly: true })
+    for await (const record of db.records()) records.push(record)
+    await db.close()
+  }
+  return { code, out, err, records }
+}
+
+const line = (object) => `${JSON.stringify(object)}\n`
+
+// Columns are those of the first row: the 7 became metadata, and the row got its number as an id.
+test('an id or a vector that only a later line has is no metadata', async () => {
+  const ids = line({ vector: [1, 2] }) + line({ id: 7, vector: [3, 4] })
+  const { code, err } = await importing('late.jsonl', ids)
+  assert.equal(code, 1, err)
+  assert.match(err, /ERR_ID: .*row 1 \(line 2\): it has the column 'id', and the first row has not/)
+  const chosen = await importing('late.jsonl', ids, '--id', 'none')
+  assert.deepEqual(chosen.records[1].metadata, { id: 7 })
+  const vectors = line({ id: 1, e: [1, 2] }) + line({ id: 2, e: [3, 4], vector: [5, 6] })
+  assert.match((await importing('late.jsonl', vectors)).err, /ERR_VECTOR: .*line 2.*'vector'/)
+})
+
+// docs/cli.md says that they are refused, not rounded.
+test('integers past 2^53 - 1 are taken whole as ids, and refused as metadata', async () => {
+  const big = '9007199254740993'
+  const { records, err } = await importing('big.jsonl', `{"id":${big},"vector":[1,${big}]}\n`)
+  assert.equal(records[0]?.id, BigInt(big), err)
+  const wrong = /ERR_METADATA: .*line [12]\): .*9007199254740993 is past 2\^53/
+  for (const sign of ['', '-']) {
+    const text = `{"id":1,"vector":[1,2],"s":"${big}","n":[0.12345678901234567,${sign}${big}]}\n`
+    assert.match((await importing('big.jsonl', text)).err, wrong)
+    const csv = `id,vector,n\n1,"[1,2]",${sign}${big}\n`
+    assert.match((await importing('big.csv', csv)).err, wrong)
+    const cell = `id,vector,metadata\n1,"[1,2]","{""n"":${sign}${big}}"\n`
+    assert.match((await importing('big.csv', cell)).err, wrong)
+  }
+})
+
+/** A Parquet file of two rows: a vector, and this column. */
+function parquet({ name, data, schema: below }) {
+  const schema = [
+    { name: 'root', num_children: 2 },
+    { name: 'vector', type: 'BYTE_ARRAY', converted_type: 'JSON' },
+    ...below,
+  ]
+  const vectors = [
+    [1, 2],
+    [3, 4],
+  ]
+  const columnData = [
+    { name: 'vector', data: vectors },
+    { name, data },
+  ]
+  return Buffer.from(parquetWriteBuffer({ columnData, schema }))
+}
+
+test('a decimal of Parquet is exact, or refused', async () => {
+  const schema = [
+    { name: 'n', type: 'INT64', converted_type: 'DECIMAL', scale: 2, precision: 18 },
+  ].map((element) => ({ ...element, repetition_type: 'OPTIONAL' }))
+  const fine = await importing('d.parquet', parquet({ name: 'n', data: [0.07, 1234.56], schema }))
+  assert.deepEqual(
+    fine.records.map(({ metadata }) => metadata.n),
+    [0.07, 1234.56],
+    fine.err,
+  )
+  const data = [0.1, Number('12345678901234567')]
+  const { code, err } = await importing('d.parquet', parquet({ name: 'n', data, schema }))
+  assert.equal(code, 1)
+  assert.match(err, /ERR_METADATA: .*row 1: the decimal in 'n' has more than 15 digits/)
+})
+
+test('a list of Parquet that is null is null, as in Arrow', async () => {
+  const schema = [
+    { name: 'n', repetition_type: 'OPTIONAL', converted_type: 'LIST', num_children: 1 },
+    { name: 'list', repetition_type: 'REPEATED', num_children: 1 },
+    { name: 'element', type: 'INT32', repetition_type: 'OPTIONAL' },
+  ]
+  const data = [[5], null]
+  const { records, err } = await importing('l.parquet', parquet({ name: 'n', data, schema }))
+  assert.deepEqual(
+    records.map(({ metadata }) => metadata),
+    [{ n: [5] }, { n: null }],
+    err,
+  )
+})
+
+// They ended as an internal error, without a code and, with --json, without JSON.
+test('what is nested too deep, or no id, is an error with a code', async () => {
+  const deep = `${'['.repeat(20_000)}${']'.repeat(20_000)}`
+  const big = '9007199254740993'
+  for (const more of ['', ',"d":{"$date":"2020-01-01T00:00:00.000Z"}', `,"n":${big}`]) {
+    const text = `{"id":1,"vector":[1,2],"a":${deep}${more}}\n`
+    const { code, err } = await importing('deep.jsonl', text)
+    assert.equal(code, 1)
+    assert.match(err, /ERR_(METADATA|FORMAT): .*line 1.* nested/)
+    const whole = await importing('deep.jsonl', `{"vector":[1,2],"metadata":{"a":${deep}}${more}}`)
+    assert.match(whole.err, /ERR_(METADATA|FORMAT): .*line 1.* nested/)
+  }
+  const where = await database('ids')
+  const { code, err } = await omendb('search', where, '--id', '"\\q"', '--json')
+  assert.equal(code, 2)
+  assert.equal(JSON.parse(err).error.code, 'USAGE')
+})
+
+test('a CSV with another delimiter or CR alone is told', async () => {
+  const semicolons = await importing('s.csv', 'id;vector;a\n1;"[1,2]";3\n')
+  assert.match(semicolons.err, /ERR_FORMAT: .*'id;vector;a'; use --delimiter ';'/)
+  const cr = await importing('cr.csv', 'id,vector,a\r1,"[1,2]",3\r2,"[1,2]",3\r')
+  assert.equal(cr.code, 1, cr.out)
+  assert.match(cr.err, /ERR_FORMAT: .*CR alone/)
+})
+
+test('--json with --version prints JSON', async () => {
+  const { out } = await omendb('--version', '--json')
+  const { version } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'))
+  assert.deepEqual(JSON.parse(out), { version })
 })

@@ -23,7 +23,7 @@ import type { Reader } from './reader.js'
 import { LINE_BYTES_MAX, textBlocks } from './text.js'
 
 const NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?$/
-const INTEGER = /^(0|[1-9]\d*)$/
+const INTEGER = /^-?(0|[1-9]\d*)$/
 
 type Cell = string | number | bigint | boolean | undefined
 
@@ -78,6 +78,15 @@ function recordChunk(end: number, records: Fields[], lines: number[]): Chunk {
 }
 
 function checkNames(file: string, names: string[]): void {
+  const [only] = names as [string]
+  if (names.some((name) => name.includes('\r') && !name.includes('\n'))) {
+    throw formatError(file, 'its lines end with CR alone; write them with LF or CRLF')
+  }
+  const other = names.length === 1 ? /[;\t|]/.exec(only)?.[0] : undefined
+  if (other !== undefined) {
+    const flag = other === '\t' ? 'tab' : `'${other}'`
+    throw formatError(file, `its first line is one column, '${only}'; use --delimiter ${flag}`)
+  }
   const repeated = names.find((name, i) => names.indexOf(name) !== i)
   if (repeated !== undefined) throw formatError(file, `the column '${repeated}' is there twice`)
   if (names.includes('')) throw formatError(file, 'a column has no name')

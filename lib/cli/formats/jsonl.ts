@@ -7,7 +7,7 @@
 import { reviveDates } from '../../metadata.js'
 import { formatError } from '../exit.js'
 import type { Output } from '../output.js'
-import { idToJson, toJson } from '../wire.js'
+import { idToJson, parseJson, toJson } from '../wire.js'
 import { CHUNK_ROWS, type Fields, type OutRow, type Sink, type Source } from './format.js'
 import type { Reader } from './reader.js'
 import { textBlocks } from './text.js'
@@ -54,8 +54,10 @@ export async function openJsonl(reader: Reader): Promise<Source> {
 function parseLine(name: string, text: string, line: number, row: number): Fields {
   let value: unknown
   try {
-    value = JSON.parse(text)
+    value = parseJson(text)
+    if (text.includes('$date')) reviveDates(value)
   } catch (error) {
+    if (error instanceof RangeError) throw formatError(name, `line ${line} is nested too deep`, row)
     // What V8 says quotes the text, which may be long: the reason alone.
     const reason = (error as Error).message.split(', "')[0]
     throw formatError(name, `line ${line} is not JSON: ${reason}`, row)
@@ -63,7 +65,6 @@ function parseLine(name: string, text: string, line: number, row: number): Field
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw formatError(name, `line ${line} is no JSON object`, row)
   }
-  if (text.includes('$date')) reviveDates(value)
   return value as Fields
 }
 

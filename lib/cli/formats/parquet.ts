@@ -14,6 +14,7 @@ import { formatError } from '../exit.js'
 import type { Output } from '../output.js'
 import { toJson } from '../wire.js'
 import type { Fields, OutRow, Sink, SinkPlan, Source } from './format.js'
+import { decimalColumns } from './parquet-decimals.js'
 import { loadParquet, type ParquetLibrary } from './parquet-library.js'
 import { addToGroup, writeVectors } from './parquet-vectors.js'
 import type { Reader } from './reader.js'
@@ -122,6 +123,7 @@ export async function openParquet(reader: Reader): Promise<Source> {
           parsers,
         }),
       )
+      const decimals = decimalColumns(library.parquetSchema(metadata), wanted, name)
       let start = 0
       for (const group of metadata.row_groups) {
         const count = Number(group.num_rows)
@@ -146,7 +148,11 @@ export async function openParquet(reader: Reader): Promise<Source> {
           }
           for (let row = Math.max(start, from); row < end; row += rowsMax) {
             const rowEnd = Math.min(end, row + rowsMax)
-            const columns = await guard(() => readWindow(scan, wanted, row, rowEnd))
+            const read = await guard(() => readWindow(scan, wanted, row, rowEnd))
+            const columns = read.map((values, i) => {
+              const mend = decimals.get(wanted[i] as string)
+              return mend === undefined ? values : mend(values, row)
+            })
             done = row
             yield { kind: 'records', row, records: toRecords(wanted, columns, rowEnd - row) }
             done = rowEnd
@@ -214,7 +220,8 @@ function toRecords(names: string[], columns: ArrayLike<unknown>[], count: number
   for (let i = 0; i < count; i++) {
     const record = Object.create(null) as Fields
     for (let c = 0; c < names.length; c++) {
-      record[names[c] as string] = (columns[c] as ArrayLike<unknown>)[i]
+      // Lists and objects that are null come as undefined.
+      record[names[c] as string] = (columns[c] as ArrayLike<unknown>)[i] ?? null
     }
     records[i] = record
   }

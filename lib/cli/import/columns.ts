@@ -96,6 +96,8 @@ interface Plan {
   vector: string[]
   /** One column that is the whole metadata, or fields; undefined: all columns but those above. */
   metadata: { whole: string } | { fields: string[] } | undefined
+  /** Where each row names its columns: what the first lacks, and later ones may not have. */
+  absent: string[]
 }
 
 function plan(source: Source, choice: Choice, chunk: RecordChunk): Plan {
@@ -114,7 +116,13 @@ function plan(source: Source, choice: Choice, chunk: RecordChunk): Plan {
       ? [vectorColumn(source, columns, first)]
       : expand(choice.vector, columns).map(need)
   if (vector.length === 0) need(choice.vector as string)
-  return { id, vector, metadata: metadataPlan(choice.metadata, columns, [id, ...vector], need) }
+  const metadata = metadataPlan(choice.metadata, columns, [id, ...vector], need)
+  const absent: string[] = []
+  if (source.columns === undefined) {
+    if (choice.id === undefined && id === undefined) absent.push('id')
+    if (choice.vector === undefined && vector[0] !== 'vector') absent.push('vector')
+  }
+  return { id, vector, metadata, absent }
 }
 
 function metadataPlan(
@@ -173,6 +181,7 @@ function mapRecords(file: string, p: Plan, chunk: RecordChunk): Rows {
     const record = records[i] as Fields
     const fault = (code: OmenError['code'], message: string): OmenError =>
       rowError(code, file, row + i, lines?.[i], message)
+    refuseAbsent(record, p, fault)
     const vector = toVector(record, p.vector, fault)
     if (i === 0) {
       dimensions = vector.length
@@ -196,12 +205,25 @@ function mapRecords(file: string, p: Plan, chunk: RecordChunk): Rows {
   }
 }
 
+/** It would end up in the metadata without a word. */
+function refuseAbsent(record: Fields, { absent }: Plan, fault: Fault): void {
+  for (const name of absent) {
+    if (!Object.hasOwn(record, name)) continue
+    const flag = name === 'id' ? '--id none' : `--${name} COLUMN`
+    const message = `it has the column '${name}', and the first row has not: give it to all, or`
+    throw fault(name === 'id' ? 'ERR_ID' : 'ERR_VECTOR', `${message} choose by ${flag}`)
+  }
+}
+
 export type Fault = (code: OmenError['code'], message: string) => OmenError
 
 function idOf(value: unknown, column: string, fault: Fault): Id {
   if (value === undefined || value === null)
     throw fault('ERR_ID', `the id ('${column}') is missing`)
   const id = idFromJson(value)
+  if (typeof id === 'bigint' && id < 0n) {
+    throw fault('ERR_ID', `an id is a string or an integer from 0, not ${id}`)
+  }
   if (typeof id === 'string' || typeof id === 'number' || typeof id === 'bigint') return id
   throw fault('ERR_ID', `an id is a string or an integer from 0, not ${describe(value)}`)
 }
