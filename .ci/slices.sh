@@ -72,9 +72,11 @@ need_clang() {
   echo "$library"
 }
 
+# The tests are compiled by clang, in half of the time; the addon that users get by their compiler.
 slice_readme() {
   npm ci
-  npm test
+  need_clang >/dev/null
+  CC=clang CXX=clang++ npm test
 }
 
 slice_lint() {
