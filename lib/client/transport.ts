@@ -20,7 +20,7 @@ import {
 } from '../wire/protocol.js'
 import type { Deadline } from './deadline.js'
 import type { ClientSettings } from './settings.js'
-import { unreachable } from './unreachable.js'
+import { stranger, unreachable } from './unreachable.js'
 
 export type MethodName = keyof GenMethods
 
@@ -59,7 +59,6 @@ export class Transport {
     const { input, output } = OmenDB.method[method]
     const body = toBinary(input, message)
     const response = await this.#post(method, 'application/proto', body, sent)
-    if (!response.ok) throw await this.#refusal(response, sent)
     return this.#decode(output, await this.#bytes(response, sent)) as Output<M>
   }
 
@@ -109,7 +108,6 @@ export class Transport {
     sent: Sent,
   ): Promise<Output<M>> {
     const response = await this.#post(method, 'application/connect+proto', body, sent)
-    if (!response.ok) throw await this.#refusal(response, sent)
     const bytes = await this.#bytes(response, sent)
     let found: Output<M> | undefined
     const { isEnded } = this.#messages(bytes, (data) => {
@@ -128,7 +126,6 @@ export class Transport {
     const { input, output } = OmenDB.method[method]
     const body = envelope(toBinary(input, message))
     const response = await this.#post(method, 'application/connect+proto', body, sent)
-    if (!response.ok) throw await this.#refusal(response, sent)
     const reader = (response.body as ReadableStream<Uint8Array>).getReader()
     let pending = new Uint8Array(0)
     try {
@@ -171,8 +168,10 @@ export class Transport {
         continue
       }
       isEnded = true
-      const { error } = parsed(data) as { error?: ConnectFault }
-      if (error !== undefined) throw errorOf(error)
+      const end = parsed(data) as { error?: ConnectFault | null } | null | undefined
+      if (typeof end !== 'object' || end === null) throw this.#foreign('its answer ends in no JSON')
+      if (end.error === undefined) continue
+      throw errorOf(typeof end.error === 'object' && end.error !== null ? end.error : {})
     }
     return { used: at, isEnded }
   }
@@ -202,14 +201,22 @@ export class Transport {
       redirect: 'error',
     }
     if (body instanceof ReadableStream) init.duplex = 'half'
+    let response: Response
     try {
       const url = `${base}/${OmenDB.typeName}/${OmenDB.method[method].name}`
-      const response = await fetch(url, init)
-      this.instance = response.headers.get('omendb-instance') ?? this.instance
-      return response
+      response = await fetch(url, init)
     } catch (error) {
       throw this.#failure(error, sent)
     }
+    if (!response.ok) throw await this.#refusal(response, sent)
+    // An empty body is a valid message, so that only the type tells whose answer it is.
+    const type = response.headers.get('content-type')?.split(';')[0]?.trim().toLowerCase()
+    if (type !== contentType) {
+      await response.body?.cancel().catch(() => {})
+      throw stranger(this.#settings.base, type || 'none', contentType)
+    }
+    this.instance = response.headers.get('omendb-instance') ?? this.instance
+    return response
   }
 
   async #bytes(response: Response, sent: Sent): Promise<Uint8Array> {
@@ -263,16 +270,25 @@ const STATUS_CODES: Record<number, ErrorCode> = {
 interface ConnectFault {
   code?: string
   message?: string
-  details?: { type?: string; value?: string }[]
+  details?: unknown
 }
 
-function errorOf({ code, message = '', details }: ConnectFault): OmenError {
-  const detail = details?.find(({ type }) => type === ErrorDetailSchema.typeName)
-  if (detail?.value !== undefined) {
-    return errorOfMessage(fromBinary(ErrorDetailSchema, fromBase64(detail.value)), message)
-  }
+function errorOf({ code, message, details }: ConnectFault): OmenError {
+  const text = typeof message === 'string' ? message : ''
   const known = CONNECT_CODES[code ?? ''] ?? 'ERR_UNAVAILABLE'
-  return new OmenError(known, message || ERROR_CODES[known].advice)
+  return detailed(details, text) ?? new OmenError(known, text || ERROR_CODES[known].advice)
+}
+
+/** undefined where the details are not ours, or not whole: the code of the fault tells then. */
+function detailed(details: unknown, message: string): OmenError | undefined {
+  if (!Array.isArray(details)) return undefined
+  const detail = details.find((each) => each?.type === ErrorDetailSchema.typeName)
+  if (typeof detail?.value !== 'string') return undefined
+  try {
+    return errorOfMessage(fromBinary(ErrorDetailSchema, fromBase64(detail.value)), message)
+  } catch {
+    return undefined
+  }
 }
 
 // Of faults that are not the database's own.

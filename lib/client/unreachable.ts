@@ -58,9 +58,21 @@ export function unreachable(base: string, wasReached: boolean, cause: unknown): 
   }
 }
 
+const strangers = new WeakSet<OmenError>()
+
+/** Something else answers at `base`, and will a moment later too. */
+export function stranger(base: string, type: string, wanted: string): OmenError {
+  const what = `its answer is of content type ${type}, not ${wanted}`
+  const message = `no OmenDB server answers at ${base}: ${what}; check the address`
+  const error = new OmenError('ERR_UNAVAILABLE', message)
+  strangers.add(error)
+  return error
+}
+
 /** Whether a call may succeed if it is repeated in a moment. */
 export function mayPass(error: unknown): boolean {
   if (!(error instanceof OmenError)) return false
+  if (strangers.has(error)) return false
   if (error.code === 'ERR_BUSY') return true
   return error.code === 'ERR_UNAVAILABLE' && !(error.cause && isLasting(beneath(error.cause).code))
 }
