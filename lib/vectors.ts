@@ -179,6 +179,14 @@ export function packRows(set: VectorSet): Float32Array {
   return floats
 }
 
+/** As the vectors are now, whatever becomes of the caller's arrays. What is none stays. */
+export function copyOfVectors(vectors: unknown): unknown {
+  if (isNumbers(vectors)) return isDetached(vectors) ? vectors : vectors.slice()
+  if (Array.isArray(vectors)) return vectors.map(copyOfVectors)
+  if (isTensor(vectors)) return { dims: [...vectors.dims], data: copyOfVectors(vectors.data) }
+  return vectors
+}
+
 /** The queries of a batch. `dimensions`: the collection's; 0: not fixed yet. */
 export function querySet(queries: unknown, dimensions: number): VectorSet {
   if (dimensions === 0 && isNumbers(queries) && queries.length > 0) {

@@ -45,7 +45,7 @@ import {
   NO_BATCH,
   rowsOf,
 } from '../rows/results.js'
-import { packRows, querySet, toVector } from '../vectors.js'
+import { copyOfVectors, packRows, querySet, toVector } from '../vectors.js'
 import { bytesOf } from '../wire/bytes.js'
 import {
   batchOfMessage,
@@ -154,7 +154,8 @@ export abstract class RemoteRecords<M extends object = Metadata> implements Reco
     const message = wire.create(wire.UpdateRequestSchema, {
       collection: this._target().name,
       id: idToMessage(key),
-      ...(vector === undefined ? {} : { vector: bytesOf(vector) }),
+      // Sent later: the caller may change its array meanwhile.
+      ...(vector === undefined ? {} : { vector: bytesOf(vector).slice() }),
       ...(metadata === undefined ? {} : { metadata }),
       unset: [...(unset ?? [])],
     })
@@ -250,22 +251,24 @@ export abstract class RemoteRecords<M extends object = Metadata> implements Reco
     options?: Omit<SearchOptions<M>, 'include'>,
   ): Promise<BatchHits> {
     const call = readSearchCall(options, TAKES_SIGNAL)
-    this._session.check()
-    await this._opened()
+    const own = copyOfVectors(queries)
     const target = this._target()
-    // A flat array does not tell where a query ends; the first write may have come meanwhile.
-    if (target.dimensions === 0) await target.refresh()
-    const set = querySet(queries, target.dimensions)
-    const floats = packRows(set)
-    if (set.rows === 0) return new BatchHitArrays(NO_BATCH, call.k)
-    const message = wire.create(wire.SearchBatchRequestSchema, {
-      collection: target.name,
-      queries: bytesOf(floats),
-      count: set.rows,
-      ...searchParts(call),
-      ...(call.filter === undefined ? {} : { filter: call.filter }),
+    const found = await this.#read(call, async (t, sent) => {
+      // A flat array does not tell where a query ends; the first write may have come meanwhile.
+      if (target.dimensions === 0) await sent.deadline.race(target.refresh())
+      const set = querySet(own, target.dimensions)
+      const floats = packRows(set)
+      if (set.rows === 0) return undefined
+      const message = wire.create(wire.SearchBatchRequestSchema, {
+        collection: target.name,
+        queries: bytesOf(floats),
+        count: set.rows,
+        ...searchParts(call),
+        ...(call.filter === undefined ? {} : { filter: call.filter }),
+      })
+      return t.call('searchBatch', message, sent)
     })
-    const found = await this.#read(call, (t, sent) => t.call('searchBatch', message, sent))
+    if (found === undefined) return new BatchHitArrays(NO_BATCH, call.k)
     return new BatchHitArrays(batchOfMessage(found), found.k)
   }
 

@@ -57,6 +57,7 @@ export class Session {
     const before = this.#writes.get(name)
     const done = this.#run(limits, async (deadline) => {
       if (before !== undefined) await deadline.race(before)
+      deadline.check()
       if (first !== undefined) await deadline.race(first())
       return this.#retried(deadline, work, randomId())
     })

@@ -208,6 +208,8 @@ export class Transport {
     } catch (error) {
       throw this.#failure(error, sent)
     }
+    // A refusal tells it too: repeated writes go by it.
+    this.instance = response.headers.get('omendb-instance') ?? this.instance
     if (!response.ok) throw await this.#refusal(response, sent)
     // An empty body is a valid message, so that only the type tells whose answer it is.
     const type = response.headers.get('content-type')?.split(';')[0]?.trim().toLowerCase()
@@ -215,7 +217,6 @@ export class Transport {
       await response.body?.cancel().catch(() => {})
       throw stranger(this.#settings.base, type || 'none', contentType)
     }
-    this.instance = response.headers.get('omendb-instance') ?? this.instance
     return response
   }
 
