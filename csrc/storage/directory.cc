@@ -67,6 +67,17 @@ Status Directory::check_foreign() const {
   return Status::ok();
 }
 
+// Where no manifest was found. Another process may be making the database just now: it puts the
+// manifest in place before any record, so what speaks against a new one is believed only if there
+// is no manifest still. ERR_NOT_FOUND: one may be made.
+Result<Manifest> Directory::look_again() const {
+  const Status foreign = check_foreign();
+  Result<Manifest> manifest = read_manifest(env_, path_);
+  const bool is_missing = manifest.status().code() == ErrorCode::kNotFound;
+  if (is_missing && !foreign.is_ok()) return foreign;
+  return manifest;
+}
+
 Status Directory::make_database(const Options& options) {
   // Its own name first: what is in it is of no use without.
   OMEN_TRY(sync_directory(env_, parent_of(path_)));
@@ -91,14 +102,11 @@ Result<std::unique_ptr<Directory>> Directory::open(Env* env, const std::string& 
 
 Status Directory::load(const Options& options, MemoryAccount* account) {
   Result<Manifest> manifest = read_manifest(env_, path_);
+  if (manifest.status().code() == ErrorCode::kNotFound) manifest = look_again();
   const bool is_missing = manifest.status().code() == ErrorCode::kNotFound;
   if (!manifest.is_ok() && !is_missing) return manifest.status();
-  if (is_missing && (options.read_only || !options.create_if_missing)) {
-    OMEN_TRY(check_foreign());
-    return not_found(path_);
-  }
+  if (is_missing && (options.read_only || !options.create_if_missing)) return not_found(path_);
   if (!options.read_only) {
-    if (is_missing) OMEN_TRY(check_foreign());
     OMEN_ASSIGN(lock_, File::open(env_, path_ + "/" + kLockName, Env::kWrite | Env::kCreate));
     OMEN_TRY(lock_->lock());
     // Again, now that nobody else writes.

@@ -108,6 +108,7 @@ class Directory {
   Directory(Env* env, std::string path) : env_(env), path_(std::move(path)) {}
   Status load(const Options& options, MemoryAccount* account);
   Status check_foreign() const;
+  Result<Manifest> look_again() const;
   Status make_database(const Options& options);
   Status open_files(bool read_only);
   Status count_leftovers();

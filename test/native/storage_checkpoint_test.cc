@@ -174,3 +174,23 @@ TEST(a_segment_without_a_manifest_is_not_overwritten) {
   for (const std::string& path : files_of(env, ".wal")) CHECK_EQ(env.remove(path), 0);
   CHECK(code_of(&env) == ErrorCode::kCorrupt);
 }
+
+// Another process makes the database between the look for its manifest and the look at its files.
+TEST(opening_beside_who_makes_the_database_finds_it_or_nothing) {
+  for (const bool read_only : {true, false}) {
+    SimEnv env;
+    make_directory(&env);
+    CHECK_OK(Toy::open(&env).take()->add("a", true));
+    uint64_t opens = 0;
+    env.fault = [&](uint64_t, SimEnv::Call call) {
+      SimEnv::Fault f;
+      if (call == SimEnv::Call::kOpen && opens++ == 0) f.result = -ENOENT;  // Not yet.
+      return f;
+    };
+    Memory memory;
+    Directory::Options options;
+    options.read_only = read_only;
+    CHECK_OK(Directory::open(&env, "/db", options, &memory.account).status());
+    CHECK(opens > 1);
+  }
+}
