@@ -79,10 +79,12 @@ Result<bool> Rescue::next(Remains::Log& log, LogRecord* record, bool tells) {
 // Where whole commits end, and what collections are made: extents come before their records.
 Status Rescue::survey(Remains::Log& log) {
   uint64_t end = kLogHeaderBytes;
+  bool has_records = false;
   log.reader->start();
   for (LogRecord record;;) {
     OMEN_ASSIGN(const bool is_one, next(log, &record, true));
     if (!is_one) break;
+    has_records = true;
     if ((record.header.flags & kMoreFollows) == 0) end = log.reader->position();
     CreateRecord made;
     if (record.header.type == RecordType::kCreate &&
@@ -90,7 +92,9 @@ Status Rescue::survey(Remains::Log& log) {
       learn(made);
     }
   }
-  ends_.push_back(end);
+  const bool is_lost = !log.has_header && !has_records;
+  if (is_lost) from_.lose_log(log);
+  ends_.push_back(is_lost ? 0 : end);
   log.reader->drop_buffer();
   return Status::ok();
 }
@@ -110,6 +114,7 @@ Status Rescue::take_log(size_t index) {
   LogReader& reader = *from_.logs()[index].reader;
   const std::string& path = from_.logs()[index].file->path();
   const uint64_t end = ends_[index];
+  if (end == 0) return Status::ok();  // It was told as lost.
   uint64_t at = kLogHeaderBytes;
   reader.start();
   for (LogRecord record; at < end;) {

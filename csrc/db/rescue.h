@@ -79,7 +79,7 @@ class Rescue {
   std::set<uint64_t> without_options_;  // Made by guessing.
   std::set<uint64_t> alive_;            // Of the newest table that is whole:
   uint64_t known_below_ = 0;            // others below this it knows to be gone.
-  std::vector<uint64_t> ends_;          // Of the logs: behind the last whole commit.
+  std::vector<uint64_t> ends_;          // Of the logs: behind the last whole commit; 0: lost.
   uint64_t last_sequence_ = 0;
   bool knows_sequence_ = false;
 };

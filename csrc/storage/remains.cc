@@ -58,6 +58,11 @@ Status Remains::find_files() {
   }
   // What the other files say of themselves is enough, as long as they are whole.
   loss_.tell(manifest.status());
+  if (!log_numbers_.empty()) return Status::ok();
+  // Each database has a log, always.
+  ++loss_.files;
+  loss_.tell(Status::error(ErrorCode::kCorrupt,
+                           path_ + " has no log: what was written after the snapshot is lost"));
   return Status::ok();
 }
 
@@ -67,6 +72,15 @@ void Remains::lose_file(const std::string& path, const Status& status) {
   const Result<bool> exists = stat_path(env_, path, &found);
   if (exists.is_ok() && exists.value()) loss_.bytes += found.size;
   loss_.tell(status);
+}
+
+void Remains::lose_log(const Log& log) {
+  ++loss_.files;
+  loss_.bytes += log.reader->bytes();
+  loss_.tell(Status::error(ErrorCode::kCorrupt,
+                           log.file->path() + " has no header that its " +
+                               std::to_string(log.reader->bytes()) +
+                               " bytes could be read by: all records in it are lost"));
 }
 
 bool Remains::is_ours(uint64_t database_id, const std::string& path) {
@@ -113,6 +127,7 @@ Status Remains::open_log(uint64_t number) {
     ++loss_.files;
     return Status::ok();
   }
+  log.has_header = fault.is_ok();
   logs_.push_back(std::move(log));
   return Status::ok();
 }

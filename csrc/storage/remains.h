@@ -20,7 +20,7 @@ namespace omen {
 
 // What could not be read.
 struct Loss {
-  uint64_t files = 0;    // Missing, foreign, or without a header.
+  uint64_t files = 0;    // Missing, foreign, or without a header that is needed.
   uint64_t extents = 0;  // Groups of records of the snapshot.
   uint64_t records = 0;  // Entries of the log.
   uint64_t rows = 0;     // Updates of records that were lost themselves.
@@ -48,7 +48,11 @@ class Remains {
   struct Log {
     std::unique_ptr<File> file;
     std::unique_ptr<LogReader> reader;
+    bool has_header = true;  // One that is whole.
   };
+  // The log's records cannot be made out. Its header was on the device before a manifest named it,
+  // so what has none is no torn tail.
+  void lose_log(const Log& log);
   std::vector<Log>& logs() { return logs_; }
 
   // The table of the snapshot. ERR_CORRUPT, ERR_NOT_FOUND (there is no snapshot), ERR_MEMORY.

@@ -127,6 +127,14 @@ std::string segment_of(const SimEnv& env) {
   return newest;
 }
 
+std::string log_of(const SimEnv& env) {
+  std::string newest;
+  for (const std::string& path : env.paths()) {
+    if (path.ends_with(".wal")) newest = std::max(newest, path);
+  }
+  return newest;
+}
+
 size_t count_records(const std::string& text) {
   size_t n = 0;
   for_each_record(text, [&](const std::string&) { ++n; });
@@ -328,4 +336,58 @@ TEST(the_destination_is_a_directory_of_its_own) {
   }
   CHECK_OK(run_salvage(*stored, &env).status());
   CHECK(run_salvage(*stored, &env).status().code() == ErrorCode::kExists);
+}
+
+// The header is on the device before a manifest names the log: what has none is no torn tail.
+TEST(a_log_that_cannot_be_read_is_told_as_lost) {
+  auto stored = std::make_unique<Stored>(9);
+  DatabaseOptions o = stored->fixture.options(&stored->env);
+  o.checkpoint_bytes = uint64_t{1} << 40;
+  {
+    const auto database = Database::open(o).take();
+    const auto c = database->collection("c", {}, OpenMode::kCreate).take();
+    Commit commit;
+    commit.kind = Commit::Kind::kUpsert;
+    commit.batch = c->begin_write(1, 2).take();
+    const float v[] = {1, 2};
+    CHECK_OK(commit.batch->stage_vectors(0, 1, v));
+    c->run(&commit);
+    CHECK_OK(commit.status);
+  }
+  const std::string log = log_of(stored->env);
+  const SimEnv::Bytes whole = *stored->env.bytes(log);
+  SimEnv::Bytes flipped = whole;
+  flipped[41] ^= 1;  // Of the seed.
+  SimEnv::Bytes headless = whole;
+  std::fill(headless.begin(), headless.begin() + 64, uint8_t{0});
+  const SimEnv::Bytes zeros(whole.size());
+  const SimEnv::Bytes cut(whole.begin(), whole.begin() + 10);
+  for (const SimEnv::Bytes& bytes : {flipped, headless, zeros, cut, SimEnv::Bytes()}) {
+    for (const bool has_manifest : {true, false}) {
+      const auto env = stored->env.copy(1);
+      *env->bytes(log) = bytes;
+      if (!has_manifest) CHECK_EQ(env->remove("/db/MANIFEST"), 0);
+      const auto report = run_salvage(*stored, env.get()).take();
+      CHECK(!report.is_whole() && report.loss.files == 1 && report.cut_bytes == 0);
+      CHECK_EQ(report.loss.bytes, bytes.size());
+      CHECK(!report.loss.told.empty());
+    }
+  }
+  // Where the records can be made out, nothing of them is lost.
+  (*stored->env.bytes(log))[3] ^= 1;
+  const auto report = run_salvage(*stored, &stored->env).take();
+  CHECK(report.is_whole() && !report.loss.told.empty());
+  CHECK_EQ(report.collections.at(0).records, 1u);
+}
+
+TEST(a_database_with_neither_manifest_nor_log_has_lost_records) {
+  const auto stored = store_rows(3000);
+  for (const std::string& path : stored->env.paths()) {
+    if (path.ends_with(".wal") || path.ends_with("MANIFEST")) {
+      CHECK_EQ(stored->env.remove(path), 0);
+    }
+  }
+  const auto report = run_salvage(*stored, &stored->env).take();
+  CHECK(!report.is_whole() && report.loss.files == 1);
+  CHECK_EQ(read_out(*stored, &stored->env).substr(0, 2), "c ");
 }
