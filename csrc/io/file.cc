@@ -143,9 +143,18 @@ Status remove_file(Env* env, const std::string& path) {
 }
 
 Status sync_directory(Env* env, const std::string& path) {
+  Status ignored;
+  return sync_directory(env, path, &ignored);
+}
+
+Status sync_directory(Env* env, const std::string& path, Status* kept) {
   if (OMEN_PLANTED("no-directory-sync")) return Status::ok();
   const int64_t result = env->sync_directory(path);
-  return result < 0 ? io_error(result, "sync the directory", path) : Status::ok();
+  if (result >= 0) return Status::ok();
+  Status status = io_error(result, "sync the directory", path);
+  // Of opening it: no sync fails for want of file descriptors.
+  if (result != -EMFILE && result != -ENFILE) *kept = status;
+  return status;
 }
 
 Result<std::vector<std::string>> list_directory(Env* env, const std::string& path) {

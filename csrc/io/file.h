@@ -88,6 +88,9 @@ class File {
 Status rename_file(Env* env, const std::string& from, const std::string& to);
 Status remove_file(Env* env, const std::string& path);
 Status sync_directory(Env* env, const std::string& path);
+// As above. *kept is what forbids another try: not set where the directory could not even be
+// opened, since then nothing was dropped.
+Status sync_directory(Env* env, const std::string& path, Status* kept);
 Result<std::vector<std::string>> list_directory(Env* env, const std::string& path);
 // Whether something is there.
 Result<bool> stat_path(Env* env, const std::string& path, FileStat* out);

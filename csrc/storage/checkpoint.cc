@@ -101,8 +101,7 @@ Result<std::unique_ptr<LogWriter>> Directory::begin_log(uint64_t* number) {
     return made;
   }
   doubtful_.push_back(path);  // Until the switch is known to have happened.
-  failed_ = sync_directory(env_, path_);
-  OMEN_TRY(Status(failed_));
+  OMEN_TRY(sync_directory(env_, path_, &failed_));
   Manifest next = manifest_;
   ManifestFile log;
   log.number = *number;
@@ -142,8 +141,7 @@ Status Directory::install(const SnapshotFiles& files) {
     if (named.count(path) == 0) doubtful_.push_back(path);
   }
   OMEN_TRY(Status(failed_));
-  failed_ = sync_directory(env_, path_);  // The segments' names.
-  OMEN_TRY(Status(failed_));
+  OMEN_TRY(sync_directory(env_, path_, &failed_));  // The segments' names.
   if (OMEN_PLANTED("old-files-go-first")) {
     const std::set<std::string> wanted = next.paths(path_);
     for (const std::string& path : named) {

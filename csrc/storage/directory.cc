@@ -212,14 +212,15 @@ Status Directory::sweep() const {
   return Status::ok();
 }
 
-// A sync of the directory that failed is not repeated: the system may say yes the next time.
+// A sync of the directory that failed is not repeated: the system may say yes the next time. One
+// that could not begin is: the next switch syncs this one's name too, or puts its own in place.
 Status Directory::switch_to(Manifest next) {
   OMEN_TRY(Status(failed_));
   next.last_number = last_number_;
   ++next.generation;
   OMEN_TRY(rename_manifest(env_, path_, next));
-  failed_ = sync_directory(env_, path_);
-  OMEN_TRY(Status(failed_));
+  manifest_.generation = next.generation;  // Readers may have seen it: it is given once.
+  OMEN_TRY(sync_directory(env_, path_, &failed_));
   manifest_ = std::move(next);
   return Status::ok();
 }

@@ -132,7 +132,7 @@ class Directory {
   mutable std::mutex mutex_;  // Guards all below.
   Manifest manifest_;
   uint64_t last_number_ = 0;  // At least the manifest's.
-  Status failed_;             // A sync of the directory, which is not to be repeated.
+  Status failed_;             // A sync of the directory that is not to be repeated.
   // Files of switches that may have failed: removed after the next that works, unless named.
   std::vector<std::string> doubtful_;
   mutable std::map<uint64_t, std::shared_ptr<const SegmentReader>> segments_;

@@ -194,3 +194,41 @@ TEST(opening_beside_who_makes_the_database_finds_it_or_nothing) {
     CHECK(opens > 1);
   }
 }
+
+// Without a file descriptor to open the directory by nothing was synced, so nothing was dropped.
+// What a sync itself fails of is never tried again.
+TEST(a_directory_that_cannot_be_opened_for_its_sync_is_synced_later) {
+  for (const int64_t error : {-EMFILE, -ENFILE, -EIO}) {
+    const bool is_tried_again = error != -EIO;
+    for (uint64_t at = 0;; ++at) {
+      SimEnv env(at + 1);
+      make_directory(&env);
+      const auto toy = Toy::open(&env).take();
+      CHECK_OK(toy->add("a", true));
+      const auto start = env.copy(1);
+      const size_t first_change = env.changes();
+      uint64_t syncs = 0;
+      env.fault = [&](uint64_t, SimEnv::Call call) {
+        SimEnv::Fault f;
+        if (call == SimEnv::Call::kSyncDirectory && syncs++ == at) f.result = error;
+        return f;
+      };
+      const Status failed = toy->checkpoint();
+      env.fault = nullptr;
+      if (failed.is_ok()) {
+        CHECK_EQ(at, 4u);  // The new log, its switch, the segment, its switch.
+        break;
+      }
+      CHECK(failed.code() == ErrorCode::kIo);
+      CHECK_OK(toy->add("b", true));
+      CHECK_EQ(toy->checkpoint().is_ok(), is_tried_again);
+      CHECK_OK(toy->add("c", true));
+      for (const auto keep : {SimEnv::Keep::kAll, SimEnv::Keep::kNothing, SimEnv::Keep::kSome}) {
+        const auto left = env.after_crash(*start, env.changes(), keep, at);
+        CHECK(texts_in(left.get()) == toy->texts());
+      }
+      CHECK(env.changes() > first_change);
+      CHECK_EQ(files_of(env, ".wal").size() == 1, is_tried_again);
+    }
+  }
+}
