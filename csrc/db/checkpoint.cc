@@ -195,7 +195,7 @@ Status Checkpointer::run_at_close() {
 StorageStats Checkpointer::stats() const {
   StorageStats out;
   for (const ManifestFile& file : db_->directory->segments()) out.snapshot_bytes += file.size;
-  out.log_bytes = db_->journal->wal()->log_bytes();
+  out.log_bytes = db_->journal->wal()->chain_bytes();
   const std::lock_guard<std::mutex> guard(mutex_);
   out.checkpoints = count_;
   if (!last_.is_ok()) out.checkpoint_error = last_.message();
@@ -296,6 +296,7 @@ Status Checkpointer::run_locked(SaveKind kind) {
   if (status.is_ok()) status = wal.wait_durable(wal.last_commit());
   OMEN_TEST_POINT("checkpoint-install");
   if (status.is_ok()) status = d.directory->install(files);
+  if (status.is_ok()) wal.forget_rotated();
   for (Part& part : parts) part.collection->end_cut(&part.cut, status.is_ok());
   // Files that went stay on the disk as long as they are mapped. If these cannot be opened now, the
   // next checkpoint sees to it.

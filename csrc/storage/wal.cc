@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <utility>
 
 #include "base/planted.h"
 #include "base/test_points.h"
@@ -52,6 +53,16 @@ uint64_t Wal::synced() const {
 uint64_t Wal::log_bytes() const {
   const std::lock_guard<std::mutex> guard(mutex_);
   return log_bytes_;
+}
+
+uint64_t Wal::chain_bytes() const {
+  const std::lock_guard<std::mutex> guard(mutex_);
+  return rotated_bytes_ + log_bytes_;
+}
+
+void Wal::forget_rotated() {
+  const std::lock_guard<std::mutex> guard(mutex_);
+  rotated_bytes_ = 0;
 }
 
 uint64_t Wal::last_commit() const {
@@ -185,7 +196,7 @@ Result<uint64_t> Wal::rotate(std::unique_ptr<LogWriter> next) {
   OMEN_ASSERT(synced_ == appended_);
   next->continue_after(appended_);
   writer_.swap(next);  // The old one is closed when the locks were given back.
-  log_bytes_ = 0;
+  rotated_bytes_ += std::exchange(log_bytes_, 0);
   return appended_;
 }
 

@@ -97,6 +97,9 @@ class Wal {
   Result<uint64_t> rotate(std::unique_ptr<LogWriter> next);
   // Appended since the last rotation; before the first, since opening and Options::log_bytes.
   uint64_t log_bytes() const;
+  // With those of the logs before the last rotation, until they are told to be gone.
+  uint64_t chain_bytes() const;
+  void forget_rotated();
   // Syncs, seals, stops the committer. An error: not all is on the device. Idempotent.
   Status close();
 
@@ -130,6 +133,7 @@ class Wal {
   uint64_t synced_ = 0;
   uint64_t wanted_ = 0;     // Somebody waits for it.
   uint64_t log_bytes_ = 0;
+  uint64_t rotated_bytes_ = 0;
   bool is_sealed_ = false;  // The last record is a seal.
   bool is_closing_ = false;
   bool is_syncing_ = false;

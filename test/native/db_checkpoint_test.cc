@@ -329,3 +329,39 @@ TEST(check_finds_what_the_disk_has_lost) {
   CHECK_OK(database->checkpoint());
   CHECK_OK(check_database(*database));
 }
+
+// A checkpoint that fails when its log was begun leaves the logs before that one: they count.
+TEST(the_log_bytes_are_those_of_all_logs_behind_the_snapshot) {
+  SimEnv env(1);
+  DiskFixture fixture;
+  DatabaseOptions o = fixture.options(&env);
+  o.checkpoint_bytes = uint64_t{1} << 40;
+  const auto database = Database::open(o).take();
+  const auto c = database->collection("c", {}, OpenMode::kCreate).take();
+  const auto add = [&](uint64_t seed) {
+    Commit commit;
+    commit.kind = Commit::Kind::kAdd;
+    commit.batch = c->begin_write(1, 2).take();
+    const float v[] = {1, static_cast<float>(seed)};
+    CHECK_OK(commit.batch->stage_vectors(0, 1, v));
+    c->run(&commit);
+    CHECK_OK(commit.status);
+  };
+  add(1);
+  const uint64_t before = database->stats().storage.log_bytes;
+  CHECK(before > 0);
+  uint64_t syncs = 0;
+  env.fault = [&](uint64_t, SimEnv::Call call) {
+    SimEnv::Fault f;
+    // The third: the new segment's, behind those of the log that was begun.
+    if (call == SimEnv::Call::kSyncDirectory && ++syncs == 3) f.result = -EMFILE;
+    return f;
+  };
+  CHECK(database->checkpoint().code() == ErrorCode::kIo);
+  env.fault = nullptr;
+  CHECK_EQ(database->stats().storage.log_bytes, before);
+  add(2);
+  CHECK(database->stats().storage.log_bytes > before);
+  CHECK_OK(database->checkpoint());
+  CHECK_EQ(database->stats().storage.log_bytes, 0u);
+}
