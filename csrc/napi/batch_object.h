@@ -84,7 +84,7 @@ class Staging {
     disposal->batches.push_back(std::move(batch));
     disposal->collections.push_back(std::move(collection_));
     disposal->database = std::move(database_);
-    dispose(*object_->environment, std::move(disposal));
+    dispose(*object_->environment, std::move(disposal), object_->handle);
   }
   Staging(const Staging&) = delete;
   Staging& operator=(const Staging&) = delete;

@@ -211,11 +211,25 @@ void Environment::settle(AsyncOp* raw) {
     }
   }
   op->settled(*this);
-  if (op->handle != nullptr) op->handle->op_settled(*this);
+  if (op->handle != nullptr) {
+    op->handle->op_settled(*this);
+    // Its last owner, of a handle that nobody closed: the engine is not freed on this thread.
+    if (op->handle.use_count() == 1 && !op->handle->is_closed()) {
+      auto disposal = std::make_unique<Disposal>();
+      disposal->handle = std::move(op->handle);
+      dispose(*this, std::move(disposal));
+    }
+  }
   if (op->keeps_alive_ && --waiting_ == 0) {
     napi_unref_threadsafe_function(env_, mailbox_->wakeup());
   }
   napi_close_handle_scope(env_, scope);
+}
+
+void Environment::gather(const Handle& handle, Disposal* out) {
+  for (AsyncOp* op = first_op_; op != nullptr; op = op->list_next_) {
+    if (op->handle.get() == &handle) op->give_back(out);
+  }
 }
 
 void Environment::drain() {

@@ -69,6 +69,9 @@ class Environment : public std::enable_shared_from_this<Environment> {
   }
   uint64_t slice_ns_max(bool reset);
 
+  // What operations of the handle hold of the engine, all of which have finished().
+  void gather(const Handle& handle, Disposal* out);
+
   // Classes whose objects only native code makes.
   enum Class : uint8_t { kDatabase, kCollection, kWriteBatch, kClassCount };
   void set_class(Class which, napi_value constructor);

@@ -124,6 +124,10 @@ void Handle::dispose_if_idle(Environment& environment) {
 Status Handle::close_sync(Environment& environment) {
   refuse();
   wait_until_idle();
+  // Operations that are over, and whose promises wait for the event loop, hold the engine too.
+  Disposal held;
+  environment.gather(*this, &held);
+  held.drop();
   Status status;
   if (disposal_ != nullptr) {
     status = disposal_->prepare_close();
@@ -153,9 +157,15 @@ void Handle::disposed(Environment& environment, const Status& status) {
   }
 }
 
-void dispose(Environment& environment, std::unique_ptr<Disposal> disposal) {
+void dispose(Environment& environment, std::unique_ptr<Disposal> disposal,
+             const std::shared_ptr<Handle>& closer) {
+  OMEN_ASSERT(disposal->database == nullptr || closer != nullptr);
   if (is_shared(*disposal)) return disposal->drop();
-  environment.start_detached(std::make_unique<DisposeOp>(std::move(disposal)));
+  auto op = std::make_unique<DisposeOp>(std::move(disposal));
+  op->handle = closer;
+  // Keeps the process alive, for a close() that is awaited may wait for it.
+  if (closer != nullptr) return (void)environment.start(std::move(op));
+  environment.start_detached(std::move(op));
 }
 
 }  // namespace omen::napi

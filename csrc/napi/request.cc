@@ -36,17 +36,27 @@ class RequestOp final : public PoolOp {
   }
 
   void settled(Environment& environment) override {
-    if (target_.database == nullptr) return;
-    auto disposal = std::make_unique<Disposal>();
-    if (Commit* commit = request_->commit(); commit != nullptr) {
+    if (const Commit* commit = request_->commit(); commit != nullptr) {
       operation->done = commit->done.load(std::memory_order_relaxed);
       operation->total = commit->total.load(std::memory_order_relaxed);
       operation->commit = nullptr;
-      if (commit->batch != nullptr) disposal->batches.push_back(std::move(commit->batch));
     }
-    disposal->collections.push_back(std::move(target_.collection));
+    if (target_.database == nullptr) return;
+    auto disposal = std::make_unique<Disposal>();
+    give_back(disposal.get());
+    dispose(environment, std::move(disposal), handle);
+  }
+
+  void give_back(Disposal* disposal) override {
+    if (target_.database == nullptr) return;
+    Commit* commit = request_->commit();
+    if (commit != nullptr && commit->batch != nullptr) {
+      disposal->batches.push_back(std::move(commit->batch));
+    }
+    if (target_.collection != nullptr) {
+      disposal->collections.push_back(std::move(target_.collection));
+    }
     disposal->database = std::move(target_.database);
-    dispose(environment, std::move(disposal));
   }
 
  protected:

@@ -32,6 +32,7 @@ namespace omen::napi {
 class AsyncOp;
 class Environment;
 class Handle;
+struct Disposal;
 
 // Longest stretch of settling promises in one turn of the event loop.
 inline constexpr uint64_t kDrainNs = 2'000'000;
@@ -90,6 +91,8 @@ class AsyncOp {
   virtual Result<napi_value> answer(Environment& environment) = 0;
   // JS thread, when the promise is settled and before the operation is deleted.
   virtual void settled(Environment&) {}
+  // JS thread, after finished(): moves out what it still holds of the engine.
+  virtual void give_back(Disposal*) {}
 
   const CancelToken* token() const { return &operation->token; }
 
