@@ -8,8 +8,8 @@
 //      that runs holds its own.
 //   2. in flight counts operations between start and the end of their engine work, whether or not
 //      their promise is settled yet.
-//   3. What gives references to the database back on the pool for a handle is one of its operations:
-//      when close() has ended, or closeSync() has returned, none of the handle's is left.
+//   3. What gives references to the database back on the pool for a handle is one of its
+//      operations: when close() has ended, or closeSync() has returned, none is left.
 //   4. Engine references of a handle are given back in the order batches, collections, database.
 // Threads: the JS thread, but for work_ended().
 #pragma once
@@ -100,8 +100,8 @@ class Handle : public std::enable_shared_from_this<Handle> {
   size_t in_flight_ = 0;
 };
 
-// Drops the references on the pool; at once if it is plain that others hold them too. `closer`: whose
-// close waits for that, needed where the database is among them.
+// Drops the references on the pool; at once if it is plain that others hold them too. `closer`:
+// whose close waits for that, needed where the database is among them.
 void dispose(Environment& environment, std::unique_ptr<Disposal> disposal,
              const std::shared_ptr<Handle>& closer = nullptr);
 
