@@ -98,7 +98,8 @@ export class DB<M extends object = Metadata> extends RecordMethods<M> implements
    * Opens the database in the directory `path`, or makes it. Handles of one directory, in any
    * thread of the process, share one database until the last of them closes.
    *
-   * All data are read into memory, with the graph as it was stored: for a large database this takes
+   * Graph, codes and metadata are read into memory as they were stored, vectors too unless
+   * `residency` leaves them in mapped files: for a large database this takes
    * time. What was written is stored before a write resolves, as `durability` says.
    *
    * @param path  A directory, or nothing yet (its parent must exist), or a `file:` URL. Relative to
