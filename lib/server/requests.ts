@@ -38,8 +38,8 @@ interface Entry {
 
 /** A write that is run once. */
 export interface Write<T> {
-  /** Which write it is: whatOf. */
-  readonly what: string
+  /** Which write it is: whatOf. Asked for only where an id came. */
+  what(): string
   /** @param tag  For the receipt; undefined where none is kept. */
   run(tag: Uint8Array | undefined): Promise<T>
   /** What `run` answered in an earlier run of the server. */
@@ -81,7 +81,7 @@ export class Requests {
     const { requestId, instance, keyName } = caller
     if (requestId === undefined) return write.run(undefined)
     const key = hashed(`${keyName} ${requestId}`)
-    const what = hashed(write.what)
+    const what = hashed(write.what())
     const known = this.#entries.get(key)
     if (known !== undefined) {
       if (known.what === what) {

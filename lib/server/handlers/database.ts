@@ -81,8 +81,9 @@ export function openCollection(
     const { dimensions } = engine.collection(request.name)
     return create(OpenCollectionResponseSchema, { dimensions })
   }
-  const parts = toBinary(OpenCollectionRequestSchema, request)
-  return requests.once(caller, { what: whatOf('OpenCollection', request.name, parts), run, told })
+  const what = () =>
+    whatOf('OpenCollection', request.name, toBinary(OpenCollectionRequestSchema, request))
+  return requests.once(caller, { what, run, told })
 }
 
 export function dropCollection(
@@ -98,7 +99,7 @@ export function dropCollection(
   const told = ({ count }: Receipt) => {
     return create(DropCollectionResponseSchema, { existed: count > 0 })
   }
-  return requests.once(caller, { what: `DropCollection ${request.name}`, run, told })
+  return requests.once(caller, { what: () => `DropCollection ${request.name}`, run, told })
 }
 
 function statsMessage(stats: NativeCollectionStats): CollectionStats {

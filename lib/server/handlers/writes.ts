@@ -67,11 +67,13 @@ export function write(
       throw error
     }
   }
-  const { collection, kind, rows } = request
-  const ids = request.batch?.ids
-  const parts = { kind, rows, ...(ids === undefined ? {} : { batch: { ids } }) }
-  const bytes = toBinary(WriteRequestSchema, create(WriteRequestSchema, parts))
-  const what = whatOf('Write', collection, bytes)
+  const what = () => {
+    const { collection, kind, rows } = request
+    const ids = request.batch?.ids
+    const parts = { kind, rows, ...(ids === undefined ? {} : { batch: { ids } }) }
+    const bytes = toBinary(WriteRequestSchema, create(WriteRequestSchema, parts))
+    return whatOf('Write', collection, bytes)
+  }
   return requests.once(caller, { what, run, told: writtenBefore })
 }
 
@@ -88,7 +90,7 @@ export async function upload(
     if (message?.case !== 'begin') throw argumentError('an upload begins with `begin`')
     const begin = message.value
     const run = (tag: Uint8Array | undefined) => readUpload(context, caller, begin, source, tag)
-    const what = whatOf('Upload', begin.collection, toBinary(UploadBeginSchema, begin))
+    const what = () => whatOf('Upload', begin.collection, toBinary(UploadBeginSchema, begin))
     return await context.requests.once(caller, { what, run, told: writtenBefore })
   } finally {
     await source.return?.()
@@ -143,7 +145,7 @@ export function update(
     return create(UpdateResponseSchema)
   }
   const told = () => create(UpdateResponseSchema)
-  const what = whatOf('Update', request.collection, toBinary(UpdateRequestSchema, request))
+  const what = () => whatOf('Update', request.collection, toBinary(UpdateRequestSchema, request))
   return requests.once(caller, { what, run, told })
 }
 
@@ -171,7 +173,7 @@ export function remove(
     return create(DeleteResponseSchema, { deleted: BigInt(await call.settle(work)) })
   }
   const told = ({ count }: Receipt) => create(DeleteResponseSchema, { deleted: BigInt(count) })
-  const what = whatOf('Delete', request.collection, toBinary(DeleteRequestSchema, request))
+  const what = () => whatOf('Delete', request.collection, toBinary(DeleteRequestSchema, request))
   return requests.once(caller, { what, run, told })
 }
 
@@ -193,7 +195,7 @@ export function clear(
     return create(ClearResponseSchema)
   }
   const told = () => create(ClearResponseSchema)
-  return requests.once(caller, { what: `Clear ${request.collection}`, run, told })
+  return requests.once(caller, { what: () => `Clear ${request.collection}`, run, told })
 }
 
 export async function optimize(
