@@ -12,7 +12,7 @@ namespace {
 
 constexpr uint64_t kMarkedMin = 64;  // Consolidate at max(64, 1 % of live) marked slots,
 constexpr uint64_t kMarkedShare = 100;
-constexpr uint64_t kRepairMin = 256;  // and look for unreachable nodes after max(256, 5 %) inserts.
+constexpr uint64_t kRepairMin = 32;  // and look for unreachable nodes after max(32, 5 %) inserts.
 constexpr uint64_t kRepairShare = 20;
 // Before a commit that replaces is answered, max(256, 3 % of live) marked slots at most: whoever
 // replaces faster than the upkeep follows would otherwise grow the collection instead.
@@ -264,9 +264,13 @@ Status Collection::Impl::apply_optimize(Commit* commit) {
   wait_saved();
   OMEN_TRY(consolidate(*s));
   OMEN_TRY(repair(*s));
+  // Old and new stand side by side for a while: where there is no memory for that, the old ones do.
+  const auto if_it_fits = [](Status status) {
+    return status.code() == ErrorCode::kMemory ? Status::ok() : status;
+  };
   // Rows that their codes clamped: they are few, or they had been trained on before.
-  if (s->keep_vectors && s->drift.clamped() > 0) OMEN_TRY(train(*s, {}, s->live()));
-  return s->index.shrink(0, [&](uint32_t x) { return s->hash_of(x); });
+  if (s->keep_vectors && s->drift.clamped() > 0) OMEN_TRY(if_it_fits(train(*s, {}, s->live())));
+  return if_it_fits(s->index.shrink(0, [&](uint32_t x) { return s->hash_of(x); }));
 }
 
 }  // namespace omen

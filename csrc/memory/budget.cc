@@ -1,10 +1,14 @@
 // Counters of memory. The budget's own counter decides: an account counts only what it granted.
 #include "memory/budget.h"
 
+#include <algorithm>
+
 namespace omen {
 
 namespace {
 
+constexpr uint64_t kHeadroomShare = 32;
+constexpr uint64_t kHeadroomBytesMax = uint64_t{8} << 20;
 constexpr auto kRelaxed = std::memory_order_relaxed;
 
 std::atomic<uint64_t> process_used{0};  // Constant-initialised and never destroyed.
@@ -69,11 +73,15 @@ uint64_t test_reservations() { return reservations.load(kRelaxed); }
 
 MemoryBudget::~MemoryBudget() { OMEN_ASSERT(used() == 0); }
 
-Status MemoryBudget::reserve(uint64_t bytes) {
+MemoryBudget::MemoryBudget(uint64_t limit)
+    : limit_(limit), headroom_(std::min(limit / kHeadroomShare, kHeadroomBytesMax)) {}
+
+Status MemoryBudget::reserve(uint64_t bytes, Use use) {
   uint64_t used = used_.load(kRelaxed);
+  const uint64_t kept = use == Use::kScratch || use == Use::kRetired ? 0 : headroom_;
+  const uint64_t limit = (limit_ == 0 ? UINT64_MAX : limit_) - kept;
   for (;;) {
-    const uint64_t limit = limit_ == 0 ? UINT64_MAX : limit_;
-    if (bytes > limit - used || is_refused_by_test()) {
+    if (bytes > limit - std::min(limit, used) || is_refused_by_test()) {
       return Status::error(ErrorCode::kMemory, "cannot reserve " + std::to_string(bytes) +
                                                    " bytes: " + std::to_string(used) +
                                                    " of maxMemoryBytes " + std::to_string(limit_) +
@@ -97,7 +105,7 @@ MemoryAccount::MemoryAccount(MemoryBudget* budget) : budget_(budget) {
 MemoryAccount::~MemoryAccount() { OMEN_ASSERT(total() == 0); }
 
 Status MemoryAccount::reserve(Use use, uint64_t bytes) {
-  OMEN_TRY(budget_->reserve(bytes));
+  OMEN_TRY(budget_->reserve(bytes, use));
   used_[static_cast<size_t>(use)].fetch_add(bytes, kRelaxed);
   return Status::ok();
 }

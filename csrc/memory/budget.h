@@ -3,6 +3,8 @@
 // Why: maxMemoryBytes must refuse an allocation before anything is logged, and stats().bytes must
 // tell a part per use whose sum is what the process really grew by. So memory is reserved here
 // first and obtained from the system afterwards.
+// Headroom: a thirty-second of the limit, at most 8 MiB, is for kScratch alone. Where records have
+// taken all the rest, searching, deleting and the upkeep that makes room of it still work.
 // Invariants:
 //   1. A budget's used() never exceeds its limit() (a limit of 0 is none).
 //   2. A budget's used() is the sum of its accounts' totals, outside of a running call.
@@ -50,13 +52,14 @@ uint64_t test_reservations();
 
 class MemoryBudget {
  public:
-  explicit MemoryBudget(uint64_t limit = 0) : limit_(limit) {}
+  explicit MemoryBudget(uint64_t limit = 0);
   ~MemoryBudget();
   MemoryBudget(const MemoryBudget&) = delete;
   MemoryBudget& operator=(const MemoryBudget&) = delete;
 
-  // ERR_MEMORY, with what was asked, used and allowed, when the limit would be passed.
-  Status reserve(uint64_t bytes);
+  // ERR_MEMORY, with what was asked, used and allowed, when the limit would be passed; the headroom
+  // counts as used for all but scratch.
+  Status reserve(uint64_t bytes, Use use = Use::kScratch);
   void release(uint64_t bytes);
 
   uint64_t used() const { return used_.load(std::memory_order_relaxed); }
@@ -64,6 +67,7 @@ class MemoryBudget {
 
  private:
   const uint64_t limit_;
+  const uint64_t headroom_;
   std::atomic<uint64_t> used_{0};
 };
 
