@@ -37,7 +37,28 @@ class Copy {
   }
 
  private:
+  // Whoever moves the database away, or removes it, would take such a backup along.
+  Status check_outside() const {
+    FileStat own;
+    OMEN_ASSIGN(const bool exists, stat_path(env_, from_.path(), &own));
+    for (std::string at = to_; exists; at.resize(at.find_last_of('/'))) {
+      FileStat found;
+      const Result<bool> is_there = stat_path(env_, at.empty() ? "/" : at, &found);
+      const bool is_own = is_there.is_ok() && is_there.value() && found.device == own.device &&
+                          found.inode == own.inode;
+      if (is_own) {
+        return Status::error(ErrorCode::kArgument, "a backup of " + from_.path() +
+                                                       " cannot be within it; give another "
+                                                       "directory than " + to_)
+            .with_path(to_);
+      }
+      if (at.find('/') == std::string::npos) break;
+    }
+    return Status::ok();
+  }
+
   Status take_destination() {
+    OMEN_TRY(check_outside());
     OMEN_ASSIGN(const FileStat found, Directory::prepare(env_, to_, {}));
     (void)found;
     OMEN_ASSIGN(const std::vector<std::string> names, list_directory(env_, to_));
