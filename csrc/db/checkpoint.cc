@@ -18,10 +18,15 @@ constexpr uint64_t kLogBytesMin = uint64_t{16} << 20;
 constexpr uint64_t kLogShare = 2;
 // At a close: a smaller log is read as fast as a snapshot.
 constexpr uint64_t kLogBytesClosing = uint64_t{256} << 10;
+constexpr uint64_t kFreedBytesClosing = uint64_t{1} << 20;
 // Dead bytes of segments, before those with the most are emptied: a half of the live ones.
 constexpr uint64_t kDeadShare = 2;
 constexpr uint64_t kDeadMin = uint64_t{1} << 20;
 constexpr size_t kSegmentsMax = 64;
+// Where room is short: a shorter log is not worth a checkpoint, unless something was deleted.
+constexpr uint64_t kLogBytesShort = uint64_t{64} << 10;
+// And of what was deleted, a share of the log that is due.
+constexpr uint64_t kFreedShare = 8;
 
 }  // namespace
 
@@ -33,10 +38,15 @@ struct Checkpointer::Part {
   Cut cut;
 };
 
-// Makes a segment in the database's directory. Its number is taken at once.
+// Makes a segment in the database's directory. Its number is taken at once. Its file goes with it,
+// unless it is kept.
 class Checkpointer::NewSegment final : public LazySegment {
  public:
   explicit NewSegment(Database::Impl* db) : db_(db), number_(db->directory->take_number()) {}
+  ~NewSegment() override {
+    if (!is_finished_ || is_kept_) return;  // The writer removes what it did not finish.
+    (void)remove_file(db_->env, segment_path(db_->directory->path(), number_)).is_ok();
+  }
   Result<SegmentWriter*> get() override {
     if (writer_ == nullptr) {
       Directory& directory = *db_->directory;
@@ -50,14 +60,18 @@ class Checkpointer::NewSegment final : public LazySegment {
   Status finish(SnapshotFiles* out) {
     if (writer_ == nullptr) return Status::ok();
     OMEN_TRY(writer_->finish());
+    is_finished_ = true;
     out->segments.push_back(writer_->manifest_file());
     return Status::ok();
   }
+  void keep() { is_kept_ = true; }
 
  private:
   Database::Impl* const db_;
   const uint64_t number_;
   std::unique_ptr<SegmentWriter> writer_;
+  bool is_finished_ = false;
+  bool is_kept_ = false;
 };
 
 Checkpointer::~Checkpointer() { stop(); }
@@ -71,9 +85,11 @@ uint64_t Checkpointer::threshold() const {
 
 Status Checkpointer::start() {
   due_at_ = threshold();
+  called_at_ = kLogBytesShort;
+  freed_at_ = due_at_ / kFreedShare;
   if (db_->options.has_committer) {
     OMEN_ASSIGN(thread_, Thread::start("omendb-snapshot", run_thread, this));
-    logged(db_->journal->wal()->log_bytes());
+    logged({RecordType::kSeal, 0, db_->journal->wal()->log_bytes()});
   }
   return Status::ok();
 }
@@ -87,16 +103,40 @@ void Checkpointer::stop() {
   if (thread_.is_running()) thread_.join();
 }
 
-void Checkpointer::logged(uint64_t log_bytes) {
-  if (log_bytes < due_at_.load(std::memory_order_relaxed) && !is_reserve_in_use()) return;
+void Checkpointer::logged(const Logged& commit) {
+  if (commit.freed_bytes > 0) freed_.fetch_add(commit.freed_bytes, std::memory_order_relaxed);
+  const bool is_all =
+      commit.purpose == RecordType::kClear || commit.purpose == RecordType::kDrop;
+  const bool is_short = db_->directory->room().is_short();
+  const bool is_worth = commit.log_bytes >= called_at_.load(std::memory_order_relaxed);
+  if ((is_all && is_full_.load(std::memory_order_relaxed)) || (is_short && is_worth)) {
+    return call();
+  }
+  if (!is_long(commit.log_bytes)) return;
   const std::lock_guard<std::mutex> guard(mutex_);
   is_due_ = true;
   wake_.notify_one();
 }
 
-// What a deletion took from it a checkpoint may give back.
-bool Checkpointer::is_reserve_in_use() const {
-  return db_->directory->reserve().spendings() != spendings_.load(std::memory_order_relaxed);
+void Checkpointer::refused(uint64_t log_bytes) {
+  is_full_.store(true, std::memory_order_relaxed);
+  const bool is_worth = log_bytes >= called_at_.load(std::memory_order_relaxed);
+  if (is_worth || freed_.load(std::memory_order_relaxed) > 0) call();
+}
+
+void Checkpointer::call() {
+  const std::lock_guard<std::mutex> guard(mutex_);
+  is_called_ = true;
+  wake_.notify_one();
+}
+
+// Or deletions took something from the reserve, which a checkpoint may give back.
+bool Checkpointer::is_long(uint64_t log_bytes) const {
+  const uint64_t gone = freed_.load(std::memory_order_relaxed);
+  const bool makes_room = gone >= freed_at_.load(std::memory_order_relaxed) &&
+                          gone >= db_->directory->room().left();
+  return makes_room || log_bytes + gone >= due_at_.load(std::memory_order_relaxed) ||
+         db_->directory->reserve().spendings() != spendings_.load(std::memory_order_relaxed);
 }
 
 void Checkpointer::run_thread(void* self) { static_cast<Checkpointer*>(self)->run_when_due(); }
@@ -104,16 +144,17 @@ void Checkpointer::run_thread(void* self) { static_cast<Checkpointer*>(self)->ru
 void Checkpointer::run_when_due() {
   std::unique_lock<std::mutex> lock(mutex_);
   for (;;) {
-    wake_.wait(lock, [this] { return is_due_ || is_stopping_ || !backups_.empty(); });
+    wake_.wait(lock,
+               [this] { return is_due_ || is_called_ || is_stopping_ || !backups_.empty(); });
     const std::vector<Order> orders = std::exchange(backups_, {});
     const bool is_due = std::exchange(is_due_, false) && !is_stopping_;
+    const bool is_called = std::exchange(is_called_, false) && !is_stopping_;
     const bool is_over = is_stopping_;
     lock.unlock();
     for (const Order& order : orders) answer(order.waiter, backup(order.to));
     // A commit that came before the last one's rotation may have called for another.
-    const bool is_long =
-        db_->journal->wal()->log_bytes() >= due_at_.load() || is_reserve_in_use();
-    if (is_due && is_long) (void)run().is_ok();  // stats() tells.
+    const bool is_wanted = is_due && is_long(db_->journal->wal()->log_bytes());
+    if (is_wanted || is_called) (void)run().is_ok();  // stats() tells.
     lock.lock();
     if (is_over && backups_.empty()) return;
   }
@@ -159,13 +200,25 @@ Status Checkpointer::run() {
 }
 
 Status Checkpointer::run_counted(SaveKind kind) {
+  Wal& wal = *db_->journal->wal();
+  Room& room = db_->directory->room();
   spendings_ = db_->directory->reserve().spendings();
+  freed_ = 0;
+  // What is not read again soon would take what deletions need meanwhile.
+  const bool is_short = room.spare(wal.chain_bytes()) < room.needed(wal.chain_bytes());
+  if (is_short && kind == SaveKind::kRegular) kind = SaveKind::kTight;
+  if (!is_short) begun_ = {};
   Status status = run_locked(kind);
-  if (status.code() == ErrorCode::kNoSpace) status = run_locked(SaveKind::kTight);
+  if (status.code() == ErrorCode::kNoSpace && kind != SaveKind::kTight) {
+    status = run_locked(SaveKind::kTight);
+  }
   if (status.code() == ErrorCode::kNoSpace) status = run_with_reserve(std::move(status));
-  const uint64_t log_bytes = db_->journal->wal()->log_bytes();
+  const uint64_t log_bytes = wal.log_bytes();
   db_->directory->renew_reserve(log_bytes);
   due_at_ = status.is_ok() ? threshold() : log_bytes + threshold();
+  freed_at_ = threshold() / kFreedShare;
+  called_at_ = status.is_ok() ? kLogBytesShort : log_bytes + kLogBytesShort;
+  is_full_ = status.code() == ErrorCode::kNoSpace;
   const std::lock_guard<std::mutex> state(mutex_);
   count_ += status.is_ok() ? 1 : 0;
   last_ = status;
@@ -185,9 +238,10 @@ Status Checkpointer::run_with_reserve(Status status) {
 }
 
 Status Checkpointer::run_at_close() {
-  if (db_->journal->wal()->log_bytes() < std::min(kLogBytesClosing, threshold())) {
-    return Status::ok();
-  }
+  const uint64_t most = threshold();
+  const bool is_little = db_->journal->wal()->log_bytes() < std::min(kLogBytesClosing, most) &&
+                         freed_.load() < std::min(kFreedBytesClosing, most);
+  if (is_little) return Status::ok();
   const std::lock_guard<std::mutex> guard(run_mutex_);
   return run_counted(SaveKind::kClosing);
 }
@@ -203,7 +257,9 @@ StorageStats Checkpointer::stats() const {
 }
 
 // The segments of which little is left, if the dead bytes of all are many.
-std::set<uint64_t> Checkpointer::choose_leaving(const std::vector<Part>& parts) const {
+// Where room is short, of those that are half empty as many as there is room to empty.
+std::set<uint64_t> Checkpointer::choose_leaving(const std::vector<Part>& parts,
+                                                SaveKind kind) const {
   struct Segment {
     uint64_t number;
     uint64_t bytes;
@@ -241,12 +297,23 @@ std::set<uint64_t> Checkpointer::choose_leaving(const std::vector<Part>& parts) 
     if (s.live > 0) dead += s.bytes - std::min(s.bytes, s.live);  // The others go by themselves.
   }
   std::set<uint64_t> leaving;
+  const bool is_tight = kind == SaveKind::kTight;
   const bool is_full = dead > std::max(live / kDeadShare, kDeadMin);
-  if (!is_full && segments.size() < kSegmentsMax) return leaving;
+  if (!is_tight && !is_full && segments.size() < kSegmentsMax) return leaving;
   std::sort(segments.begin(), segments.end(), [](const Segment& a, const Segment& b) {
     return static_cast<double>(a.live) / static_cast<double>(a.bytes) <
            static_cast<double>(b.live) / static_cast<double>(b.bytes);
   });
+  if (is_tight) {
+    const uint64_t spare = db_->directory->room().spare(db_->journal->wal()->chain_bytes());
+    uint64_t room = limit_ != UINT64_MAX || spare == UINT64_MAX ? 0 : spare / 2;
+    for (const Segment& s : segments) {
+      if (s.live > s.bytes / 2 || s.live > room) break;
+      leaving.insert(s.number);
+      room -= s.live;
+    }
+    return leaving;
+  }
   size_t left = segments.size();
   for (const Segment& s : segments) {
     const bool is_enough = dead <= live / (2 * kDeadShare) && left <= kSegmentsMax / 2;
@@ -258,14 +325,30 @@ std::set<uint64_t> Checkpointer::choose_leaving(const std::vector<Part>& parts) 
   return leaving;
 }
 
+// A checkpoint that fails leaves a log that is nearly empty. On a full disk the next one does not
+// begin another: each would take a block.
+Status Checkpointer::begin_log() {
+  Wal& wal = *db_->journal->wal();
+  if (begun_.log_number != 0 && wal.log_bytes() < kLogBytesShort) return Status::ok();
+  begun_ = {};
+  Begun fresh;
+  OMEN_ASSIGN(std::unique_ptr<LogWriter> log, db_->directory->begin_log(&fresh.log_number));
+  OMEN_ASSIGN(fresh.sequence, wal.rotate(std::move(log)));
+  begun_ = fresh;
+  const std::lock_guard<std::mutex> guard(mutex_);
+  is_called_ = false;  // By what came before.
+  return Status::ok();
+}
+
 Status Checkpointer::run_locked(SaveKind kind) {
   Database::Impl& d = *db_;
   Wal& wal = *d.journal->wal();
   OMEN_TRY(wal.check_usable());
   written_ = 0;
+  OMEN_TRY(begin_log());
   SnapshotFiles files;
-  OMEN_ASSIGN(std::unique_ptr<LogWriter> log, d.directory->begin_log(&files.log_number));
-  OMEN_ASSIGN(files.sequence, wal.rotate(std::move(log)));
+  files.log_number = begun_.log_number;
+  files.sequence = begun_.sequence;
   OMEN_TEST_POINT("checkpoint");
   std::vector<Part> parts;
   Snapshot snapshot;
@@ -296,7 +379,10 @@ Status Checkpointer::run_locked(SaveKind kind) {
   if (status.is_ok()) status = wal.wait_durable(wal.last_commit());
   OMEN_TEST_POINT("checkpoint-install");
   if (status.is_ok()) status = d.directory->install(files);
-  if (status.is_ok()) wal.forget_rotated();
+  if (status.is_ok()) {
+    begun_ = {};
+    wal.forget_rotated();
+  }
   for (Part& part : parts) part.collection->end_cut(&part.cut, status.is_ok());
   // Files that went stay on the disk as long as they are mapped. If these cannot be opened now, the
   // next checkpoint sees to it.
@@ -312,8 +398,7 @@ Status Checkpointer::run_locked(SaveKind kind) {
 Status Checkpointer::write(std::vector<Part>& parts, const SegmentFiles& files, Snapshot* snapshot,
                            SnapshotFiles* out, SaveKind kind) {
   Database::Impl& d = *db_;
-  std::set<uint64_t> leaving;
-  if (kind != SaveKind::kTight) leaving = choose_leaving(parts);
+  const std::set<uint64_t> leaving = choose_leaving(parts, kind);
   NewSegment derived(&d);
   NewSegment rows(&d);  // The newest, with the table at its end: where a rescue looks for it.
   OMEN_ASSIGN(SegmentWriter * writer, rows.get());
@@ -333,11 +418,15 @@ Status Checkpointer::write(std::vector<Part>& parts, const SegmentFiles& files, 
   OMEN_TRY(writer->begin_blob());
   OMEN_TRY(writer->append(table.data(), table.size()));
   OMEN_ASSIGN(out->table, writer->end_blob());
+  d.directory->room().set_overhead(out->table.bytes);
   for (const ManifestFile& file : d.directory->segments()) {
     if (used.count(file.number) > 0) out->segments.push_back(file);
   }
   OMEN_TRY(rows.finish(out));
-  return derived.finish(out);
+  OMEN_TRY(derived.finish(out));
+  rows.keep();
+  derived.keep();
+  return Status::ok();
 }
 
 }  // namespace omen

@@ -5,11 +5,14 @@
 // hold something, and the log from where it was begun. What the snapshot has and the log behind
 // names again is replayed again, to the same end. All that a cut saw is on the device before the
 // manifest is switched, so a snapshot never runs ahead of the log.
-// When: the log has grown past a share of what is stored, or the database closes. Disk use stays
-// bounded: segments of which little is left are emptied by writing that little again.
+// When: the log has grown past a share of what is stored, rows that make up as much were deleted,
+// or the database closes. Disk use stays bounded: segments of which little is left are emptied by
+// writing that little again.
+// On a disk that fills up (storage/room.h) it comes earlier, and writes no more than it must: when
+// room runs short, or when a write was refused and what was deleted meanwhile may make some.
 // A checkpoint that fails changes nothing, and is tried again when the log has grown as much again.
-// Threads: run(), backup() and check() from any thread, one at a time; due() from who appends. The
-// checkpointer's own thread runs those that are due.
+// Threads: run(), backup() and check() from any thread, one at a time; logged() and refused() from
+// who appends. The checkpointer's own thread runs those that are due.
 #pragma once
 
 #include <condition_variable>
@@ -34,7 +37,8 @@ class Checkpointer final : public LogWatcher {
   Status run();
   // run(), unless opening would gain nothing by it.
   Status run_at_close();
-  void logged(uint64_t log_bytes) override;
+  void logged(const Logged& commit) override;
+  void refused(uint64_t log_bytes) override;
 
   // A copy of the database (storage/backup.h), of what a checkpoint made for it has and of the log
   // behind.
@@ -49,12 +53,19 @@ class Checkpointer final : public LogWatcher {
  private:
   struct Part;
   class NewSegment;
+  // A log that was begun for a checkpoint, which another may finish.
+  struct Begun {
+    uint64_t log_number = 0;  // 0: none.
+    uint64_t sequence = 0;    // Before its first record.
+  };
   Status run_counted(SaveKind kind);
   Status run_locked(SaveKind kind);
+  Status begin_log();
   Status write(std::vector<Part>& parts, const SegmentFiles& files, Snapshot* snapshot,
                SnapshotFiles* out, SaveKind kind);
-  std::set<uint64_t> choose_leaving(const std::vector<Part>& parts) const;
-  bool is_reserve_in_use() const;
+  std::set<uint64_t> choose_leaving(const std::vector<Part>& parts, SaveKind kind) const;
+  bool is_long(uint64_t log_bytes) const;
+  void call();
   // `status`: why it is tried. What it comes to, or that where nothing is left of the reserve.
   Status run_with_reserve(Status status);
   uint64_t threshold() const;
@@ -73,14 +84,20 @@ class Checkpointer final : public LogWatcher {
   };
   std::vector<Order> backups_;  // Wanted.
   bool is_due_ = false;
+  bool is_called_ = false;  // However short the log is.
   bool is_stopping_ = false;
   std::atomic<uint64_t> due_at_{0};  // Bytes of the log.
+  std::atomic<uint64_t> called_at_{0};  // Bytes of the log, where room is short.
   std::atomic<uint64_t> spendings_{0};  // Of the reserve, that the last one knew of.
+  std::atomic<uint64_t> freed_{0};      // Bytes of rows deleted since the last one began.
+  std::atomic<uint64_t> freed_at_{0};   // So many are worth one, if there is less room than that.
+  std::atomic<bool> is_full_{false};    // A write, or the last one, found no room.
   uint64_t count_ = 0;
   Status last_;  // Of the last one.
   // Of run_mutex_'s holder: bytes of rows that the last one came to, and the next may.
   uint64_t written_ = 0;
   uint64_t limit_ = UINT64_MAX;
+  Begun begun_;
 };
 
 }  // namespace omen

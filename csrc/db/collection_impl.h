@@ -145,6 +145,9 @@ struct Collection::Impl {
   Store* store() const { return store_.load(std::memory_order_acquire); }
   // Replaces the store by an empty one; the old one is retired. Under store_mutex_.
   Status make_store(uint32_t dimensions);
+  // ERR_OPTIONS: an option contradicts the stored value.
+  template <class T>
+  Status differs(const char* option, const T& given, const T& stored) const;
   void retire_store();
   Status check_alive() const;
 
@@ -204,6 +207,7 @@ struct Collection::Impl {
   struct PutRows {
     const RecordRows& rows;
     const RowsShape& shape;
+    const uint32_t* slots;  // Where they go, rising.
     size_t count;
     std::span<ParsedRecord> records;  // Reserved.
   };

@@ -201,7 +201,11 @@ Result<bool> Database::drop_collection(std::string_view name, const ReceiptTag* 
       const Receipt receipt = tagged(tag, is_there ? 1 : 0);
       const Receipt* const given = tag == nullptr ? nullptr : &receipt;
       uint64_t sequence = 0;
-      if (is_there) OMEN_TRY(journal->log_drop(it->second->journal_id(), given));
+      if (is_there) {
+        const Collection& c = *it->second;
+        const uint64_t freed = c.count() * c.dimensions() * sizeof(float);
+        OMEN_TRY(journal->log_drop(c.journal_id(), freed, given));
+      }
       if (!is_there && given != nullptr) OMEN_TRY(journal->log_receipt(*given, &sequence));
     }
     if (!is_there) return false;

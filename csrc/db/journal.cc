@@ -11,29 +11,25 @@ namespace {
 // Rows in as many records as they need.
 class RowsSource final : public LogSource {
  public:
-  struct Limits {
-    size_t count;
-    size_t record_bytes;
-  };
-  RowsSource(RecordType type, const RecordRows& rows, const RowsShape& shape, const Limits& limits)
-      : type_(type), rows_(rows), shape_(shape), limits_(limits) {}
+  RowsSource(RecordType type, const Journal::Rows& rows, size_t record_bytes)
+      : type_(type), rows_(rows), record_bytes_(record_bytes) {}
 
   RecordType type() const override { return type_; }
+  Footprint footprint() const override { return rows_.footprint; }
   Status next(Array<std::byte>* record, bool* more) override {
+    const RecordRows& rows = rows_.rows;
+    const RowsShape& shape = rows_.shape;
     const size_t first = at_;
-    const size_t end =
-        first + rows_that_fit(rows_, shape_, first, limits_.count, limits_.record_bytes);
-    at_ = end;
-    *more = end < limits_.count;
-    return type_ == RecordType::kPut ? encode_put(rows_, shape_, first, end, record)
-                                     : encode_delete(rows_, shape_, first, end, record);
+    at_ = first + rows_that_fit(rows, shape, first, rows_.count, record_bytes_);
+    *more = at_ < rows_.count;
+    return type_ == RecordType::kPut ? encode_put(rows, shape, first, at_, record)
+                                     : encode_delete(rows, shape, first, at_, record);
   }
 
  private:
   const RecordType type_;
-  const RecordRows& rows_;
-  const RowsShape& shape_;
-  const Limits limits_;
+  const Journal::Rows& rows_;
+  const size_t record_bytes_;
   size_t at_ = 0;
 };
 
@@ -41,13 +37,16 @@ class RowsSource final : public LogSource {
 template <class Encode>
 class OneRecord final : public LogSource {
  public:
-  OneRecord(RecordType type, const Encode& encode) : type_(type), encode_(encode) {}
+  OneRecord(RecordType type, const Encode& encode, uint64_t freed_bytes = 0)
+      : type_(type), encode_(encode), freed_bytes_(freed_bytes) {}
   RecordType type() const override { return type_; }
+  Footprint footprint() const override { return {0, 0, freed_bytes_}; }
   Status next(Array<std::byte>* record, bool*) override { return encode_(record); }
 
  private:
   const RecordType type_;
   const Encode& encode_;
+  const uint64_t freed_bytes_;
 };
 
 // The records of a commit, if it has any, and a receipt behind them.
@@ -58,6 +57,9 @@ class WithReceipt final : public LogSource {
     if (records_ != nullptr) type_ = records_->type();
   }
   RecordType type() const override { return type_; }
+  Footprint footprint() const override {
+    return records_ == nullptr ? Footprint() : records_->footprint();
+  }
   Status next(Array<std::byte>* record, bool* more) override {
     if (records_ == nullptr) {
       type_ = RecordType::kReceipt;
@@ -82,8 +84,11 @@ class WithReceipt final : public LogSource {
 
 }  // namespace
 
-Journal::Journal(size_t record_bytes)
-    : account_(&budget_), record_bytes_(record_bytes), receipts_(&account_, &system_clock()) {}
+Journal::Journal(std::string path, size_t record_bytes)
+    : account_(&budget_),
+      path_(std::move(path)),
+      record_bytes_(record_bytes),
+      receipts_(&account_, &system_clock()) {}
 
 Status Journal::close() {
   const State old = state_.exchange(State::kClosed);
@@ -98,11 +103,15 @@ Status Journal::check_writable() const {
       return wal_->check_usable();
     case State::kReadOnly:
       return Status::error(ErrorCode::kReadOnly,
-                           "the database is open read-only; open it without readOnly to write");
+                           "the database " + path_ +
+                               " is open read-only; open it without readOnly to write")
+          .with_path(path_);
     case State::kClosed:
       break;
   }
-  return Status::error(ErrorCode::kClosed, "the database is closed; open it again to go on");
+  return Status::error(ErrorCode::kClosed,
+                       "the database " + path_ + " is closed; open it again to go on")
+      .with_path(path_);
 }
 
 Status Journal::append(LogSource* source, const Receipt* receipt, uint64_t* sequence) {
@@ -119,26 +128,32 @@ Status Journal::append_one(LogSource* source, uint64_t* sequence) {
   *sequence = 0;
   OMEN_TRY(check_writable());
   if (is_replaying()) return Status::ok();
-  OMEN_ASSIGN(*sequence, wal_->append(source));
-  if (watcher_ != nullptr) watcher_->logged(wal_->log_bytes());
+  LogWatcher::Logged told{source->type(), source->footprint().freed_bytes, 0};
+  const Result<uint64_t> appended = wal_->append(source);
+  if (watcher_ != nullptr) {
+    told.log_bytes = wal_->log_bytes();
+    if (appended.is_ok()) watcher_->logged(told);
+    if (appended.status().code() == ErrorCode::kNoSpace) watcher_->refused(told.log_bytes);
+  }
+  OMEN_TRY(Status(appended.status()));
+  *sequence = appended.value();
   return Status::ok();
 }
 
-Status Journal::log_put(const RecordRows& rows, const RowsShape& shape, size_t count,
-                        const Receipt* receipt, uint64_t* sequence) {
-  RowsSource source(RecordType::kPut, rows, shape, {count, record_bytes_});
+Status Journal::log_put(const Rows& rows, const Receipt* receipt, uint64_t* sequence) {
+  RowsSource source(RecordType::kPut, rows, record_bytes_);
   return append(&source, receipt, sequence);
 }
 
-Status Journal::log_delete(const RecordRows& rows, const RowsShape& shape, size_t count,
-                           const Receipt* receipt, uint64_t* sequence) {
-  RowsSource source(RecordType::kDelete, rows, shape, {count, record_bytes_});
+Status Journal::log_delete(const Rows& rows, const Receipt* receipt, uint64_t* sequence) {
+  RowsSource source(RecordType::kDelete, rows, record_bytes_);
   return append(&source, receipt, sequence);
 }
 
-Status Journal::log_clear(uint64_t collection, const Receipt* receipt, uint64_t* sequence) {
+Status Journal::log_clear(uint64_t collection, uint64_t freed_bytes, const Receipt* receipt,
+                          uint64_t* sequence) {
   const auto encode = [&](Array<std::byte>* out) { return encode_collection(collection, out); };
-  OneRecord source(RecordType::kClear, encode);
+  OneRecord source(RecordType::kClear, encode, freed_bytes);
   return append(&source, receipt, sequence);
 }
 
@@ -162,9 +177,9 @@ Status Journal::log_create(uint64_t collection, const std::string& name,
   return append(&source, receipt, &sequence);
 }
 
-Status Journal::log_drop(uint64_t collection, const Receipt* receipt) {
+Status Journal::log_drop(uint64_t collection, uint64_t freed_bytes, const Receipt* receipt) {
   const auto encode = [&](Array<std::byte>* out) { return encode_collection(collection, out); };
-  OneRecord source(RecordType::kDrop, encode);
+  OneRecord source(RecordType::kDrop, encode, freed_bytes);
   uint64_t sequence = 0;
   return append(&source, receipt, &sequence);
 }

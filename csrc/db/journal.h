@@ -20,12 +20,19 @@
 
 namespace omen {
 
-// Is told how long the log has become. Lives as long as the journal: an append may be on its way
-// while the database closes.
+// Is told what becomes of commits. Lives as long as the journal: an append may be on its way while
+// the database closes.
 class LogWatcher {
  public:
   virtual ~LogWatcher() = default;
-  virtual void logged(uint64_t log_bytes) = 0;
+  struct Logged {
+    RecordType purpose;
+    uint64_t freed_bytes;
+    uint64_t log_bytes;  // In the log behind it.
+  };
+  virtual void logged(const Logged& commit) = 0;
+  // One found no room.
+  virtual void refused(uint64_t log_bytes) = 0;
 };
 
 class Journal {
@@ -33,9 +40,11 @@ class Journal {
   // A record is filled up to about so many bytes; a commit that has more takes several.
   static constexpr size_t kRecordBytes = size_t{4} << 20;
 
-  explicit Journal(size_t record_bytes = kRecordBytes);
+  // `path`: of the database.
+  Journal(std::string path, size_t record_bytes);
 
   MemoryAccount* account() { return &account_; }
+  const std::string& path() const { return path_; }
   bool is_replaying() const { return state() == State::kReplaying; }
   void start_writing(std::unique_ptr<Wal> wal) {
     wal_ = std::move(wal);
@@ -51,14 +60,20 @@ class Journal {
   Status check_writable() const;
   // Each sets *sequence, to 0 while replaying. Errors as of Wal::append: nothing was logged.
   // `receipt`, unless it is nullptr, is logged with the commit, and kept.
-  Status log_put(const RecordRows& rows, const RowsShape& shape, size_t count,
-                 const Receipt* receipt, uint64_t* sequence);
-  Status log_delete(const RecordRows& rows, const RowsShape& shape, size_t count,
-                    const Receipt* receipt, uint64_t* sequence);
-  Status log_clear(uint64_t collection, const Receipt* receipt, uint64_t* sequence);
+  struct Rows {
+    const RecordRows& rows;
+    const RowsShape& shape;
+    size_t count;
+    Footprint footprint;
+  };
+  Status log_put(const Rows& rows, const Receipt* receipt, uint64_t* sequence);
+  Status log_delete(const Rows& rows, const Receipt* receipt, uint64_t* sequence);
+  // `freed_bytes`: of the rows that are there, about.
+  Status log_clear(uint64_t collection, uint64_t freed_bytes, const Receipt* receipt,
+                   uint64_t* sequence);
   Status log_create(uint64_t collection, const std::string& name, const CollectionOptions& options,
                     const Receipt* receipt);
-  Status log_drop(uint64_t collection, const Receipt* receipt);
+  Status log_drop(uint64_t collection, uint64_t freed_bytes, const Receipt* receipt);
   // Of a commit that changed nothing.
   Status log_receipt(const Receipt& receipt, uint64_t* sequence);
   Status log_dimensions(uint64_t collection, uint32_t dimensions);
@@ -66,6 +81,7 @@ class Journal {
   // Whether what has this sequence is not yet as durable as promised. 0: it was not logged.
   bool must_wait(uint64_t sequence) const;
   Receipts& receipts() { return receipts_; }
+  const std::shared_ptr<UnsavedBytes>& unsaved_bytes() const { return unsaved_bytes_; }
   // nullptr while replaying and when read-only.
   Wal* wal() { return wal_.get(); }
 
@@ -78,8 +94,10 @@ class Journal {
   // Without a limit: where maxMemoryBytes is reached, deleting must still be logged.
   MemoryBudget budget_;
   MemoryAccount account_;
+  const std::string path_;
   const size_t record_bytes_;
   Receipts receipts_;
+  const std::shared_ptr<UnsavedBytes> unsaved_bytes_ = std::make_shared<UnsavedBytes>(0);
   std::unique_ptr<Wal> wal_;
   std::shared_ptr<LogWatcher> watcher_;
   std::atomic<State> state_{State::kReplaying};

@@ -256,6 +256,7 @@ Result<bool> Collection::load(CollectionSnapshot snapshot, const SegmentFiles& f
   OMEN_TRY(s.slots.restore(in.high_water, in.live.data()));
   OMEN_TRY(s.graph.reserve(in.high_water, {}, {}));
   OMEN_TRY(c.load_extents(s, files));
+  s.unsaved.set_extent_bytes(in.extent_bytes());
   s.raise_high_water(in.high_water);
   s.next_order = in.next_order;
   c.saved_.generation = s.generation();

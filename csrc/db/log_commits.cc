@@ -77,8 +77,10 @@ Receipt* receipt_of(Commit* commit) {
 Status Collection::Impl::log_put(Store& s, const PutRows& put, Commit* commit) {
   Receipt* const receipt = receipt_of(commit);
   if (receipt != nullptr) receipt->count = put.count;
-  Status status =
-      env.journal->log_put(put.rows, put.shape, put.count, receipt, &commit->sequence);
+  const Footprint footprint{uint64_t{put.count} * put.shape.dimensions * sizeof(float),
+                            s.unsaved.new_bytes(put.slots, put.count), 0};
+  Status status = env.journal->log_put({put.rows, put.shape, put.count, footprint}, receipt,
+                                       &commit->sequence);
   if (status.is_ok()) return status;
   for (ParsedRecord& record : put.records) s.columns.cancel(&record);
   return status;
@@ -99,7 +101,8 @@ Status Collection::Impl::log_batch(Store& s, Commit* commit, std::span<ParsedRec
     receipt->first_generated_id = next_id;
     receipt->has_generated_ids = shape.is_consecutive;
   }
-  return log_put(s, {shape.is_consecutive ? generated : given, shape, b.rows, records}, commit);
+  const StagedRows& rows = shape.is_consecutive ? generated : given;
+  return log_put(s, {rows, shape, b.slots, b.rows, records}, commit);
 }
 
 // `slot` holds the id.
@@ -112,7 +115,7 @@ Status Collection::Impl::log_update(Store& s, Commit* commit, uint32_t slot,
   shape.has_metadata = true;
   const float* const vector = commit->vector.empty() ? nullptr : commit->vector.data();
   const StagedRows rows({&s, 1, &slot, vector}, record);
-  return log_put(s, {rows, shape, 1, record}, commit);
+  return log_put(s, {rows, shape, &slot, 1, record}, commit);
 }
 
 // The journal's account has no limit: where memory is out, deleting must work.
@@ -146,13 +149,16 @@ Status Collection::Impl::log_delete_slots(const Store& s, Commit* commit,
   shape.collection = env.journal_id;
   Receipt* const receipt = receipt_of(commit);
   if (receipt != nullptr) receipt->count = slots.size();
-  return env.journal->log_delete(DoomedRows(s, slots), shape, slots.size(), receipt,
+  const Footprint footprint{0, 0, slots.size() * s.vectors.stride()};
+  return env.journal->log_delete({DoomedRows(s, slots), shape, slots.size(), footprint}, receipt,
                                  &commit->sequence);
 }
 
 Status Collection::Impl::log_clear(Commit* commit) {
   if (env.journal == nullptr) return Status::ok();
-  return env.journal->log_clear(env.journal_id, receipt_of(commit), &commit->sequence);
+  const Store* const s = store();
+  const uint64_t freed = s == nullptr ? 0 : s->live() * s->vectors.stride();
+  return env.journal->log_clear(env.journal_id, freed, receipt_of(commit), &commit->sequence);
 }
 
 // That nothing was to be done is an outcome too, and another one later.

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "db/checkpoint.h"
+#include "db/option_names.h"
 #include "db/recovery.h"
 #include "storage/read_again.h"
 
@@ -28,9 +29,15 @@ Registry& registry() {
   return *instance;
 }
 
-Status open_with_another(const std::string& path, const char* option) {
-  return Status::error(ErrorCode::kOptions, "the database " + path + " is open with another " +
-                                                option + "; leave the option out")
+const char* residency_text(Residency residency) {
+  if (residency == Residency::kAuto) return "as it fits into memory";
+  return residency == Residency::kMapped ? "'mapped'" : "'memory'";
+}
+
+// `has`: with what.
+Status open_with_another(const std::string& path, const char* option, const std::string& has) {
+  return Status::error(ErrorCode::kOptions, "the database " + path + " is open with " + option +
+                                                ": " + has + "; leave the option out")
       .with_path(path);
 }
 
@@ -61,15 +68,26 @@ Status Database::Impl::close_files() {
 Status Database::agree_on(const DatabaseOptions& given) const {
   const DatabaseOptions& mine = impl_->options;
   if (given.given_durability && given.durability != mine.durability) {
-    return open_with_another(mine.path, "durability");
+    return open_with_another(mine.path, "durability",
+                             std::string("'") + name_of(mine.durability) + "'");
   }
   if (given.given_max_memory_bytes && given.max_memory_bytes != mine.max_memory_bytes) {
-    return open_with_another(mine.path, "maxMemoryBytes");
+    const uint64_t bytes = mine.max_memory_bytes;
+    return open_with_another(mine.path, "maxMemoryBytes",
+                             bytes == 0 ? "no limit" : std::to_string(bytes));
   }
   if (given.given_residency && given.residency != mine.residency) {
-    return open_with_another(mine.path, "residency");
+    return open_with_another(mine.path, "residency", residency_text(mine.residency));
   }
-  if (given.given_seed && given.seed != mine.seed) return open_with_another(mine.path, "seed");
+  if (given.given_seed && given.seed != mine.seed) {
+    return open_with_another(mine.path, "seed", std::to_string(mine.seed));
+  }
+  if (given.checkpoint_bytes != 0 && given.checkpoint_bytes != mine.checkpoint_bytes) {
+    const uint64_t bytes = mine.checkpoint_bytes;
+    return open_with_another(mine.path, "checkpointBytes",
+                             bytes == 0 ? "as it follows from what is stored"
+                                        : std::to_string(bytes));
+  }
   return Status::ok();
 }
 
@@ -95,15 +113,16 @@ Status Database::open_directory(Env* env) {
   const DatabaseOptions& o = d.options;
   d.env = env;
   d.account = std::make_unique<MemoryAccount>(d.budget.get());
-  d.journal = std::make_shared<Journal>(o.record_bytes);
+  d.journal = std::make_shared<Journal>(o.path, o.record_bytes);
   const Directory::Options how{o.read_only, o.create_if_missing, o.seed};
   OMEN_ASSIGN(d.directory, Directory::open(env, o.path, how, d.account.get()));
   d.id = d.directory->manifest().database_id;
   const uint64_t seed = d.directory->manifest().seed;
   if (o.given_seed && o.seed != seed) {
-    return Status::error(ErrorCode::kOptions, "the database " + o.path +
-                                                  " was made with another seed; leave the option "
-                                                  "out to take the stored one")
+    return Status::error(ErrorCode::kOptions, "the database " + o.path + " was made with seed: " +
+                                                  std::to_string(seed) +
+                                                  ", not " + std::to_string(o.seed) +
+                                                  "; leave the option out to take the stored one")
         .with_path(o.path);
   }
   d.options.seed = seed;
@@ -134,6 +153,8 @@ Status Database::start() {
   options.has_committer = o.has_committer;
   options.synced = writer.synced;
   options.log_bytes = writer.bytes;
+  d.directory->room().count(d.journal->unsaved_bytes());
+  options.room = &d.directory->room();
   options.reserve = &d.directory->reserve();
   d.directory->renew_reserve(writer.bytes);
   OMEN_ASSIGN(std::unique_ptr<Wal> wal,

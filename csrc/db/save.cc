@@ -25,12 +25,6 @@ constexpr uint64_t kFreshMin = 256;
 constexpr uint64_t kGoneShare = 10;
 constexpr size_t kCopyBytes = size_t{1} << 20;
 
-uint64_t count_bits(const Marks& marks) {
-  uint64_t n = 0;
-  for (size_t i = 0; i < marks.words(); ++i) n += std::popcount(marks.word(i));
-  return n;
-}
-
 // Rows of an extent as the store holds them. Metadata are asked for again and again, and a write
 // may swap them between: they are taken once, and live as long as the caller's pin.
 class StoreExtent final : public ExtentRows {
@@ -117,7 +111,7 @@ bool Collection::Impl::wants_derived(const Store& s, bool is_closing) const {
   const uint64_t serial = s.codes() == nullptr ? 0 : s.codes()->serial;
   if (saved_.generation != s.generation() || saved_.snapshot.blobs.empty()) return true;
   if (saved_.codes_serial != serial) return true;
-  const uint64_t fresh = count_bits(s.unsaved.slots);
+  const uint64_t fresh = s.unsaved.slots.count();
   const uint64_t share = is_closing ? kFreshShareClosing : kFreshShare;
   if (fresh > std::max(kFreshMin, s.live() / share)) return true;
   const uint64_t kept = s.live() - std::min(s.live(), fresh);
@@ -174,9 +168,8 @@ Status Collection::Impl::take_cut(Store& s, Cut* out) {
     if (s.is_live(slot)) snapshot.live[slot >> 6] |= uint64_t{1} << (slot & 63);
   }
   OMEN_TRY(s.unsaved.ensure(snapshot.high_water));
-  OMEN_TRY(out->extents.copy(s.unsaved.extents));
   OMEN_TRY(out->slots.copy(s.unsaved.slots));
-  s.unsaved.extents.clear();
+  OMEN_TRY(s.unsaved.take_extents(&out->extents));
   if (!out->writes_derived) return Status::ok();
   s.unsaved.slots.clear();
   out->codes = s.owned_codes;
@@ -235,10 +228,9 @@ void Collection::end_cut(Cut* cut, bool is_saved) {
     c.stop_saving();  // Before the lock: who holds it may wait for that.
     const std::lock_guard<std::mutex> guard(c.commit_mutex_);
     Store& s = *cut->store;
-    if (!is_saved) {
-      s.unsaved.extents.add(cut->extents);
-      if (cut->writes_derived) s.unsaved.slots.add(cut->slots);
-    }
+    s.unsaved.end_taken(cut->extents, is_saved);
+    if (!is_saved && cut->writes_derived) s.unsaved.slots.add(cut->slots);
+    if (is_saved) s.unsaved.set_extent_bytes(cut->snapshot.extent_bytes());
     if (c.needs_maintenance()) c.maintenance_due_ = true;
   }
   if (is_saved) {

@@ -98,9 +98,11 @@ uint32_t Store::extent_rows() const {
   return static_cast<uint32_t>(std::min<size_t>(std::bit_floor(fitting), kExtentRowsMax));
 }
 
-void Store::keep_unsaved() {
+void Store::keep_unsaved(std::shared_ptr<UnsavedBytes> total) {
   is_saved = true;
   unsaved.set_extent_rows(extent_rows());
+  unsaved.count_in(std::move(total));
+  unsaved.set_extent_bytes(uint64_t{extent_rows()} * vectors.stride());
   slots.set_group(extent_rows());
 }
 

@@ -76,7 +76,7 @@ class Store final : public RowIds {
   // Memory for the staged part of slots below `slots`; under stage_mutex.
   Status ensure_staged(uint32_t slots);
   // Changes are noted from now on. Before the first slot.
-  void keep_unsaved();
+  void keep_unsaved(std::shared_ptr<UnsavedBytes> total);
   // Rows of an extent of the snapshot: as many as fill its 64 KiB of vectors.
   uint32_t extent_rows() const;
   // Asks for the memory of new rows of what is small, for whoever fills them all.

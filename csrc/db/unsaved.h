@@ -5,13 +5,17 @@
 // Invariants:
 //   1. A bit is set before the change can be seen by a cut, which takes the commit lock.
 //   2. What a checkpoint took is given back if it fails.
+//   3. The bytes of the extents that are marked are counted once in what count_in() was given.
 // Threads: under the collection's commit lock.
 #pragma once
 
 #include <bit>
 #include <cstdint>
+#include <memory>
+#include <utility>
 
 #include "memory/array.h"
+#include "storage/room.h"
 
 namespace omen {
 
@@ -39,6 +43,11 @@ class Marks {
     return Status::ok();
   }
   size_t words() const { return words_.size(); }
+  uint64_t count() const {
+    uint64_t n = 0;
+    for (const uint64_t word : words_) n += static_cast<uint64_t>(std::popcount(word));
+    return n;
+  }
   uint64_t word(size_t i) const { return i < words_.size() ? words_[i] : 0; }
   uint64_t* data() { return words_.data(); }
 
@@ -46,24 +55,83 @@ class Marks {
   Array<uint64_t> words_;
 };
 
-struct Unsaved {
-  explicit Unsaved(MemoryAccount* account) : extents(account), slots(account) {}
+class Unsaved {
+ public:
+  explicit Unsaved(MemoryAccount* account) : slots(account), extents_(account) {}
+  ~Unsaved() { stop_counting(); }
+  Unsaved(const Unsaved&) = delete;
+  Unsaved& operator=(const Unsaved&) = delete;
 
   // Of a store whose extents have so many rows, a power of two.
-  void set_extent_rows(uint32_t rows) { shift = static_cast<uint32_t>(std::countr_zero(rows)); }
+  void set_extent_rows(uint32_t rows) { shift_ = static_cast<uint32_t>(std::countr_zero(rows)); }
+  // Into what all stores of a database are counted; an extent takes about so many bytes on disk.
+  void count_in(std::shared_ptr<UnsavedBytes> total) { total_ = std::move(total); }
+  void set_extent_bytes(uint64_t bytes) {
+    if (bytes > 0) extent_bytes_ = bytes;
+    recount();
+  }
+  // What is marked will not be written: the store is on its way out.
+  void stop_counting() {
+    extent_bytes_ = 0;
+    recount();
+    total_.reset();
+  }
   Status ensure(uint32_t high_water) {
     OMEN_TRY(slots.ensure(high_water));
-    return extents.ensure((high_water >> shift) + 1);
+    return extents_.ensure((high_water >> shift_) + 1);
   }
   void note_slot(uint32_t slot) {
     slots.set(slot);
-    extents.set(slot >> shift);
+    note_metadata(slot);
   }
-  void note_metadata(uint32_t slot) { extents.set(slot >> shift); }
+  void note_metadata(uint32_t slot) {
+    if (extents_.has(slot >> shift_)) return;
+    extents_.set(slot >> shift_);
+    ++marked_;
+    recount();
+  }
+  // Of the extents that only these slots, which rise, would mark.
+  uint64_t new_bytes(const uint32_t* rising, size_t count) const {
+    uint64_t extents = 0;
+    uint32_t last = UINT32_MAX;
+    for (size_t i = 0; i < count; ++i) {
+      const uint32_t extent = rising[i] >> shift_;
+      extents += extent != last && !extents_.has(extent) ? 1 : 0;
+      last = extent;
+    }
+    return extents * extent_bytes_;
+  }
+  // Extents go to a checkpoint; they count until it has written them, and come back if it fails.
+  Status take_extents(Marks* out) {
+    OMEN_TRY(out->copy(extents_));
+    extents_.clear();
+    taken_ = std::exchange(marked_, 0);
+    return Status::ok();
+  }
+  void end_taken(const Marks& taken, bool is_saved) {
+    if (!is_saved) extents_.add(taken);
+    if (!is_saved) marked_ = extents_.count();
+    taken_ = 0;
+    recount();
+  }
 
-  uint32_t shift = 0;
-  Marks extents;
   Marks slots;  // That hold other rows than when the stored graph was written.
+
+ private:
+  void recount() {
+    if (total_ == nullptr) return;
+    const uint64_t now = (marked_ + taken_) * extent_bytes_;
+    total_->fetch_add(now - counted_, std::memory_order_relaxed);
+    counted_ = now;
+  }
+
+  uint32_t shift_ = 0;
+  Marks extents_;
+  uint64_t marked_ = 0;  // Of extents_.
+  uint64_t taken_ = 0;
+  uint64_t extent_bytes_ = 0;
+  uint64_t counted_ = 0;
+  std::shared_ptr<UnsavedBytes> total_;
 };
 
 }  // namespace omen

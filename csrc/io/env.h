@@ -61,6 +61,8 @@ class Env {
   // Names that were made, renamed and removed in it are on the device when it returns.
   virtual int64_t sync_directory(const std::string& path) = 0;
   virtual int64_t list(const std::string& path, std::vector<std::string>* names) = 0;
+  // What may still be written to the disk of a directory, about: others write to it as well.
+  virtual int64_t free_bytes(const std::string& path) = 0;
   // Makes a path independent of the working directory. The last part need not exist.
   virtual int64_t absolute(const std::string& path, std::string* out) = 0;
   // Nanoseconds since an arbitrary start; never falls.

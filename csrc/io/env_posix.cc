@@ -7,8 +7,10 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <chrono>
@@ -149,6 +151,12 @@ class PosixEnv final : public Env {
     const int64_t result = errno == 0 ? 0 : failure();
     ::closedir(directory);
     return result;
+  }
+  int64_t free_bytes(const std::string& path) override {
+    struct statvfs found {};
+    if (::statvfs(path.c_str(), &found) < 0) return failure();
+    const uint64_t bytes = uint64_t{found.f_bavail} * found.f_frsize;
+    return static_cast<int64_t>(std::min<uint64_t>(bytes, INT64_MAX));
   }
   int64_t absolute(const std::string& path, std::string* out) override {
     if (!path.empty() && path[0] == '/') {

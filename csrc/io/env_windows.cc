@@ -6,6 +6,7 @@
 // journal of its own, in order, and a rename is asked to be written through.
 #if defined(_WIN32)
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 
@@ -218,6 +219,11 @@ class WindowsEnv final : public Env {
     const int64_t result = GetLastError() == ERROR_NO_MORE_FILES ? 0 : failure();
     FindClose(search);
     return result;
+  }
+  int64_t free_bytes(const std::string& path) override {
+    ULARGE_INTEGER bytes;
+    if (!GetDiskFreeSpaceExW(long_path(path).c_str(), &bytes, nullptr, nullptr)) return failure();
+    return static_cast<int64_t>(std::min<uint64_t>(bytes.QuadPart, INT64_MAX));
   }
   int64_t absolute(const std::string& path, std::string* out) override {
     const std::wstring given = wide(path);

@@ -110,7 +110,8 @@ Result<std::unique_ptr<LogWriter>> Directory::begin_log(uint64_t* number) {
     return f.kind == static_cast<uint32_t>(ManifestKind::kTable);
   };
   next.files.insert(std::find_if(next.files.begin(), next.files.end(), is_table), log);
-  OMEN_TRY(switch_to(std::move(next)));
+  const Status switched = switch_to(std::move(next));
+  if (!switched.is_ok()) return undo_doubtful(doubtful_.size() - 1, switched);
   remove_doubtful();
   return made;
 }
@@ -136,6 +137,7 @@ Status Directory::install(const SnapshotFiles& files) {
   next.log_number = files.log_number;
   next.log_first_sequence = files.sequence + 1;
   next.durable_sequence = std::max(next.durable_sequence, files.sequence);
+  const size_t known = doubtful_.size();
   for (const ManifestFile& segment : files.segments) {
     const std::string path = segment_path(path_, segment.number);
     if (named.count(path) == 0) doubtful_.push_back(path);
@@ -148,7 +150,8 @@ Status Directory::install(const SnapshotFiles& files) {
       if (wanted.count(path) == 0) OMEN_TRY(remove_file(env_, path));
     }
   }
-  OMEN_TRY(switch_to(std::move(next)));
+  const Status switched = switch_to(std::move(next));
+  if (!switched.is_ok()) return undo_doubtful(known, switched);
   const std::set<std::string> kept = manifest_.paths(path_);
   std::erase_if(segments_, [&](const auto& entry) {
     return kept.count(segment_path(path_, entry.first)) == 0;
@@ -156,6 +159,15 @@ Status Directory::install(const SnapshotFiles& files) {
   doubtful_.insert(doubtful_.end(), named.begin(), named.end());  // Now certainly of no use.
   remove_doubtful();
   return Status::ok();
+}
+
+// Where there was no room for a manifest, it certainly is not in place, and its new files, from the
+// `known`th doubtful one on, take some.
+Status Directory::undo_doubtful(size_t known, const Status& cause) {
+  if (cause.code() != ErrorCode::kNoSpace || !failed_.is_ok()) return cause;
+  for (size_t i = known; i < doubtful_.size(); ++i) (void)remove_file(env_, doubtful_[i]).is_ok();
+  doubtful_.resize(known);
+  return cause;
 }
 
 // What cannot be removed now goes when the database is opened the next time.

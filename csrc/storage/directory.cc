@@ -157,6 +157,7 @@ Result<Directory::Writer> Directory::open_writer() {
   Writer writer;
   writer.bytes = chain_->bytes();
   reserve_ = std::make_unique<Reserve>(env_, path_);
+  room_ = std::make_unique<Room>(env_, path_);
   if (chain_->can_resume() || OMEN_PLANTED("goes-on-after-a-crash")) {
     OMEN_ASSIGN(LogChain::Resumed resumed, chain_->resume());
     writer.log = std::move(resumed.log);
@@ -166,23 +167,30 @@ Result<Directory::Writer> Directory::open_writer() {
     next.log_number = next_number();
     next.durable_sequence = end_.sequence;
     next.drop_files(ManifestKind::kLog);
-    Result<std::unique_ptr<LogWriter>> copy = copy_chain(next);
-    if (copy.status().code() == ErrorCode::kNoSpace && reserve_->spend_all() > 0) {
-      copy = copy_chain(next);
+    Status status = switch_to_copy(next, &writer.log);
+    const bool is_full = status.code() == ErrorCode::kNoSpace && failed_.is_ok();
+    if (is_full && reserve_->spend_all() > 0) {
+      status = switch_to_copy(next, &writer.log);
     }
-    if (!copy.is_ok()) {
-      // On a full disk its room is wanted. It is no part of the database yet; sweep() tries again.
-      (void)remove_file(env_, log_path(path_, next.log_number)).is_ok();
-      return copy.status();
-    }
-    if (OMEN_PLANTED("old-log-goes-first")) OMEN_TRY(remove_file(env_, chain_->record_path()));
-    OMEN_TRY(switch_to(std::move(next)));
-    writer.log = copy.take();
+    OMEN_TRY(Status(status));
     writer.synced = end_.sequence;
   }
   chain_.reset();
   OMEN_TRY(sweep());
   return writer;
+}
+
+Status Directory::switch_to_copy(const Manifest& next, std::unique_ptr<LogWriter>* log) {
+  Result<std::unique_ptr<LogWriter>> copy = copy_chain(next);
+  if (!copy.is_ok()) {
+    // On a full disk its room is wanted. It is no part of the database yet; sweep() tries again.
+    (void)remove_file(env_, log_path(path_, next.log_number)).is_ok();
+    return copy.status();
+  }
+  if (OMEN_PLANTED("old-log-goes-first")) OMEN_TRY(remove_file(env_, chain_->record_path()));
+  OMEN_TRY(switch_to(next));
+  *log = copy.take();
+  return Status::ok();
 }
 
 void Directory::renew_reserve(uint64_t log_bytes) {

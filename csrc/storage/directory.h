@@ -29,6 +29,7 @@
 
 #include "storage/log_chain.h"
 #include "storage/reserve.h"
+#include "storage/room.h"
 #include "storage/snapshot.h"
 
 namespace omen {
@@ -85,6 +86,7 @@ class Directory {
 
   // Writers, after open_writer().
   Reserve& reserve() { return *reserve_; }
+  Room& room() { return *room_; }
   // So that the reserve has the size that fits what is stored, if there is room for it.
   void renew_reserve(uint64_t log_bytes);
   // Of a new segment.
@@ -113,11 +115,13 @@ class Directory {
   Status open_files(bool read_only);
   Status count_leftovers();
   Result<std::unique_ptr<LogWriter>> copy_chain(const Manifest& next);
+  Status switch_to_copy(const Manifest& next, std::unique_ptr<LogWriter>* log);
   Status sweep() const;
   // With mutex_ held.
   uint64_t next_number() { return ++last_number_; }
   Status switch_to(Manifest next);
   void remove_doubtful();
+  Status undo_doubtful(size_t known, const Status& cause);
   Result<std::shared_ptr<const SegmentReader>> open_segment(uint64_t number) const;
   Status check_places(const Snapshot& snapshot, const std::string& table_path) const;
 
@@ -128,6 +132,7 @@ class Directory {
   std::unique_ptr<LogChain> chain_;
   LogEnd end_;
   std::unique_ptr<Reserve> reserve_;
+  std::unique_ptr<Room> room_;
 
   mutable std::mutex mutex_;  // Guards all below.
   Manifest manifest_;

@@ -204,6 +204,17 @@ class TableReader {
 
 }  // namespace
 
+uint64_t CollectionSnapshot::extent_bytes() const {
+  uint64_t sum = 0;
+  uint64_t count = 0;
+  for (const ExtentPlace& place : extents) {
+    if (place.segment == 0) continue;
+    sum += uint64_t{place.head_bytes} + place.vector_bytes;
+    ++count;
+  }
+  return count == 0 ? 0 : sum / count;
+}
+
 Status encode_snapshot(const Snapshot& snapshot, Array<std::byte>* array) {
   PayloadWriter out(array);
   OMEN_TRY(out.number(kSnapshotVersion));

@@ -47,6 +47,9 @@ struct CollectionSnapshot {
   std::vector<ExtentPlace> extents;  // By index: ceil(high_water / extent_rows).
   std::vector<SnapshotBlob> blobs;   // Derived data.
   std::vector<uint64_t> fresh;       // Slots written since the blobs were; like `live`, or empty.
+
+  // Of an extent on disk, in the mean. 0: there is none.
+  uint64_t extent_bytes() const;
 };
 
 struct Snapshot {

@@ -97,13 +97,20 @@ bool makes_room(RecordType type) {
 
 }  // namespace
 
-Status Wal::check_room(RecordType type) const {
-  Reserve* const reserve = options_.reserve;
-  if (reserve == nullptr || makes_room(type) || reserve->restore()) return Status::ok();
+Status Wal::check_room(const LogSource& source) const {
+  Room::Verdict verdict = Room::Verdict::kAmple;
+  if (options_.room != nullptr) verdict = options_.room->judge(chain_bytes(), source.footprint());
+  if (makes_room(source.type())) return Status::ok();
+  const char* what = nullptr;
+  if (verdict == Room::Verdict::kNone) {
+    what = "what is left on the disk is needed to bring the log into order";
+  } else if (options_.reserve != nullptr && !options_.reserve->restore()) {
+    what = "no space is left on the disk, and what is kept for deletions is in use";
+  }
+  if (what == nullptr) return Status::ok();
   return Status::error(ErrorCode::kNoSpace,
-                       "cannot write to " + writer_->path() +
-                           ": no space is left on the disk, and what is kept for deletions is in "
-                           "use; free some, or delete records, then try again")
+                       "cannot write to " + writer_->path() + ": " + what +
+                           "; free some, or delete records, then try again")
       .with_path(writer_->path());
 }
 
@@ -121,7 +128,7 @@ Status Wal::append_record(const LogWriter::Kind& kind, RecordType purpose) {
 Result<uint64_t> Wal::append(LogSource* source) {
   const std::lock_guard<std::mutex> guard(append_mutex_);
   const RecordType purpose = source->type();
-  OMEN_TRY(check_room(purpose));
+  OMEN_TRY(check_room(*source));
   LogWriter::Kind kind;
   {
     const std::lock_guard<std::mutex> state(mutex_);

@@ -29,6 +29,7 @@
 #include "exec/thread.h"
 #include "storage/log.h"
 #include "storage/reserve.h"
+#include "storage/room.h"
 
 namespace omen {
 
@@ -54,6 +55,7 @@ class LogSource {
   virtual Status next(Array<std::byte>* record, bool* more) = 0;
   // Of the record that next() gave last. Before the first: by which the commit's room is judged.
   virtual RecordType type() const = 0;
+  virtual Footprint footprint() const { return {}; }
   // It is in the log, the last of its records as `sequence`. Called under the log's lock, in the
   // log's order.
   virtual void logged(uint64_t) {}
@@ -68,6 +70,7 @@ class Wal {
     uint64_t synced = 0;           // What of the writer's log is on the device.
     uint32_t interval_ms = 100;    // Of kPeriodic, and from the last append to the seal.
     uint64_t log_bytes = 0;        // What the log held when it was opened: Directory::Writer.
+    Room* room = nullptr;          // Of which a write leaves the next checkpoint its part.
     Reserve* reserve = nullptr;    // Whence deletions, and the seal, take room if there is none.
   };
   // ERR_MEMORY if the committer cannot start.
@@ -117,7 +120,7 @@ class Wal {
   void answer(DurableWaiter* first);
   Status undo(const LogWriter::Place& place, Status cause);
   // Under append_mutex_.
-  Status check_room(RecordType type) const;
+  Status check_room(const LogSource& source) const;
   Status append_record(const LogWriter::Kind& kind, RecordType purpose);
 
   const Options options_;

@@ -49,6 +49,12 @@ export const bugs = [
   ['changed-metadata-not-saved', 'a snapshot misses a change', 'db_crash_test', 'synced_workloads'],
   ['replay-skips-one-more', 'off by one behind a snapshot', 'db_crash_test', 'synced_workloads'],
   ['no-reserve', 'a full disk refuses deletions', 'db_reserve_test', 'deleting_works'],
+  [
+    'no-room-for-checkpoints',
+    'a disk is filled up with log',
+    'db_reserve_test',
+    'a_disk_that_fills_up',
+  ],
   ['receipt-is-a-commit', 'a receipt is logged apart', 'db_crash_test', 'unsynced_workloads'],
   ['receipts-not-saved', 'a snapshot forgets them', 'db_crash_test', 'synced_workloads'],
   ['replay-merges', 'removed keys come back', 'db_crash_test', 'synced_workloads'],

@@ -1,17 +1,18 @@
 // A disk that is really full, again and again: a small file system of memory, mounted for the test.
 // A write that finds no space is refused whole; reading and deleting go on; what was deleted
 // stays deleted; and whatever was accepted is there after the next opening, which works however
-// full the disk is then.
+// full the disk is then. And one that the database fills up by itself, of which it keeps enough to
+// bring its log into order: all of it can be deleted, record by record.
 //
 // OMENDB_FULL_DISKS: how often it is filled (2; npm run test:durability: 20).
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmdirSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmdirSync, statfsSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import test from 'node:test'
+import test, { type TestContext } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { DB, OmenError } from 'omendb'
+import { type Collection, DB, OmenError } from 'omendb'
 import { random } from './support.js'
 
 const CYCLES = Number(process.env.OMENDB_FULL_DISKS ?? 2)
@@ -82,16 +83,24 @@ async function fill(db: DB, model: Model, next: () => number): Promise<void> {
   await equals(db, model)
 }
 
-test('a full disk refuses whole, and goes on when there is room', async (t) => {
+/** A disk of its own for the test, or undefined where none can be mounted. */
+function mount(t: TestContext, bytes: number): string | undefined {
   const disk = mkdtempSync(path.join(tmpdir(), 'omendb-full-'))
-  if (!mounted(disk, DISK)) {
+  if (!mounted(disk, bytes)) {
     rmdirSync(disk)
-    return t.skip('a tmpfs can be mounted by root alone')
+    t.skip('a tmpfs can be mounted by root alone')
+    return undefined
   }
   t.after(() => {
     spawnSync('umount', ['-l', disk])
     rmdirSync(disk)
   })
+  return disk
+}
+
+test('a full disk refuses whole, and goes on when there is room', async (t) => {
+  const disk = mount(t, DISK)
+  if (disk === undefined) return
   const where = path.join(disk, 'db')
   mkdirSync(where)
   const next = random()
@@ -113,4 +122,49 @@ test('a full disk refuses whole, and goes on when there is room', async (t) => {
     await equals(db, model)
   }
   await db.close()
+})
+
+/** Adds batches until even small ones find no room; how many records there are. */
+async function fillUp(db: Pick<Collection, 'add' | 'count'>, next: () => number): Promise<number> {
+  for (let rows = 500; rows > 0; ) {
+    const vectors = Float32Array.from({ length: rows * DIMENSIONS }, next)
+    if (await hasSpace(() => db.add({ vectors }))) continue
+    await sleep(20) // The checkpoint that the refusal asked for.
+    if (!(await hasSpace(() => db.add({ vectors })))) rows >>= 1
+  }
+  return db.count()
+}
+
+const freeBytes = (disk: string): number => {
+  const { bavail, bsize } = statfsSync(disk)
+  return bavail * bsize
+}
+
+async function hasFree(disk: string, bytes: number): Promise<void> {
+  for (const deadline = Date.now() + 20_000; freeBytes(disk) < bytes; await sleep(20))
+    assert.ok(Date.now() < deadline, `${freeBytes(disk)} bytes are free`)
+}
+
+test('what a database filled up by itself can be deleted, one by one and at once', async (t) => {
+  const size = 6 << 20
+  const disk = mount(t, size)
+  if (disk === undefined) return
+  const next = random()
+  const db = await DB.open(path.join(disk, 'db'), { dimensions: DIMENSIONS, durability: 'os' })
+  t.after(() => db.close())
+  const count = await fillUp(db, next)
+  assert.ok(freeBytes(disk) < size / 8, `${freeBytes(disk)} bytes stayed free`)
+  assert.ok(count > 10_000, `${count} records found room`)
+  // Ids are those that the database gave: 0, 1 and so on.
+  for (let id = 0; id < count; id += 1) await db.delete(id)
+  assert.equal(await db.count(), 0)
+  assert.ok(await hasSpace(() => db.add({ vectors: new Float32Array(500 * DIMENSIONS).fill(1) })))
+  // Both ask for a checkpoint, where a write was refused.
+  await fillUp(db, next)
+  await db.clear()
+  await hasFree(disk, size - (1 << 20))
+  await fillUp(await db.createCollection('other', { dimensions: DIMENSIONS }), next)
+  await db.dropCollection('other')
+  await hasFree(disk, size - (1 << 20))
+  for (const report of await db.check()) assert.ok(report.ok, report.problem)
 })

@@ -1,5 +1,6 @@
 // A full disk, on which deleting goes on.
 #include "db_disk_support.h"
+#include "storage/manifest.h"
 #include "storage/reserve.h"
 
 using namespace omen;
@@ -16,7 +17,7 @@ struct FullDisk : OneCollection {
 
   void open() {
     DatabaseOptions o = fixture.options(&env);
-    o.checkpoint_bytes = 60 << 10;
+    o.checkpoint_bytes = checkpoint_bytes;
     OneCollection::open(o, options_of(kDims, Metric::kL2, Quantization::kSq8));
   }
   Status add(size_t count) {
@@ -52,7 +53,8 @@ struct FullDisk : OneCollection {
                 ids[ids.size() - 1 - commit.ids.size()]);
       commit.ids.push_back(IdOut{false, 0, ids[ids.size() - 1 - commit.ids.size()]});
     }
-    if (random.below(4) == 0) commit.receipt = Receipt{};  // A server's: it needs room as well.
+    // A server's: it needs room as well.
+    if (has_receipts && random.below(4) == 0) commit.receipt = Receipt{};
     collection->run(&commit);
     if (!commit.status.is_ok()) return commit.status;
     CHECK_EQ(commit.count, commit.ids.size());
@@ -62,9 +64,23 @@ struct FullDisk : OneCollection {
   Status remove_one() { return remove_some(1); }
   void check() {
     CHECK_EQ(collection->count(), ids.size());
+    Commit upkeep;  // Looks for what no path of the graph leads to.
+    upkeep.kind = Commit::Kind::kOptimize;
+    collection->run(&upkeep);
+    CHECK_OK(upkeep.status);
+    // What a checkpoint that found no room had written takes none.
+    const Result<Manifest> manifest = read_manifest(&env, kPath);
+    if (!CHECK_OK(manifest.status())) return;
+    const std::set<std::string> named = manifest.value().paths(kPath);
+    for (const std::string& path : env.paths()) {
+      const std::string name = path.substr(path.find_last_of('/') + 1);
+      CHECK((!is_log_name(name) && !is_segment_name(name)) || named.count(path) > 0);
+    }
     CHECK_OK(check_database(*database));
   }
 
+  uint64_t checkpoint_bytes = 60 << 10;
+  bool has_receipts = true;
   Random random;
   std::vector<uint64_t> ids;
   uint64_t next_id = 0;
@@ -98,6 +114,36 @@ TEST(deleting_works_on_a_full_disk) {
     CHECK_OK(disk.add(64));
     disk.check();
   }
+}
+
+// A disk that fills up is refused while the next checkpoint still fits, however small the commits:
+// so that it can be done, the log goes, and deletions of any number find room, one by one as well.
+TEST(a_disk_that_fills_up_keeps_room_for_the_next_checkpoint) {
+  FullDisk disk(test_seed());
+  disk.checkpoint_bytes = 100 << 10;  // Far more log than the reserve has room.
+  disk.has_receipts = false;          // The snapshot keeps them.
+  disk.close();
+  disk.open();
+  disk.env.capacity = 2 * kDisk;
+  for (size_t rows = 64; rows > 0;) {
+    const Status status = disk.add(rows);
+    REQUIRE(status.is_ok() || status.code() == ErrorCode::kNoSpace);
+    if (status.is_ok()) continue;
+    CHECK(!status.path().empty());
+    // What the checkpointer's thread would do: it is asked for by the refusal.
+    if (!CHECK_OK(disk.database->checkpoint())) return;
+    if (!disk.add(rows).is_ok()) rows /= 2;
+  }
+  CHECK(disk.env.capacity - disk.env.used() < 160 << 10);  // Little is left unused.
+  disk.check();
+  while (!disk.ids.empty()) {
+    if (!CHECK_OK(disk.remove_one())) return;
+    if (disk.ids.size() % 500 == 0 && !CHECK_OK(disk.database->checkpoint())) return;
+  }
+  CHECK_OK(disk.database->checkpoint());
+  CHECK(disk.env.used() < 200 << 10);
+  CHECK_OK(disk.add(64));
+  disk.check();
 }
 
 // What is kept for deletions is for nothing else: a write that would fit into it is refused, until

@@ -43,6 +43,7 @@ class SimEnv final : public Env {
     kList,
     kMap,
     kAllocate,
+    kFreeBytes,
   };
   // A change, as the trace keeps it.
   struct Change {
@@ -243,6 +244,12 @@ class SimEnv final : public Env {
       if (parent(name) == path) names->push_back(name.substr(name.find_last_of('/') + 1));
     }
     return 0;
+  }
+  int64_t free_bytes(const std::string&) override {
+    const std::lock_guard<std::mutex> guard(mutex_);
+    if (const Fault f = ask(Call::kFreeBytes); f.result != 0) return f.result;
+    if (capacity == UINT64_MAX) return INT64_MAX;
+    return static_cast<int64_t>(capacity - std::min(capacity, used()));
   }
   int64_t absolute(const std::string& path, std::string* out) override {
     *out = path.empty() || path[0] != '/' ? "/" + path : path;
