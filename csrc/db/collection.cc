@@ -4,6 +4,7 @@
 #include <new>
 
 #include "db/collection_impl.h"
+#include "db/option_names.h"
 
 namespace omen {
 
@@ -39,7 +40,7 @@ Status Collection::Impl::make_store(uint32_t dimensions) {
   o.dimensions = dimensions;
   std::shared_ptr<Store> fresh = std::make_shared<Store>(&account, &epochs, o, *env.kernels,
                                                          env.seed, next_generation_++, schema);
-  if (env.journal != nullptr) fresh->keep_unsaved();
+  if (env.journal != nullptr) fresh->keep_unsaved(env.journal->unsaved_bytes());
   store_.store(fresh.get(), std::memory_order_release);
   retire_store();
   owned_store_ = std::move(fresh);
@@ -49,6 +50,7 @@ Status Collection::Impl::make_store(uint32_t dimensions) {
 // Readers may still hold what store_ pointed to.
 void Collection::Impl::retire_store() {
   if (owned_store_ == nullptr) return;
+  owned_store_->unsaved.stop_counting();
   {
     // Whoever fills its columns ends first: nothing of a store is retired after the store itself.
     owned_store_->is_leaving.store(true, std::memory_order_relaxed);
@@ -111,47 +113,65 @@ uint64_t Collection::count() const {
 
 namespace {
 
-Status differs(const std::string& collection, const char* option) {
-  return Status::error(ErrorCode::kOptions, std::string("collection '") + collection +
-                                                "' was created with another " + option +
-                                                "; leave the option out to take the stored value");
+std::string quoted(const char* name) { return std::string("'") + name + "'"; }
+
+// A schema: as much as helps to tell which.
+std::string option_text(const std::string& value) {
+  constexpr size_t kMost = 200;
+  return value.size() <= kMost ? value : value.substr(0, kMost) + " ...";
+}
+std::string option_text(bool value) { return value ? "true" : "false"; }
+std::string option_text(uint32_t value) { return std::to_string(value); }
+template <class Named>
+std::string option_text(Named value) {
+  return quoted(name_of(value));
 }
 
 }  // namespace
 
+template <class T>
+Status Collection::Impl::differs(const char* option, const T& given, const T& stored) const {
+  const std::string path = env.journal == nullptr ? "" : env.journal->path();
+  return Status::error(ErrorCode::kOptions,
+                       "collection '" + name + "'" + (path.empty() ? "" : " of " + path) +
+                           " was created with " + option + ": " + option_text(stored) + ", not " +
+                           option_text(given) + "; leave the option out to take the stored value")
+      .with_path(path);
+}
+
 Status Collection::agree_on(const CollectionOptions& given) {
   const CollectionOptions mine = options();
-  const std::string& n = name();
+  const Impl& impl = *impl_;
   using O = CollectionOptions;
-  if ((given.given & O::kGivenMetric) != 0 && given.metric != mine.metric)
-    return differs(n, "metric");
-  if ((given.given & O::kGivenQuantization) != 0 && given.quantization != mine.quantization) {
-    return differs(n, "quantization");
-  }
-  if ((given.given & O::kGivenLayout) != 0 && given.layout != mine.layout)
-    return differs(n, "layout");
-  if ((given.given & O::kGivenM) != 0 && given.m != mine.m) return differs(n, "m");
-  if ((given.given & O::kGivenEfConstruction) != 0 &&
-      given.ef_construction != mine.ef_construction) {
-    return differs(n, "efConstruction");
-  }
-  if ((given.given & O::kGivenKeepVectors) != 0 && given.keep_vectors != mine.keep_vectors) {
-    return differs(n, "keepVectors");
-  }
+  const auto check = [&](uint32_t flag, const char* option, const auto& wanted,
+                         const auto& stored) {
+    const bool agrees = (given.given & flag) == 0 || wanted == stored;
+    return agrees ? Status::ok() : impl.differs(option, wanted, stored);
+  };
+  OMEN_TRY(check(O::kGivenMetric, "metric", given.metric, mine.metric));
+  OMEN_TRY(check(O::kGivenQuantization, "quantization", given.quantization, mine.quantization));
+  OMEN_TRY(check(O::kGivenLayout, "layout", given.layout, mine.layout));
+  OMEN_TRY(check(O::kGivenM, "m", given.m, mine.m));
+  OMEN_TRY(check(O::kGivenEfConstruction, "efConstruction", given.ef_construction,
+                 mine.ef_construction));
+  OMEN_TRY(check(O::kGivenKeepVectors, "keepVectors", given.keep_vectors, mine.keep_vectors));
   if ((given.given & O::kGivenSchema) != 0) {
     OMEN_ASSIGN(const std::shared_ptr<const Schema> schema, Schema::parse(given.schema_json));
-    if (schema->text() != mine.schema_json) return differs(n, "schema");
+    const std::string stored = mine.schema_json.empty() ? "none" : mine.schema_json;
+    OMEN_TRY(check(O::kGivenSchema, "schema", schema->text(), stored));
   }
   if ((given.given & O::kGivenDimensions) == 0) return Status::ok();
   // Last: nothing is fixed by a call that is refused.
   Impl& c = *impl_;
   const std::lock_guard<std::mutex> guard(c.store_mutex_);
   const uint32_t fixed = c.fixed_dimensions_.load(std::memory_order_acquire);
-  if (fixed != 0) return fixed == given.dimensions ? Status::ok() : differs(n, "dimensions");
+  OMEN_TRY(fixed == 0 ? Status::ok()
+                      : check(O::kGivenDimensions, "dimensions", given.dimensions, fixed));
+  if (fixed != 0) return Status::ok();
   const Store* s = c.store();
   const bool staging = c.open_batches_.load(std::memory_order_acquire) > 0;
   if (s != nullptr && staging && s->dimensions() != given.dimensions)
-    return differs(n, "dimensions");
+    return c.differs("dimensions", given.dimensions, s->dimensions());
   if (c.env.journal != nullptr) {
     OMEN_TRY(c.env.journal->log_dimensions(c.env.journal_id, given.dimensions));
   }

@@ -1,6 +1,7 @@
 // The class Database.
 #include "napi/database_object.h"
 
+#include "db/option_names.h"
 #include "napi/classes.h"
 #include "napi/collection_object.h"
 #include "napi/operation.h"
@@ -54,7 +55,7 @@ Status read_metric(const Call& call, napi_value object, CollectionOptions* out) 
   out->given |= CollectionOptions::kGivenMetric;
   for (const Metric metric : {Metric::kCosine, Metric::kL2, Metric::kDot}) {
     out->metric = metric;
-    if (text == metric_name(metric)) return Status::ok();
+    if (text == name_of(metric)) return Status::ok();
   }
   return argument_error("metric must be 'cosine', 'l2' or 'dot', not " + describe(call.env, value));
 }
@@ -69,7 +70,7 @@ Status read_quantization(const Call& call, napi_value object, CollectionOptions*
   for (const Quantization quantization :
        {Quantization::kSq8, Quantization::kNone, Quantization::kBinary}) {
     out->quantization = quantization;
-    if (text == quantization_name(quantization)) return Status::ok();
+    if (text == name_of(quantization)) return Status::ok();
   }
   return argument_error("quantization must be 'sq8', 'none' or 'binary', not " +
                         describe(call.env, value));
@@ -93,7 +94,7 @@ Status read_layout(const Call& call, napi_value object, CollectionOptions* out) 
   out->given |= CollectionOptions::kGivenLayout;
   for (const Layout layout : {Layout::kCompact, Layout::kFast}) {
     out->layout = layout;
-    if (text == layout_name(layout)) return Status::ok();
+    if (text == name_of(layout)) return Status::ok();
   }
   return argument_error("layout must be 'compact' or 'fast', not " + describe(call.env, value));
 }

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <limits>
 
+#include "db/option_names.h"
 #include "napi/call.h"
 #include "napi/ids.h"
 
@@ -224,32 +225,6 @@ napi_value make_plan(napi_env env, const Plan& plan) {
       .value();
 }
 
-const char* metric_name(Metric metric) {
-  switch (metric) {
-    case Metric::kCosine:
-      return "cosine";
-    case Metric::kL2:
-      return "l2";
-    case Metric::kDot:
-      return "dot";
-  }
-  return "";
-}
-
-const char* quantization_name(Quantization quantization) {
-  switch (quantization) {
-    case Quantization::kSq8:
-      return "sq8";
-    case Quantization::kNone:
-      return "none";
-    case Quantization::kBinary:
-      return "binary";
-  }
-  return "";
-}
-
-const char* layout_name(Layout layout) { return layout == Layout::kFast ? "fast" : "compact"; }
-
 napi_value make_stats(napi_env env, const CollectionStats& stats) {
   const CollectionStats::Bytes& b = stats.bytes;
   ObjectOut bytes(env);
@@ -260,9 +235,9 @@ napi_value make_stats(napi_env env, const CollectionStats& stats) {
   const CollectionOptions& options = stats.options;
   ObjectOut object(env);
   object.text("name", stats.name).count("dimensions", options.dimensions);
-  object.text("metric", metric_name(options.metric));
-  object.text("quantization", quantization_name(options.quantization));
-  object.text("layout", layout_name(options.layout));
+  object.text("metric", name_of(options.metric));
+  object.text("quantization", name_of(options.quantization));
+  object.text("layout", name_of(options.layout));
   object.count("m", options.m).count("efConstruction", options.ef_construction);
   object.flag("keepVectors", options.keep_vectors);
   if (!options.schema_json.empty()) object.text("schema", options.schema_json);

@@ -81,8 +81,5 @@ napi_value make_stats(napi_env env, const CollectionStats& stats);
 napi_value make_stats(napi_env env, const DatabaseStats& stats);
 napi_value make_report(napi_env env, const CheckReport& report);
 
-const char* metric_name(Metric metric);
-const char* quantization_name(Quantization quantization);
-const char* layout_name(Layout layout);
 
 }  // namespace omen::napi
