@@ -44,17 +44,12 @@ export class Client<M extends object = Metadata> extends RemoteRecords<M> implem
   constructor(address: string, options?: ClientOptions) {
     const settings = readClientSettings(address, options)
     super(new Session(settings))
-    this.#default = new Target(this._session, DEFAULT, settings.collection)
+    this.#default = new Target(this._session, DEFAULT, settings.collection, true)
   }
 
   /** @internal */
   protected override _target(): Target {
     return this.#default
-  }
-
-  /** @internal */
-  protected override _opened(): Promise<void> {
-    return this.#default.ensure()
   }
 
   async collection<C extends object = Metadata>(

@@ -104,33 +104,26 @@ export abstract class RemoteRecords<M extends object = Metadata> implements Reco
 
   /** @internal */
   protected abstract _target(): Target
-  /** Opens the collection if that is still to be done. @internal */
-  protected abstract _opened(): Promise<void>
 
   async #read<T>(
     settings: Settings,
     work: (transport: Transport, sent: Sent) => Promise<T>,
   ): Promise<T> {
     const { transport } = this._session
-    return this._session.read(
-      settings,
-      (sent) => work(transport, sent),
-      () => this._opened(),
-    )
+    return this._session.read(settings, (sent) => work(transport, sent), this._target())
   }
 
   async #write<T>(
     settings: Settings,
     work: (transport: Transport, sent: Sent) => Promise<T>,
   ): Promise<T> {
-    const { name } = this._target()
+    const target = this._target()
     const { transport } = this._session
-    const opened = () => this._opened()
-    return this._session.write(name, settings, (sent) => work(transport, sent), opened)
+    return this._session.write(target.name, settings, (sent) => work(transport, sent), target)
   }
 
   async #rows(kind: WriteKind, input: unknown, options: unknown): Promise<Id | Id[]> {
-    return writeRows(this._target(), kind, input, readCall(options), () => this._opened())
+    return writeRows(this._target(), kind, input, readCall(options))
   }
 
   add(record: NewRecord<M>, options?: WriteOptions): Promise<Id>
@@ -353,9 +346,6 @@ export class RemoteCollection<M extends object = Metadata>
   protected override _target(): Target {
     return this.#target
   }
-
-  /** @internal */
-  protected override async _opened(): Promise<void> {}
 
   stats(): Promise<CollectionStats> {
     return this._stats()

@@ -57,7 +57,11 @@ export class Deadline {
 
   /** Waits for `work` (which fails on its own) or for the end of the call, which throws. */
   async race<T>(work: Promise<T>): Promise<T> {
-    this.check()
+    const late = this.over()
+    if (late !== undefined) {
+      work.catch(() => {}) // Nobody waits for it any more.
+      throw late
+    }
     let stop = (): void => {}
     const over = new Promise<never>((_, reject) => {
       stop = () => reject(this.over())

@@ -19,7 +19,14 @@ const FIRST_PAUSE_MS = 50
 const PAUSE_MS_MAX = 2000
 
 type Limits = Pick<CallSettings, 'signal' | 'timeoutMs'>
-type First = () => Promise<void>
+
+/** What a call relies on that others may change: where its collection is, and its dimensions. */
+export interface Ground {
+  /** Is done before the call. */
+  prepare(): Promise<void>
+  /** Whether a failed call stood on what is so no longer: then it is begun anew, once. */
+  hasChanged(error: unknown): Promise<boolean>
+}
 
 export class Session {
   readonly transport: Transport
@@ -39,12 +46,9 @@ export class Session {
     if (this.#isClosed) throw new OmenError('ERR_CLOSED', 'the client is closed; make a new one')
   }
 
-  /** One call: its work may be repeated. @param first  Is done before it, once. */
-  read<T>(limits: Limits, work: (sent: Sent) => Promise<T>, first?: First): Promise<T> {
-    return this.#run(limits, async (deadline) => {
-      if (first !== undefined) await deadline.race(first())
-      return this.#retried(deadline, work, undefined)
-    })
+  /** One call: its work may be repeated. */
+  read<T>(limits: Limits, work: (sent: Sent) => Promise<T>, ground?: Ground): Promise<T> {
+    return this.#run(limits, (deadline) => this.#begun(deadline, work, undefined, ground))
   }
 
   /** One write to `name`, after those that were called before it. */
@@ -52,14 +56,13 @@ export class Session {
     name: string,
     limits: Limits,
     work: (sent: Sent) => Promise<T>,
-    first?: First,
+    ground?: Ground,
   ): Promise<T> {
     const before = this.#writes.get(name)
     const done = this.#run(limits, async (deadline) => {
       if (before !== undefined) await deadline.race(before)
       deadline.check()
-      if (first !== undefined) await deadline.race(first())
-      return this.#retried(deadline, work, randomId())
+      return this.#begun(deadline, work, randomId(), ground)
     })
     // A write that gave up waiting is over; what comes after it still waits for those before.
     const settled = Promise.allSettled([before, done])
@@ -90,6 +93,26 @@ export class Session {
       return await work(deadline)
     } finally {
       deadline.end()
+    }
+  }
+
+  async #begun<T>(
+    deadline: Deadline,
+    work: (sent: Sent) => Promise<T>,
+    requestId: string | undefined,
+    ground: Ground | undefined,
+  ): Promise<T> {
+    const attempt = async (): Promise<T> => {
+      if (ground !== undefined) await deadline.race(ground.prepare())
+      return this.#retried(deadline, work, requestId)
+    }
+    try {
+      return await attempt()
+    } catch (error) {
+      // Under the same request id: what failed is forgotten by the server, and stored nothing.
+      const isWorth = ground !== undefined && deadline.over() === undefined
+      if (!isWorth || !(await deadline.race(ground.hasChanged(error)))) throw error
+      return await attempt()
     }
   }
 

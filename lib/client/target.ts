@@ -8,7 +8,7 @@ import {
   OpenCollectionRequestSchema,
   OpenMode,
 } from '../wire/protocol.js'
-import type { Session } from './session.js'
+import type { Ground, Session } from './session.js'
 
 export const OPEN_MODES = {
   open: OpenMode.OPEN,
@@ -16,15 +16,17 @@ export const OPEN_MODES = {
   openOrCreate: OpenMode.UNSPECIFIED,
 } as const
 
-export class Target {
+export class Target implements Ground {
   /** 0: not fixed yet, as far as is known. */
   dimensions = 0
   #opening: Promise<void> | undefined
 
+  /** @param isMade  Made at its first use, and again where it was dropped: `default`. */
   constructor(
     readonly session: Session,
     readonly name: string,
     readonly options: NativeCollectionOptions,
+    readonly isMade = false,
   ) {}
 
   /** Opens the collection on the server, in its turn among the writes to it. */
@@ -43,13 +45,34 @@ export class Target {
     this.dimensions = opened.dimensions
   }
 
-  /** Opens it at the first use; the collection `default` is opened so. */
-  ensure(): Promise<void> {
+  async prepare(): Promise<void> {
+    if (!this.isMade) return
     this.#opening ??= this.open(OpenMode.UNSPECIFIED).catch((error: unknown) => {
       this.#opening = undefined
       throw error
     })
-    return this.#opening
+    await this.#opening
+  }
+
+  /**
+   * Whether an error may come of what somebody else did: `default` was dropped (one of another
+   * name stays gone until somebody makes it), or a collection was made anew with other dimensions.
+   */
+  async hasChanged(error: unknown): Promise<boolean> {
+    if (!(error instanceof OmenError)) return false
+    if (error.code === 'ERR_NOT_FOUND' && this.isMade && error.details.id === undefined) {
+      this.forget()
+      return true
+    }
+    const before = this.dimensions
+    if (error.code !== 'ERR_DIMENSIONS' || before === 0) return false
+    this.dimensions = 0
+    try {
+      await this.refresh()
+    } catch {
+      return false // The error that was is what the caller asked about.
+    }
+    return this.dimensions !== before
   }
 
   /** It was dropped: it is made anew at the next use. */
@@ -61,16 +84,8 @@ export class Target {
   /** Asks again for dimensions that were not fixed when it was opened. */
   async refresh(): Promise<void> {
     if (this.dimensions > 0) return
-    await new Target(this.session, this.name, {}).#copyTo(this)
-  }
-
-  async #copyTo(other: Target): Promise<void> {
-    await this.open(OpenMode.OPEN)
-    other.dimensions = this.dimensions
-  }
-
-  /** After an error: what was known may be so no longer. */
-  learn(error: unknown): void {
-    if (error instanceof OmenError && error.code === 'ERR_DIMENSIONS') this.dimensions = 0
+    const found = new Target(this.session, this.name, {})
+    await found.open(OpenMode.OPEN)
+    this.dimensions = found.dimensions
   }
 }

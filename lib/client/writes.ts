@@ -15,6 +15,7 @@ import {
   type WriteResponse,
 } from '../wire/protocol.js'
 import { RowReader } from './rows.js'
+import type { Ground } from './session.js'
 import type { Target } from './target.js'
 import type { Sent } from './transport.js'
 
@@ -24,14 +25,16 @@ export async function writeRows(
   kind: WriteKind,
   input: unknown,
   settings: CallSettings,
-  opened: () => Promise<void>,
 ): Promise<Id | Id[]> {
   const { session } = target
   const one = isOne(kind, input)
   let rows = 0
-  const judge = async (): Promise<void> => {
-    await opened()
-    rows = (await firstSource(target, kind, input)).rows
+  const ground: Ground = {
+    async prepare() {
+      await target.prepare()
+      rows = (await firstSource(target, kind, input)).rows
+    },
+    hasChanged: (error) => target.hasChanged(error),
   }
   const work = async (sent: Sent): Promise<Id[]> => {
     if (rows === 0) return []
@@ -42,11 +45,10 @@ export async function writeRows(
     return source.result(integerOf(response.firstGeneratedId ?? 0n))
   }
   try {
-    const ids = await session.write(target.name, settings, work, judge)
+    const ids = await session.write(target.name, settings, work, ground)
     if (rows > 0) settings.onProgress?.({ done: rows, total: rows })
     return one ? (ids[0] as Id) : ids
   } catch (error) {
-    target.learn(error)
     throw one ? withoutRow(error) : error
   }
 }
