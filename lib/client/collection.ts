@@ -8,7 +8,7 @@
 
 import type { Collection, Records } from '../../types/collection.js'
 import type { Filter } from '../../types/filter.js'
-import type { NativeInclude } from '../../types/native.js'
+import type { NativeBatch, NativeInclude } from '../../types/native.js'
 import type {
   CallOptions,
   Change,
@@ -45,7 +45,7 @@ import {
   NO_BATCH,
   rowsOf,
 } from '../rows/results.js'
-import { copyOfVectors, packRows, querySet, toVector } from '../vectors.js'
+import { copyOfVectors, toVector } from '../vectors.js'
 import { bytesOf } from '../wire/bytes.js'
 import {
   batchOfMessage,
@@ -57,6 +57,8 @@ import {
   rowsOfMessage,
 } from '../wire/messages.js'
 import * as wire from '../wire/protocol.js'
+import { joinedBatches, queriesOf, requestQueries } from './batches.js'
+import { checkDimensions } from './rows.js'
 import type { Session } from './session.js'
 import type { Target } from './target.js'
 import type { Sent, Transport } from './transport.js'
@@ -144,6 +146,7 @@ export abstract class RemoteRecords<M extends object = Metadata> implements Reco
 
   async update(id: Id, change: Change<M>, options?: CallOptions): Promise<void> {
     const { id: key, vector, metadata, unset } = readChange(id, change, true)
+    if (vector !== undefined) checkDimensions(vector.length, 'the vector has')
     const message = wire.create(wire.UpdateRequestSchema, {
       collection: this._target().name,
       id: idToMessage(key),
@@ -200,18 +203,22 @@ export abstract class RemoteRecords<M extends object = Metadata> implements Reco
 
   async #get(ids: Id[], read: ReadCall): Promise<(AnyRow | undefined)[]> {
     const { include } = read
+    const { name } = this._target()
     const rows: (AnyRow | undefined)[] = []
-    for (let from = 0; from === 0 || from < ids.length; from += GET_IDS_MAX) {
-      const part = ids.length <= GET_IDS_MAX ? ids : ids.slice(from, from + GET_IDS_MAX)
-      const message = wire.create(wire.GetRequestSchema, {
-        collection: this._target().name,
-        ids: idsToMessage(part),
-        include: includeMessage(include),
-      })
-      const found = await this.#read(read, (t, sent) => t.call('get', message, sent))
-      for (const row of foundRows(rowsOfMessage(found, include), part, include)) rows.push(row)
-    }
-    return rows
+    // One call, of one time, however many requests it takes; a repeated one goes on where it was.
+    return this.#read(read, async (t, sent) => {
+      do {
+        const part = ids.slice(rows.length, rows.length + GET_IDS_MAX)
+        const message = wire.create(wire.GetRequestSchema, {
+          collection: name,
+          ids: idsToMessage(part),
+          include: includeMessage(include),
+        })
+        const found = rowsOfMessage(await t.call('get', message, sent), include)
+        for (const row of foundRows(found, part, include)) rows.push(row)
+      } while (rows.length < ids.length)
+      return rows
+    })
   }
 
   async has(id: Id): Promise<boolean> {
@@ -246,23 +253,30 @@ export abstract class RemoteRecords<M extends object = Metadata> implements Reco
     const call = readSearchCall(options, TAKES_SIGNAL)
     const own = copyOfVectors(queries)
     const target = this._target()
-    const found = await this.#read(call, async (t, sent) => {
+    const init = {
+      collection: target.name,
+      ...searchParts(call),
+      ...(call.filter === undefined ? {} : { filter: call.filter }),
+    }
+    let parts: NativeBatch[] = []
+    let of = 0
+    await this.#read(call, async (t, sent) => {
       // A flat array does not tell where a query ends; the first write may have come meanwhile.
       if (target.dimensions === 0) await sent.deadline.race(target.refresh())
-      const set = querySet(own, target.dimensions)
-      const floats = packRows(set)
-      if (set.rows === 0) return undefined
-      const message = wire.create(wire.SearchBatchRequestSchema, {
-        collection: target.name,
-        queries: bytesOf(floats),
-        count: set.rows,
-        ...searchParts(call),
-        ...(call.filter === undefined ? {} : { filter: call.filter }),
-      })
-      return t.call('searchBatch', message, sent)
+      const { rows, dimensions, floats } = queriesOf(own, target.dimensions)
+      const most = requestQueries(dimensions, call.k)
+      // A call that is repeated goes on where it was, if its queries are what they were.
+      if (of !== dimensions) parts = []
+      of = dimensions
+      for (let row = parts.length * most; row < rows; row += most) {
+        const count = Math.min(most, rows - row)
+        const part = floats.subarray(row * dimensions, (row + count) * dimensions)
+        const message = { ...init, queries: bytesOf(part), count }
+        const request = wire.create(wire.SearchBatchRequestSchema, message)
+        parts.push(batchOfMessage(await t.call('searchBatch', request, sent)))
+      }
     })
-    if (found === undefined) return new BatchHitArrays(NO_BATCH, call.k)
-    return new BatchHitArrays(batchOfMessage(found), found.k)
+    return new BatchHitArrays(parts.length === 0 ? NO_BATCH : joinedBatches(parts), call.k)
   }
 
   async explain(query: Vector, options?: Omit<SearchOptions<M>, 'include'>): Promise<Plan> {

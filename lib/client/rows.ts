@@ -3,6 +3,7 @@
 import type { NativeIds } from '../../types/native.js'
 import type { Id } from '../../types/values.js'
 import { OmenError } from '../errors.js'
+import { DIMENSIONS_MAX } from '../options.js'
 import type { RowSink, RowSource } from '../rows/incoming.js'
 import { toVector } from '../vectors.js'
 import { bytesOf } from '../wire/bytes.js'
@@ -12,6 +13,13 @@ import { type Batch, BatchSchema, create } from '../wire/protocol.js'
 const CHUNK_BYTES = 256 * 1024
 /** Of one call of `stage`, so that metadata cannot make a message much larger than it should be. */
 const STEP_BYTES = 16 * 1024
+
+/** Throws ERR_DIMENSIONS where no collection has as many, in the words of native code. */
+export function checkDimensions(dimensions: number, what: string): void {
+  if (dimensions >= 1 && dimensions <= DIMENSIONS_MAX) return
+  const message = `${what} ${dimensions} dimensions; 1 to ${DIMENSIONS_MAX} are possible`
+  throw new OmenError('ERR_DIMENSIONS', message)
+}
 
 export class RowReader implements RowSink {
   readonly #source: RowSource
@@ -78,7 +86,7 @@ export class RowReader implements RowSink {
       const at = row + i - from
       const vector = toVector(list[i], at)
       if (vector.length !== this.#source.dimensions) {
-        const message = `row ${at}: ${vector.length} dimensions, not ${this.#source.dimensions}`
+        const message = `row ${at} has ${vector.length} dimensions, not ${this.#source.dimensions}`
         throw new OmenError('ERR_DIMENSIONS', message, { details: { row: at } })
       }
       this.#push(vector)

@@ -14,7 +14,7 @@ import {
   WriteRequestSchema,
   type WriteResponse,
 } from '../wire/protocol.js'
-import { RowReader } from './rows.js'
+import { checkDimensions, RowReader } from './rows.js'
 import type { Ground } from './session.js'
 import type { Target } from './target.js'
 import type { Sent } from './transport.js'
@@ -32,7 +32,9 @@ export async function writeRows(
   const ground: Ground = {
     async prepare() {
       await target.prepare()
-      rows = (await firstSource(target, kind, input)).rows
+      const source = await firstSource(target, kind, input)
+      rows = source.rows
+      if (rows > 0) checkDimensions(source.dimensions, 'the vectors have')
     },
     hasChanged: (error) => target.hasChanged(error),
   }

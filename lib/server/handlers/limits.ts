@@ -27,6 +27,13 @@ export function checkLimit(value: number, limit: number, what: string): void {
   throw new OmenError('ERR_LIMIT', message)
 }
 
+/** Throws ERR_LIMIT. Why clients split it not: it is done whole or not at all. */
+export function checkDeleted(ids: number, limit: number): void {
+  if (ids <= limit) return
+  const message = `ids: ${ids}, and this server deletes at most ${limit} at once, all or none`
+  throw new OmenError('ERR_LIMIT', `${message}; call delete for parts of them, or with a filter`)
+}
+
 /**
  * Throws ERR_LIMIT where the vectors of an answer would be too many.
  *

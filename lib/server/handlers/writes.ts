@@ -33,7 +33,7 @@ import {
 import { type Caller, startCall } from '../caller.js'
 import { type Receipt, whatOf } from '../requests.js'
 import type { Context } from './context.js'
-import { checkLimit } from './limits.js'
+import { checkDeleted } from './limits.js'
 import { Staging } from './staging.js'
 
 /** @param firstGeneratedId  undefined where ids were given. */
@@ -168,7 +168,7 @@ export function remove(
       return create(DeleteResponseSchema, { deleted: BigInt(await call.settle(work)) })
     }
     const ids = idsOfMessage(which.value) ?? []
-    checkLimit(ids.length, context.limits.batchQueries, 'ids')
+    checkDeleted(ids.length, context.limits.batchQueries)
     const work = collection.deleteIds(listOf(context, ids), call.operation)
     return create(DeleteResponseSchema, { deleted: BigInt(await call.settle(work)) })
   }
