@@ -16,7 +16,10 @@ export interface ClientOptions extends CollectionOptions {
    * writes under the same request id. 0 to 10. Default 4.
    */
   retries?: number | undefined
-  /** Headers of every request, for a proxy on the way. */
+  /**
+   * Headers of every request, for a proxy on the way: names and values as HTTP has them, but for
+   * those of the connection (`content-length`) and of the protocol. Others are ERR_ARGUMENT.
+   */
   headers?: { readonly [name: string]: string } | undefined
 }
 

@@ -8,6 +8,22 @@ import { describe, isPlain } from '../text.js'
 const TIMEOUT_MS = 30_000
 const RETRIES = 4
 const RETRIES_MAX = 10
+/** Those that the client sets, and those of the connection. */
+const OWN_HEADERS: ReadonlySet<string> = new Set([
+  'connect-protocol-version',
+  'connect-timeout-ms',
+  'connection',
+  'content-encoding',
+  'content-length',
+  'content-type',
+  'expect',
+  'host',
+  'keep-alive',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+])
 
 export interface ClientSettings {
   /** Without a slash at its end. */
@@ -60,10 +76,8 @@ function readHeaders(headers: unknown, apiKey: unknown): { [name: string]: strin
   }
   const out: { [name: string]: string } = {}
   for (const [name, value] of Object.entries(headers ?? {})) {
-    if (typeof value !== 'string') {
-      throw argumentError(`the header ${name} is a text, not ${describe(value)}`)
-    }
-    out[name.toLowerCase()] = value
+    checkHeader(name, value)
+    out[name.toLowerCase()] = value as string
   }
   if (apiKey === undefined) return out
   // The key is in no message.
@@ -71,6 +85,22 @@ function readHeaders(headers: unknown, apiKey: unknown): { [name: string]: strin
     throw new OmenError('ERR_AUTH', 'apiKey is a text of printable characters without spaces')
   }
   return { ...out, authorization: `Bearer ${apiKey}` }
+}
+
+/** What fetch would refuse, and tell as if no server were there. Values are in no message. */
+function checkHeader(name: string, value: unknown): void {
+  if (!/^[\w!#$%&'*+.^`|~-]+$/.test(name)) {
+    throw argumentError(`headers: ${describe(name)} is no name of a header`)
+  }
+  if (OWN_HEADERS.has(name.toLowerCase()) || name.toLowerCase().startsWith('omendb-')) {
+    throw argumentError(`headers: ${name} is of the request itself; leave it out`)
+  }
+  if (typeof value !== 'string') {
+    throw argumentError(`the header ${name} is a text, not ${describe(value)}`)
+  }
+  if (!/^[\t\x20-\x7e\x80-\xff]*$/.test(value)) {
+    throw argumentError(`the header ${name} has characters that no header may have`)
+  }
 }
 
 function readTimeout(value: unknown): number | undefined {
