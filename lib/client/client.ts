@@ -5,12 +5,13 @@
 import type { ByteStream, ClientOptions } from '../../types/client.js'
 import type { Collection } from '../../types/collection.js'
 import type { Database } from '../../types/database.js'
-import type { CollectionOptions, OpenCollectionOptions } from '../../types/options.js'
+import type { CallOptions, CollectionOptions, OpenCollectionOptions } from '../../types/options.js'
 import type { CheckReport, DatabaseStats } from '../../types/stats.js'
 import type { Metadata } from '../../types/values.js'
 import { collectionName, readCollection } from '../options.js'
 import { plainOf } from '../wire/messages.js'
 import * as wire from '../wire/protocol.js'
+import { backupOf } from './backup.js'
 import { RemoteCollection, RemoteRecords, statsOf } from './collection.js'
 import { Session } from './session.js'
 import { readClientSettings } from './settings.js'
@@ -114,47 +115,24 @@ export class Client<M extends object = Metadata> extends RemoteRecords<M> implem
 
   /**
    * A consistent copy of the server's database, as the bytes of a tar archive of its files.
-   * Unpacked into a directory, they are a database to be opened with `DB.open(path)`. Takes as
-   * long as it takes to be read: the time-out of the client does not hold.
+   * Unpacked into a directory, they are a database to be opened with `DB.open(path)`. The call
+   * begins with the first read.
    *
+   * @param options.signal  Ends it, at any time: ERR_ABORTED.
+   * @param options.timeoutMs  Milliseconds that a read waits without anything coming: ERR_TIMEOUT.
+   *   The whole, and whoever reads, may take any time. Default: that of the client.
    * @returns A ReadableStream; what goes wrong is the error of a read. ERR_UNSUPPORTED: the
-   * server's
-   *   database is in memory; ERR_FORBIDDEN: the key may only read.
+   *   server's database is in memory; ERR_FORBIDDEN: the key may only read; ERR_CLOSED: the client
+   *   was closed before the end.
    */
-  backup(): ByteStream {
-    const { transport } = this._session
-    const session = this._session
-    const pieces = wire.create(wire.BackupRequestSchema)
-    let end = (): void => {}
-    let messages: AsyncGenerator<wire.BackupResponse, undefined> | undefined
-    return new ReadableStream<Uint8Array>(
-      {
-        async pull(controller) {
-          if (messages === undefined) {
-            const opened = session.unbounded()
-            end = opened.end
-            messages = transport.stream('backup', pieces, { deadline: opened.deadline })
-          }
-          try {
-            const { done, value } = await messages.next()
-            if (!done) controller.enqueue(value.data)
-            else controller.close()
-            if (done) end()
-          } catch (error) {
-            end()
-            throw error
-          }
-        },
-        async cancel() {
-          await messages?.return(undefined)
-          end()
-        },
-      },
-      { highWaterMark: 0 },
-    )
+  backup(options?: CallOptions): ByteStream {
+    return backupOf(this._session, options)
   }
 
-  /** Refuses new calls with ERR_CLOSED, and lets running ones finish. The server stays. */
+  /**
+   * Refuses new calls with ERR_CLOSED, and lets running ones finish, but for backups: these end
+   * with ERR_CLOSED. The server stays.
+   */
   close(): Promise<void> {
     return this._session.close()
   }

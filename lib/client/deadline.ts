@@ -9,20 +9,47 @@ const TIMER_MS_MAX = 2 ** 31 - 1
 export class Deadline {
   readonly #signal: AbortSignalLike | undefined
   readonly #timeoutMs: number | undefined
-  readonly #end: number
+  readonly #ofWaits: boolean
+  #end = Number.POSITIVE_INFINITY
   readonly #controller = new AbortController()
-  readonly #timer: ReturnType<typeof setTimeout> | undefined
+  #timer: ReturnType<typeof setTimeout> | undefined
+  #fault: OmenError | undefined
 
-  /** Throws ERR_ABORTED if the signal is aborted already. */
-  constructor(signal: AbortSignalLike | undefined, timeoutMs: number | undefined) {
+  /**
+   * Throws ERR_ABORTED if the signal is aborted already.
+   *
+   * @param ofWaits  The time is that of each wait for something to come, from `restart` to `pause`,
+   *   and not of the whole call.
+   */
+  constructor(signal: AbortSignalLike | undefined, timeoutMs: number | undefined, ofWaits = false) {
     this.#signal = signal
     this.#timeoutMs = timeoutMs
-    this.#end = timeoutMs === undefined ? Number.POSITIVE_INFINITY : nowMs() + timeoutMs
+    this.#ofWaits = ofWaits
+    this.restart()
     this.check()
     signal?.addEventListener('abort', this.#abort)
-    if (timeoutMs !== undefined && timeoutMs <= TIMER_MS_MAX) {
-      this.#timer = setTimeout(this.#abort, Math.ceil(timeoutMs))
-    }
+  }
+
+  /** The time begins anew. */
+  restart(): void {
+    const ms = this.#timeoutMs
+    if (ms === undefined) return
+    clearTimeout(this.#timer)
+    this.#end = nowMs() + ms
+    if (ms <= TIMER_MS_MAX) this.#timer = setTimeout(this.#abort, Math.ceil(ms))
+  }
+
+  /** The time stands still, until it begins anew. */
+  pause(): void {
+    clearTimeout(this.#timer)
+    this.#end = Number.POSITIVE_INFINITY
+  }
+
+  /** Ends the call with this error, if it is not over. */
+  fail(error: OmenError): void {
+    if (this.over() !== undefined) return
+    this.#fault = error
+    this.#controller.abort()
   }
 
   readonly #abort = (): void => {
@@ -34,19 +61,21 @@ export class Deadline {
     return this.#controller.signal
   }
 
-  /** Infinity: no bound. */
+  /** Of the whole call. Infinity: no bound. */
   get remainingMs(): number {
-    return this.#end - nowMs()
+    return this.#ofWaits ? Number.POSITIVE_INFINITY : this.#end - nowMs()
   }
 
   /** Why the call is over, if it is. */
   over(): OmenError | undefined {
+    if (this.#fault !== undefined) return this.#fault
     if (this.#signal?.aborted) {
       const { reason } = this.#signal
       return new OmenError('ERR_ABORTED', "the caller's signal aborted the call", { cause: reason })
     }
     if (!this.#controller.signal.aborted && nowMs() <= this.#end) return undefined
-    return new OmenError('ERR_TIMEOUT', `not done within ${this.#timeoutMs} ms`)
+    const what = this.#ofWaits ? 'nothing came' : 'not done'
+    return new OmenError('ERR_TIMEOUT', `${what} within ${this.#timeoutMs} ms`)
   }
 
   /** Throws if the call is over. */

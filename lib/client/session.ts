@@ -18,6 +18,13 @@ import { mayPass } from './unreachable.js'
 const FIRST_PAUSE_MS = 50
 const PAUSE_MS_MAX = 2000
 
+type Over = (error: OmenError | undefined) => void
+
+export interface Streaming {
+  readonly deadline: Deadline
+  end(): void
+}
+
 type Limits = Pick<CallSettings, 'signal' | 'timeoutMs'>
 
 /** What a call relies on that others may change: where its collection is, and its dimensions. */
@@ -33,6 +40,7 @@ export class Session {
   readonly settings: ClientSettings
   #isClosed = false
   readonly #running = new Set<Promise<unknown>>()
+  readonly #streams = new Set<Deadline>()
   /** The last write of each collection; those that came before it are before it. */
   readonly #writes = new Map<string, Promise<unknown>>()
 
@@ -145,26 +153,31 @@ export class Session {
     }
   }
 
-  /** A deadline without an end, of a call that is running until `end` is called. */
-  unbounded(): { deadline: Deadline; end: () => void } {
+  /**
+   * A call whose answer is read at the caller's leisure: running until `end` is called.
+   *
+   * @param over  Is told why, when it ends before: aborted, out of time, or the client closed.
+   */
+  stream({ signal, timeoutMs = this.settings.timeoutMs }: Limits, over: Over): Streaming {
     this.check()
-    const deadline = new Deadline(undefined, undefined)
-    let done = (): void => {}
-    const running = new Promise<void>((resolve) => {
-      done = resolve
-    })
-    this.#running.add(running)
+    const deadline = new Deadline(signal, timeoutMs, true)
+    const tell = (): void => over(deadline.over())
+    deadline.signal.addEventListener('abort', tell)
+    this.#streams.add(deadline)
     const end = (): void => {
-      this.#running.delete(running)
+      this.#streams.delete(deadline)
+      deadline.signal.removeEventListener('abort', tell)
       deadline.end()
-      done()
     }
     return { deadline, end }
   }
 
-  /** Refuses new calls, and resolves when those that run have ended. */
+  /** Refuses new calls, ends streams, and resolves when the calls that run have ended. */
   async close(): Promise<void> {
     this.#isClosed = true
+    for (const deadline of this.#streams) {
+      deadline.fail(new OmenError('ERR_CLOSED', 'the client was closed before the end came'))
+    }
     while (this.#running.size > 0) await Promise.allSettled(this.#running)
     await new Promise<void>((resolve) => setTimeout(resolve, 0))
   }

@@ -117,7 +117,7 @@ export class Transport {
     return found
   }
 
-  /** One message for many. */
+  /** One message for many. Its time is that of each wait; none passes while nobody reads. */
   async *stream<M extends MethodName>(
     method: M,
     message: Input<M>,
@@ -130,9 +130,11 @@ export class Transport {
     let pending = new Uint8Array(0)
     try {
       for (;;) {
+        sent.deadline.restart()
         const { done, value } = await reader.read().catch((error) => {
           throw this.#failure(error, sent)
         })
+        sent.deadline.pause()
         if (done) break
         pending = joined(pending, value)
         const whole: Output<M>[] = []
