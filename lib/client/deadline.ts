@@ -25,8 +25,8 @@ export class Deadline {
     this.#signal = signal
     this.#timeoutMs = timeoutMs
     this.#ofWaits = ofWaits
-    this.restart()
     this.check()
+    this.restart()
     signal?.addEventListener('abort', this.#abort)
   }
 
