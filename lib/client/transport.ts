@@ -39,7 +39,7 @@ export interface Sent {
 const END_STREAM = 2
 const COMPRESSED = 1
 const HEAD_BYTES = 5
-/** Of gathering an upload, before the event loop gets its turn. */
+/** Of making an upload, before the event loop gets its turn. */
 const TURN_MS = 8
 // Node sends a stream as a body over HTTP/1.1; browsers do not.
 const versions = (globalThis as { process?: { versions?: { node?: string } } }).process?.versions
@@ -78,10 +78,13 @@ export class Transport {
     }
     if (!canStreamUp) return this.#uploaded(method, output, await gathered(next, sent), sent)
     let failure: unknown
+    // fetch asks on and on while the socket takes all, without a turn of the event loop between.
+    const turns = new Turns(sent)
     const body = new ReadableStream<Uint8Array>(
       {
-        pull(controller) {
+        async pull(controller) {
           try {
+            await turns.next()
             const piece = next()
             if (piece === undefined) controller.close()
             else controller.enqueue(piece)
@@ -329,16 +332,31 @@ function envelope(message: Uint8Array): Uint8Array {
  * All that `next` gives, as a body of known length. Why a Blob: browsers keep large ones on disk.
  * The event loop gets its turns meanwhile, and the call may end in any of them.
  */
-async function gathered(next: () => Uint8Array | undefined, { deadline }: Sent): Promise<Blob> {
+async function gathered(next: () => Uint8Array | undefined, sent: Sent): Promise<Blob> {
   const pieces: Uint8Array[] = []
-  let turnEnds = nowMs() + TURN_MS
+  const turns = new Turns(sent)
   for (let piece = next(); piece !== undefined; piece = next()) {
     pieces.push(piece)
-    if (nowMs() < turnEnds) continue
-    await deadline.sleep(0)
-    turnEnds = nowMs() + TURN_MS
+    await turns.next()
   }
   return new Blob(pieces as Uint8Array<ArrayBuffer>[])
+}
+
+/** Lets others have the event loop, each time that TURN_MS have gone. */
+class Turns {
+  readonly #deadline: Deadline
+  #end = nowMs() + TURN_MS
+
+  constructor({ deadline }: Sent) {
+    this.#deadline = deadline
+  }
+
+  /** Throws if the call is over. */
+  async next(): Promise<void> {
+    if (nowMs() < this.#end) return
+    await this.#deadline.sleep(0)
+    this.#end = nowMs() + TURN_MS
+  }
 }
 
 function joined(a: Uint8Array, b: Uint8Array): Uint8Array<ArrayBuffer> {
