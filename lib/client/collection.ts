@@ -59,7 +59,7 @@ import {
 import * as wire from '../wire/protocol.js'
 import { joinedBatches, queriesOf, requestQueries } from './batches.js'
 import { checkDimensions } from './rows.js'
-import type { Session } from './session.js'
+import type { Ground, Session } from './session.js'
 import type { Target } from './target.js'
 import type { Sent, Transport } from './transport.js'
 import { writeRows } from './writes.js'
@@ -110,9 +110,10 @@ export abstract class RemoteRecords<M extends object = Metadata> implements Reco
   async #read<T>(
     settings: Settings,
     work: (transport: Transport, sent: Sent) => Promise<T>,
+    ground: Ground = this._target(),
   ): Promise<T> {
     const { transport } = this._session
-    return this._session.read(settings, (sent) => work(transport, sent), this._target())
+    return this._session.read(settings, (sent) => work(transport, sent), ground)
   }
 
   async #write<T>(
@@ -260,7 +261,7 @@ export abstract class RemoteRecords<M extends object = Metadata> implements Reco
     }
     let parts: NativeBatch[] = []
     let of = 0
-    await this.#read(call, async (t, sent) => {
+    const ask = async (t: Transport, sent: Sent): Promise<void> => {
       // A flat array does not tell where a query ends; the first write may have come meanwhile.
       if (target.dimensions === 0) await sent.deadline.race(target.refresh())
       const { rows, dimensions, floats } = queriesOf(own, target.dimensions)
@@ -275,7 +276,8 @@ export abstract class RemoteRecords<M extends object = Metadata> implements Reco
         const request = wire.create(wire.SearchBatchRequestSchema, message)
         parts.push(batchOfMessage(await t.call('searchBatch', request, sent)))
       }
-    })
+    }
+    await this.#read(call, ask, target.sized)
     return new BatchHitArrays(parts.length === 0 ? NO_BATCH : joinedBatches(parts), call.k)
   }
 

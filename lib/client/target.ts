@@ -55,17 +55,26 @@ export class Target implements Ground {
   }
 
   /**
-   * Whether an error may come of what somebody else did: `default` was dropped (one of another
-   * name stays gone until somebody makes it), or a collection was made anew with other dimensions.
+   * Whether an error may come of what somebody else did: `default` was dropped. One of another
+   * name stays gone until somebody makes it.
    */
   async hasChanged(error: unknown): Promise<boolean> {
-    if (!(error instanceof OmenError)) return false
-    if (error.code === 'ERR_NOT_FOUND' && this.isMade && error.details.id === undefined) {
-      this.forget()
-      return true
-    }
+    const isGone = error instanceof OmenError && error.code === 'ERR_NOT_FOUND'
+    if (!isGone || !this.isMade || error.details.id !== undefined) return false
+    this.forget()
+    return true
+  }
+
+  /** Of calls that go by the dimensions: the collection may have been made anew with others. */
+  readonly sized: Ground = {
+    prepare: () => this.prepare(),
+    hasChanged: async (error) =>
+      (await this.hasChanged(error)) || (await this.#hasOtherDimensions(error)),
+  }
+
+  async #hasOtherDimensions(error: unknown): Promise<boolean> {
     const before = this.dimensions
-    if (error.code !== 'ERR_DIMENSIONS' || before === 0) return false
+    if (before === 0 || !isDimensions(error)) return false
     this.dimensions = 0
     try {
       await this.refresh()
@@ -88,4 +97,8 @@ export class Target implements Ground {
     await found.open(OpenMode.OPEN)
     this.dimensions = found.dimensions
   }
+}
+
+export function isDimensions(error: unknown): boolean {
+  return error instanceof OmenError && error.code === 'ERR_DIMENSIONS'
 }

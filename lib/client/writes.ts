@@ -1,7 +1,6 @@
 /** Writes of a client: rows in one message where they are few, else in a stream. */
 
 import type { Id } from '../../types/values.js'
-import { OmenError } from '../errors.js'
 import type { CallSettings } from '../options.js'
 import { isOne, sourceOf, type WriteKind, withoutRow } from '../rows/changes.js'
 import type { RowSource } from '../rows/incoming.js'
@@ -16,7 +15,7 @@ import {
 } from '../wire/protocol.js'
 import { checkDimensions, RowReader } from './rows.js'
 import type { Ground } from './session.js'
-import type { Target } from './target.js'
+import { isDimensions, type Target } from './target.js'
 import type { Sent } from './transport.js'
 
 /** Rows of `input`, stored. The input is read while the promise is pending. */
@@ -36,7 +35,7 @@ export async function writeRows(
       rows = source.rows
       if (rows > 0) checkDimensions(source.dimensions, 'the vectors have')
     },
-    hasChanged: (error) => target.hasChanged(error),
+    hasChanged: target.sized.hasChanged,
   }
   const work = async (sent: Sent): Promise<Id[]> => {
     if (rows === 0) return []
@@ -64,10 +63,6 @@ async function firstSource(target: Target, kind: WriteKind, input: unknown): Pro
     await target.refresh()
     return sourceOf(kind, input, target)
   }
-}
-
-function isDimensions(error: unknown): boolean {
-  return error instanceof OmenError && error.code === 'ERR_DIMENSIONS'
 }
 
 async function send(
