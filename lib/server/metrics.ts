@@ -5,6 +5,8 @@ import { nowMs } from '../clock.js'
 import type { Engine } from './engine.js'
 import type { Exchange } from './exchange.js'
 import type { Gate } from './gate.js'
+import type { Context } from './handlers/context.js'
+import type { Pending } from './pending.js'
 import type { Requests } from './requests.js'
 
 const SECONDS = [0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30]
@@ -23,13 +25,15 @@ export class Metrics {
   readonly #children = new Map<string, Child>()
   readonly #engine: Engine
   readonly #gate: Gate
+  readonly #pending: Pending
   readonly #remembered: Requests
 
-  constructor(engine: Engine, gate: Gate, remembered: Requests) {
+  constructor({ engine, gate, pending, requests }: Context) {
     const registers = [this.#registry]
     this.#engine = engine
     this.#gate = gate
-    this.#remembered = remembered
+    this.#pending = pending
+    this.#remembered = requests
     this.#requests = new Counter({
       name: 'omendb_requests_total',
       help: 'Requests answered, by transport, method and code (OK or an error code).',
@@ -80,9 +84,16 @@ export class Metrics {
       labelNames: ['collection'],
       registers: [state],
     })
+    const writes = new Gauge({
+      name: 'omendb_pending_writes',
+      help: 'Writes of a collection that wait or are at work, uploads from their beginning.',
+      labelNames: ['collection'],
+      registers: [state],
+    })
     for (const { name, count, bytes: used } of collections) {
       rows.set({ collection: name }, count)
       memory.set({ collection: name }, used.total)
+      writes.set({ collection: name }, this.#pending.writes(name))
     }
     gauge('omendb_memory_bytes', 'Bytes of all collections in memory.', bytes)
     gauge('omendb_memory_limit_bytes', 'What they may take; 0: no limit.', bytesLimit)

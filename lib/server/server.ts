@@ -23,6 +23,7 @@ import { lingerAtEnd, unlessLingering } from './linger.js'
 import { createListener, type Surroundings } from './listener.js'
 import { createLog, type Log, tellOpening } from './log.js'
 import { Metrics } from './metrics.js'
+import { Pending } from './pending.js'
 import { Places } from './places.js'
 import { Requests } from './requests.js'
 import { createRest } from './rest/routes.js'
@@ -211,8 +212,8 @@ export class RunningServer implements Server {
     const requests = new Requests(engine.isOnDisk)
     const page = settings.console ? new Console() : undefined
     const gate = new Gate(settings, page?.paths ?? [])
-    const context: Context = { engine, limits, gate, requests }
-    const metrics = new Metrics(engine, gate, requests)
+    const context: Context = { engine, limits, gate, pending: new Pending(), requests }
+    const metrics = new Metrics(context)
     const around: Surroundings = { gate, limits, log, metrics, requests }
     const rest = await createRest(context, metrics, log)
     const webRpc = new Rpc(context, log, 'web')

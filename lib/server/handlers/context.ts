@@ -2,6 +2,7 @@
 
 import type { Engine } from '../engine.js'
 import type { Gate } from '../gate.js'
+import type { Pending } from '../pending.js'
 import type { Requests } from '../requests.js'
 import type { Limits } from '../settings.js'
 
@@ -9,5 +10,6 @@ export interface Context {
   readonly engine: Engine
   readonly limits: Limits
   readonly gate: Gate
+  readonly pending: Pending
   readonly requests: Requests
 }

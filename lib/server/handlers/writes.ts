@@ -52,7 +52,7 @@ export function write(
   caller: Caller,
   request: WriteRequest,
 ): Promise<WriteResponse> {
-  const { engine, requests } = context
+  const { engine, pending, requests } = context
   const run = async (tag: Uint8Array | undefined) => {
     const collection = engine.collection(request.collection)
     const { batch } = request
@@ -74,7 +74,8 @@ export function write(
     const bytes = toBinary(WriteRequestSchema, create(WriteRequestSchema, parts))
     return whatOf('Write', collection, bytes)
   }
-  return requests.once(caller, { what, run, told: writtenBefore })
+  const once = () => requests.once(caller, { what, run, told: writtenBefore })
+  return pending.during(request.collection, once)
 }
 
 /** A write that is sent again is answered before its rows are read. */
@@ -91,7 +92,8 @@ export async function upload(
     const begin = message.value
     const run = (tag: Uint8Array | undefined) => readUpload(context, caller, begin, source, tag)
     const what = () => whatOf('Upload', begin.collection, toBinary(UploadBeginSchema, begin))
-    return await context.requests.once(caller, { what, run, told: writtenBefore })
+    const once = () => context.requests.once(caller, { what, run, told: writtenBefore })
+    return await context.pending.during(begin.collection, once)
   } finally {
     await source.return?.()
   }
@@ -125,7 +127,7 @@ async function readUpload(
 }
 
 export function update(
-  { engine, requests }: Context,
+  { engine, pending, requests }: Context,
   caller: Caller,
   request: UpdateRequest,
 ): Promise<UpdateResponse> {
@@ -146,7 +148,7 @@ export function update(
   }
   const told = () => create(UpdateResponseSchema)
   const what = () => whatOf('Update', request.collection, toBinary(UpdateRequestSchema, request))
-  return requests.once(caller, { what, run, told })
+  return pending.during(request.collection, () => requests.once(caller, { what, run, told }))
 }
 
 export function remove(
@@ -154,7 +156,7 @@ export function remove(
   caller: Caller,
   request: DeleteRequest,
 ): Promise<DeleteResponse> {
-  const { engine, requests } = context
+  const { engine, pending, requests } = context
   const run = async (tag: Uint8Array | undefined) => {
     const collection = engine.collection(request.collection)
     const { which } = request
@@ -174,7 +176,7 @@ export function remove(
   }
   const told = ({ count }: Receipt) => create(DeleteResponseSchema, { deleted: BigInt(count) })
   const what = () => whatOf('Delete', request.collection, toBinary(DeleteRequestSchema, request))
-  return requests.once(caller, { what, run, told })
+  return pending.during(request.collection, () => requests.once(caller, { what, run, told }))
 }
 
 function listOf({ engine }: Context, ids: NativeIds) {
@@ -184,7 +186,7 @@ function listOf({ engine }: Context, ids: NativeIds) {
 }
 
 export function clear(
-  { engine, requests }: Context,
+  { engine, pending, requests }: Context,
   caller: Caller,
   request: ClearRequest,
 ): Promise<ClearResponse> {
@@ -195,16 +197,19 @@ export function clear(
     return create(ClearResponseSchema)
   }
   const told = () => create(ClearResponseSchema)
-  return requests.once(caller, { what: () => `Clear ${request.collection}`, run, told })
+  const what = () => `Clear ${request.collection}`
+  return pending.during(request.collection, () => requests.once(caller, { what, run, told }))
 }
 
-export async function optimize(
-  { engine }: Context,
+export function optimize(
+  { engine, pending }: Context,
   caller: Caller,
   request: OptimizeRequest,
 ): Promise<OptimizeResponse> {
-  const collection = engine.collection(request.collection)
-  const call = startCall(engine.addon, caller)
-  await call.settle(collection.optimize(call.operation))
-  return create(OptimizeResponseSchema)
+  return pending.during(request.collection, async () => {
+    const collection = engine.collection(request.collection)
+    const call = startCall(engine.addon, caller)
+    await call.settle(collection.optimize(call.operation))
+    return create(OptimizeResponseSchema)
+  })
 }
