@@ -32,7 +32,7 @@ export const ERROR_CODES = Object.freeze({
   ERR_FILTER: info(400, 3, 'Correct the filter at the path that the message names.'),
   ERR_OPTIONS: info(409, 9, 'Leave the option out, or give the stored value.'),
   ERR_CLOSED: info(409, 9, 'Open the database again.'),
-  ERR_ABORTED: info(499, 1, "The caller's signal aborted the call; nothing was stored."),
+  ERR_ABORTED: info(499, 1, "The signal aborted the call; a Client's write may be stored."),
   ERR_TIMEOUT: info(504, 4, 'Raise timeoutMs, lower ef, or send less at once.'),
   ERR_MEMORY: info(507, 8, 'Raise maxMemoryBytes, delete records, or use a smaller codec.'),
   ERR_LOCKED: info(409, 9, 'Close the other writer, or open with readOnly.'),

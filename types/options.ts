@@ -154,7 +154,8 @@ export interface CallOptions {
 
 /**
  * Options of `add`, `upsert`, `addBatch` and `optimize`. Aborted or timed out before the commit,
- * nothing is stored; after it, the call resolves.
+ * nothing is stored; after it, the call resolves. `Client` does not wait to learn which: what the
+ * server had whole may be stored.
  */
 export interface WriteOptions extends CallOptions {
   /** Called now and then while a long call runs, and once at its end. */
