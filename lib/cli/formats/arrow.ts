@@ -143,11 +143,12 @@ function readerOf(arrow: Library, type: Arrow.DataType, name: string): Read {
     DataType.isFloat(type) ||
     DataType.isBool(type) ||
     DataType.isUtf8(type) ||
-    DataType.isLargeUtf8(type)
+    DataType.isLargeUtf8(type) ||
+    DataType.isUtf8View(type)
   ) {
     return (value) => value
   }
-  if (DataType.isList(type) || DataType.isFixedSizeList(type)) {
+  if (DataType.isList(type) || DataType.isLargeList(type) || DataType.isFixedSizeList(type)) {
     const inner = type.children[0]?.type as Arrow.DataType
     const isFloats = DataType.isFloat(inner) && inner.precision === arrow.Precision.SINGLE
     const read = readerOf(arrow, inner, name)
