@@ -8,6 +8,7 @@
 
 import type {
   NativeAddon,
+  NativeCheckReport,
   NativeCollection,
   NativeCollectionOptions,
   NativeDatabase,
@@ -27,6 +28,7 @@ export class Engine {
   readonly isOnDisk: boolean
   readonly #collections = new Map<string, NativeCollection>()
   #database: NativeDatabase | undefined
+  #checking: Promise<NativeCheckReport[]> | undefined
   #closing: Promise<void> | undefined
 
   constructor(readonly settings: Settings) {
@@ -103,6 +105,17 @@ export class Engine {
   /** Collections that were made or dropped are as durable as promised. */
   async settle(): Promise<void> {
     if (this.isOnDisk) await this.database.settle()
+  }
+
+  /**
+   * Verifies all collections. Who asks while one runs gets its answer: callers who wait no longer
+   * do not end it, and shall not have many at work.
+   */
+  check(): Promise<NativeCheckReport[]> {
+    this.#checking ??= this.database.check().finally(() => {
+      this.#checking = undefined
+    })
+    return this.#checking
   }
 
   close(): Promise<void> {

@@ -1,4 +1,9 @@
-/** The database as a whole: collections, stats, flush, check. */
+/**
+ * The database as a whole: collections, stats, flush, check.
+ *
+ * Native code ends none of these. A caller whose time is over is told so, and the work goes on; a
+ * write then is remembered as what it came to, for whoever sends it again.
+ */
 
 import type { NativeCollectionOptions, NativeCollectionStats } from '../../../types/native.js'
 import { OmenError } from '../../errors.js'
@@ -32,6 +37,7 @@ import {
   OpenMode,
   toBinary,
 } from '../../wire/protocol.js'
+import { within } from '../bounded.js'
 import type { Caller } from '../caller.js'
 import { type Receipt, whatOf } from '../requests.js'
 import type { Context } from './context.js'
@@ -83,7 +89,7 @@ export function openCollection(
   }
   const what = () =>
     whatOf('OpenCollection', request.name, toBinary(OpenCollectionRequestSchema, request))
-  return requests.once(caller, { what, run, told })
+  return within(caller, () => requests.once(caller, { what, run, told }))
 }
 
 export function dropCollection(
@@ -99,7 +105,8 @@ export function dropCollection(
   const told = ({ count }: Receipt) => {
     return create(DropCollectionResponseSchema, { existed: count > 0 })
   }
-  return requests.once(caller, { what: () => `DropCollection ${request.name}`, run, told })
+  const what = () => `DropCollection ${request.name}`
+  return within(caller, () => requests.once(caller, { what, run, told }))
 }
 
 function statsMessage(stats: NativeCollectionStats): CollectionStats {
@@ -135,18 +142,19 @@ function integers<K extends string>(numbers: Record<K, number>): Record<K, bigin
 
 export async function collectionStats(
   { engine }: Context,
-  _caller: Caller,
+  caller: Caller,
   request: GetCollectionStatsRequest,
 ): Promise<CollectionStats> {
-  return statsMessage(await engine.collection(request.collection).stats())
+  const collection = engine.collection(request.collection)
+  return statsMessage(await within(caller, () => collection.stats()))
 }
 
 export async function databaseStats(
   { engine }: Context,
-  _caller: Caller,
+  caller: Caller,
   _request: GetDatabaseStatsRequest,
 ): Promise<DatabaseStats> {
-  const stats = await engine.database.stats()
+  const stats = await within(caller, () => engine.database.stats())
   const { recovery, storage } = stats
   const init: MessageInitShape<typeof DatabaseStatsSchema> = {
     collections: stats.collections.map(statsMessage),
@@ -167,19 +175,20 @@ export async function databaseStats(
 
 export async function flush(
   { engine }: Context,
-  _caller: Caller,
+  caller: Caller,
   _request: FlushRequest,
 ): Promise<FlushResponse> {
-  if (engine.isOnDisk) await engine.database.flush()
+  const { database, isOnDisk } = engine
+  if (isOnDisk) await within(caller, () => database.flush())
   return create(FlushResponseSchema)
 }
 
 export async function check(
   { engine }: Context,
-  _caller: Caller,
+  caller: Caller,
   _request: CheckRequest,
 ): Promise<CheckResponse> {
-  const reports = await engine.database.check()
+  const reports = await within(caller, () => engine.check())
   return create(CheckResponseSchema, {
     reports: reports.map(({ records, unreachable, ...report }) => ({
       ...report,

@@ -4,7 +4,7 @@ import { Readable } from 'node:stream'
 import { OmenError } from '../../errors.js'
 import { plainOf } from '../../wire/messages.js'
 import * as wire from '../../wire/protocol.js'
-import { backup } from '../handlers/backup.js'
+import { archive } from '../handlers/backup.js'
 import * as database from '../handlers/database.js'
 import type { Metrics } from '../metrics.js'
 import { statsOf, textOf } from './json.js'
@@ -160,7 +160,7 @@ export function databaseRoutes(metrics: Metrics, all: () => readonly Route[]): r
       access: 'write',
       answer: 'tar',
       async run({ context, caller }) {
-        const pieces = backup(context, caller, wire.create(wire.BackupRequestSchema))
+        const pieces = archive(context, caller)
         // What fails at once is an answer; what fails later ends the connection.
         const first = await pieces.next()
         return new Written('application/x-tar', Readable.from(dataOf(first, pieces)))
@@ -170,10 +170,10 @@ export function databaseRoutes(metrics: Metrics, all: () => readonly Route[]): r
 }
 
 async function* dataOf(
-  first: IteratorResult<wire.BackupResponse, undefined>,
-  rest: AsyncIterable<wire.BackupResponse>,
+  first: IteratorResult<Uint8Array, undefined>,
+  rest: AsyncIterable<Uint8Array>,
 ): AsyncGenerator<Uint8Array, undefined> {
   if (first.done) return
-  yield first.value.data
-  for await (const { data } of rest) yield data
+  yield first.value
+  yield* rest
 }

@@ -1699,7 +1699,7 @@ export const OmenDB: GenService<{
     output: typeof CheckResponseSchema;
   },
   /**
-   * A consistent copy of the database as a tar archive, in pieces.
+   * A consistent copy of the database as a tar archive, in pieces; empty ones while it is made.
    *
    * @generated from rpc omendb.v1.OmenDB.Backup
    */
