@@ -143,7 +143,7 @@ export class Session {
           // Nobody remembers a write of which no server is known: it is not repeated.
           else if (instance === undefined) throw error
           // Nor where another one has answered: it has said that it does not know.
-          else if (this.transport.instance !== instance) throw error
+          else if (this.transport.instance !== instance) throw unknown(error)
         }
       }
       // A little by chance, so that many clients do not come back at once.
@@ -186,6 +186,15 @@ export class Session {
 /** Whether the server answered that it did not begin, rather than that nobody answered. */
 function wasRefused(error: unknown): boolean {
   return error instanceof OmenError && error.cause === undefined
+}
+
+/** What is told of a write whose server was followed by another, which did not judge it. */
+function unknown(error: unknown): unknown {
+  if (!(error instanceof OmenError) || error.code !== 'ERR_BUSY') return error
+  const message =
+    'the server was started anew since this write was first sent: whether it was stored is not ' +
+    'known. Look, and repeat it if it was not'
+  return new OmenError('ERR_UNAVAILABLE', message, { cause: error })
 }
 
 /** 128 bits by chance, also in pages that are not secure contexts. */
