@@ -26,9 +26,12 @@ export function normalId(id: unknown, row?: number): Id {
   switch (typeof id) {
     case 'number':
       if (Number.isSafeInteger(id) && id >= 0) return id === 0 ? 0 : id
-      throw fault(`an id is an integer from 0 to 2^53 - 1 or a bigint, not ${describe(id)}`, row)
+      if (!Number.isInteger(id) || id < 0) {
+        throw fault(`an id is a string or an integer from 0, not ${describe(id)}`, row)
+      }
+      throw fault(`the id ${id} is past 2^53 - 1, where numbers round: give a bigint`, row)
     case 'bigint':
-      if (id < 0n || id > INTEGER_MAX) throw fault(`${id}n is not from 0 to 2^64 - 1`, row)
+      if (id < 0n || id > INTEGER_MAX) throw fault(`the id ${id} is not from 0 to 2^64 - 1`, row)
       return id <= Number.MAX_SAFE_INTEGER ? Number(id) : id
     case 'string':
       checkText(id, row)

@@ -10,6 +10,7 @@ import { existsSync } from 'node:fs'
 import path from 'node:path'
 import type { CheckReport, Recovery } from '../../types/stats.js'
 import { OmenError } from '../errors.js'
+import { inWords, SHELL, toldIn } from '../words.js'
 import type { Call } from './arguments.js'
 import { EXIT } from './exit.js'
 import { openDatabase } from './open.js'
@@ -24,8 +25,9 @@ export async function check(call: Call): Promise<number> {
   } catch (error) {
     // Nothing was looked at, which is neither well nor damaged.
     if (!(error instanceof OmenError)) throw error
+    const told = toldIn(error, SHELL)
     process.stderr.write(
-      call.json ? `${errorToJson(error)}\n` : `omendb: ${error.code}: ${error.message}\n`,
+      call.json ? `${errorToJson(told)}\n` : `omendb: ${told.code}: ${told.message}\n`,
     )
     return EXIT.unusable
   }
@@ -57,7 +59,10 @@ async function verify(where: string, call: Call): Promise<Found> {
   const db = await openDatabase(where, call, { readOnly: true })
   try {
     const { recovery } = await db.stats()
-    return { collections: await db.check(), recovery }
+    const collections = (await db.check()).map((report) => {
+      return { ...report, problem: inWords(report.problem, SHELL) }
+    })
+    return { collections, recovery }
   } finally {
     await db.close()
   }
@@ -70,7 +75,7 @@ function isDamage(where: string, error: OmenError): boolean {
 }
 
 function tellFault(where: string, error: OmenError, isJson: boolean): number {
-  const { code, message } = error
+  const { code, message } = toldIn(error, SHELL)
   if (isJson) {
     process.stdout.write(
       `${JSON.stringify({ path: where, ok: false, error: { code, message } })}\n`,

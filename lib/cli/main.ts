@@ -6,6 +6,7 @@
  */
 
 import { OmenError } from '../errors.js'
+import { SHELL, toldIn } from '../words.js'
 import { readCall } from './arguments.js'
 import { COMMANDS, PROGRAMS } from './commands.js'
 import { EXIT, isSystemError, systemError, UsageError } from './exit.js'
@@ -58,8 +59,9 @@ function tell(error: unknown, args: string[]): number {
     else process.stderr.write(`omendb: ${error.message}; see ${help}\n`)
     return EXIT.unusable
   }
-  const known = isSystemError(error) ? systemError(error, 'omendb') : error
-  if (known instanceof OmenError) {
+  const found = isSystemError(error) ? systemError(error, 'omendb') : error
+  if (found instanceof OmenError) {
+    const known = toldIn(found, SHELL)
     if (isJson) process.stderr.write(`${errorToJson(known)}\n`)
     else process.stderr.write(`omendb: ${known.code}: ${oneLine(known.message)}\n`)
     return EXIT.failed

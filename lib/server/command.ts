@@ -13,6 +13,7 @@ import type { ServerOptions } from '../../types/server.js'
 import { OmenError } from '../errors.js'
 import { argumentError } from '../options.js'
 import { isPlain } from '../text.js'
+import { inWords, START } from '../words.js'
 import { standardOutput } from './log.js'
 import { RunningServer } from './server.js'
 import { LIMITS } from './settings.js'
@@ -203,7 +204,8 @@ export async function runCommand(args: string[]): Promise<void> {
     await server.ready
   } catch (error) {
     if (!(error instanceof OmenError)) throw error
-    process.stderr.write(`omendb-server: ${error.code}: ${error.message.split('\n').join(' ')}\n`)
+    const text = inWords(error.message, START).split('\n').join(' ')
+    process.stderr.write(`omendb-server: ${error.code}: ${text}\n`)
     process.exitCode = 2
     await server?.close()
   }

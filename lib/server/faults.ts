@@ -14,6 +14,7 @@ import { setTrailerStatus } from '@connectrpc/connect/protocol-grpc'
 import { ERROR_CODES, OmenError } from '../errors.js'
 import { errorToMessage } from '../wire/messages.js'
 import { ErrorDetailSchema } from '../wire/protocol.js'
+import { SERVED, toldIn } from '../words.js'
 import { type AnyResponse, isGone } from './exchange.js'
 
 export const RETRY_AFTER_S = '1'
@@ -25,7 +26,7 @@ const GONE = new Set(['ERR_STREAM_PREMATURE_CLOSE', 'ECONNRESET'])
 export function omenErrorOf(error: unknown, signal?: AbortSignal): OmenError | undefined {
   if (error instanceof OmenError) {
     const isDeadline = ConnectError.from(signal?.reason).code === Code.DeadlineExceeded
-    if (error.code !== 'ERR_ABORTED' || !isDeadline) return error
+    if (error.code !== 'ERR_ABORTED' || !isDeadline) return toldIn(error, SERVED)
     return new OmenError('ERR_TIMEOUT', 'not done within the time that the caller gave')
   }
   if (GONE.has((error as NodeJS.ErrnoException | undefined)?.code ?? '')) {

@@ -19,7 +19,7 @@ const engineFloors = [
 
 // Modules of lib/ by floor. A module imports from its own floor and below; a directory is a module.
 const libFloors = [
-  ['clock', 'errors', 'text', 'kinds'],
+  ['clock', 'errors', 'text', 'kinds', 'words'],
   ['native', 'options', 'paths', 'filter', 'ids', 'vectors', 'metadata', 'call'],
   ['rows', 'wire'],
   ['collection'],

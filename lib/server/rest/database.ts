@@ -4,6 +4,7 @@ import { Readable } from 'node:stream'
 import { OmenError } from '../../errors.js'
 import { plainOf } from '../../wire/messages.js'
 import * as wire from '../../wire/protocol.js'
+import { inWords, REST } from '../../words.js'
 import { archive } from '../handlers/backup.js'
 import * as database from '../handlers/database.js'
 import type { Metrics } from '../metrics.js'
@@ -150,7 +151,9 @@ export function databaseRoutes(metrics: Metrics, all: () => readonly Route[]): r
       async run({ context, caller }) {
         const request = wire.create(wire.CheckRequestSchema)
         const { reports } = await database.check(context, caller, request)
-        return reports.map((report) => plainOf(report))
+        return reports.map((report) => {
+          return { ...plainOf(report), problem: inWords(report.problem, REST) }
+        })
       },
     },
     {

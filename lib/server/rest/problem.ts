@@ -2,6 +2,7 @@
 
 import { ERROR_CODES, type OmenError } from '../../errors.js'
 import { idToJson } from '../../ids.js'
+import { inWords, REST } from '../../words.js'
 import type { AnyResponse } from '../exchange.js'
 import { finish, RETRY_AFTER_S } from '../faults.js'
 import { AddressError } from '../gate.js'
@@ -16,7 +17,7 @@ function problemOf(error: OmenError): Record<string, unknown> {
     type: `urn:omendb:error:${error.code}`,
     title: error instanceof AddressError ? error.advice : advice,
     status: httpStatus,
-    detail: error.message,
+    detail: inWords(error.message, REST),
     code: error.code,
     ...(row === undefined ? {} : { row }),
     ...(path === undefined ? {} : { path }),

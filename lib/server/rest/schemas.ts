@@ -9,13 +9,16 @@ import { type Static, Type } from '@sinclair/typebox'
 
 const strict = { additionalProperties: false }
 
+/** What an id may be, for messages. */
+export const ID_FORMS = 'a text, an integer from 0, or {"$int": "..."} past 2^53 - 1'
+
 export const IdJson = Type.Union(
   [
     Type.String(),
     Type.Integer({ minimum: 0 }),
     Type.Object({ $int: Type.String({ pattern: '^\\d{1,20}$' }) }, strict),
   ],
-  { description: 'A text, an integer, or {"$int": "..."} past 2^53 - 1.' },
+  { description: `An id: ${ID_FORMS}.` },
 )
 const VectorJson = Type.Union([Type.Array(Type.Number()), Type.String()], {
   description: 'Numbers, or float32 (little-endian) as base64.',

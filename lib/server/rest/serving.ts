@@ -13,13 +13,14 @@ import type { Context } from '../handlers/context.js'
 import type { Log } from '../log.js'
 import { ResponseCaller } from '../response-caller.js'
 import type { Route } from './route.js'
-import { NoBody, NoQuery } from './schemas.js'
+import { ID_FORMS, IdJson, NoBody, NoQuery } from './schemas.js'
 
 const TIMEOUT = 'omendb-timeout-ms'
 
+const options = { verbose: true, useDefaults: false, allowUnionTypes: true }
 // Numbers of a query are texts; those of a body are not.
-const bodies = new Ajv({ coerceTypes: false, useDefaults: false, allowUnionTypes: true })
-const queries = new Ajv({ coerceTypes: true, useDefaults: false, allowUnionTypes: true })
+const bodies = new Ajv({ ...options, coerceTypes: false })
+const queries = new Ajv({ ...options, coerceTypes: true })
 
 /** Throws ERR_ARGUMENT with the path of what does not fit. */
 function validatorOf(ajv: Ajv, schema: TSchema | undefined): (value: unknown) => void {
@@ -27,10 +28,14 @@ function validatorOf(ajv: Ajv, schema: TSchema | undefined): (value: unknown) =>
   const validate = ajv.compile(schema)
   return (value) => {
     if (validate(value)) return
-    const { instancePath = '', message = '', params } = validate.errors?.[0] ?? {}
+    const faults = validate.errors ?? []
+    // An id has three forms, of which the first alone would be told.
+    const id = faults.find(({ parentSchema }) => parentSchema?.description === IdJson.description)
+    const { instancePath = '', message = '', params } = id ?? faults[0] ?? {}
     const extra = (params as { additionalProperty?: string } | undefined)?.additionalProperty
     const path = instancePath.slice(1).replaceAll('/', '.')
-    const what = extra === undefined ? message : `unknown key ${JSON.stringify(extra)}`
+    const known = extra === undefined ? message : `unknown key ${JSON.stringify(extra)}`
+    const what = id === undefined ? known : `an id is ${ID_FORMS}`
     throw new OmenError('ERR_ARGUMENT', path === '' ? what : `${path}: ${what}`, {
       details: path === '' ? {} : { path },
     })
