@@ -2,11 +2,14 @@
 // that take as many bytes and answer as many (echo.mjs), in turns; uploads beside the build in this
 // process.
 //
+// Results go to bench/results/server.json and .md, as of the other benches.
+//
 // `CPU us` is what the serving process spent on one request, on all its threads: it hardly changes
 // with what else the machine does. In brackets: the share of an echo that a search reaches.
 //
 // The server and the echoes run here, the load in a second process on the loopback. Recall stands
-// beside speed. ROWS, SECONDS, ROUNDS and CONNECTIONS change the size; ONLY=REST measures a part.
+// beside speed. ROWS, SECONDS, ROUNDS and CONNECTIONS change the size; ONLY=REST measures a part,
+// which is recorded alike.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { loadavg } from 'node:os'
@@ -16,8 +19,9 @@ import { createServer } from 'omendb/server'
 import protocol from '../../dist/lib/wire/protocol.js'
 import { availableSets, K, openSet } from '../lib/data.mjs'
 import { exactTruth, recallOf } from '../lib/exact.mjs'
-import { describeMachine, machineLine } from '../lib/machine.mjs'
+import { describeMachine } from '../lib/machine.mjs'
 import { median } from '../lib/measure.mjs'
+import { writeSection } from '../lib/report.mjs'
 import { echoesOf } from './echo.mjs'
 
 const ROWS = Number(process.env.ROWS ?? 20_000)
@@ -44,6 +48,8 @@ async function run(job) {
   return { ...found, cpuUs: (user + system) / found.count }
 }
 
+const machine = describeMachine() // Before the run: the checkout may move on meanwhile.
+const loadBefore = loadavg()[0]
 const full = openSet(availableSets()[0])
 const { dimensions, metric } = full
 const rows = Math.min(ROWS, full.base.length / dimensions)
@@ -126,15 +132,9 @@ async function answerOf([, kind, , path, type], body) {
   return Buffer.from(await response.arrayBuffer())
 }
 
-const round = (n) => n.toFixed(0)
-console.log(machineLine(describeMachine()))
-console.log(`${full.name}: ${rows} x ${dimensions}, k = ${K}, recall ${recall.toFixed(3)}`)
-console.log(`${CONNECTIONS} connections, medians of ${ROUNDS} rounds of ${SECONDS} s in turns`)
-console.log(`searchSync in this process: ${localUs.toFixed(0)} us of CPU`)
-console.log(`load before: ${loadavg()[0].toFixed(1)}\n`)
 const heads = ['Transport', 'bytes in', 'out', 'searches/s', 'p50 ms', 'p99 ms']
 heads.push('CPU us', 'echo/s, libraries', 'CPU us', 'echo/s, bare', 'CPU us', 'errors')
-console.log(`| ${heads.join(' | ')} |\n|${'---|'.repeat(heads.length)}`)
+const results = []
 for (const transport of TRANSPORTS.filter(([name]) => name.includes(ONLY))) {
   const [name, kind, at, path, type, bodies] = transport
   const answer = await answerOf(transport, bodies[0])
@@ -150,28 +150,63 @@ for (const transport of TRANSPORTS.filter(([name]) => name.includes(ONLY))) {
     for (const [which, job] of Object.entries(jobs)) found[which].push(await run(job))
   }
   for (const echo of Object.values(echoes)) await echo.end()
-  const middle = (which, key) => median(found[which].map((one) => one[key]))
-  const qps = middle('search', 'qps')
-  const cells = [name, bodies[0].length, answer.length, round(qps)]
-  cells.push(middle('search', 'p50Ms').toFixed(1), middle('search', 'p99Ms').toFixed(1))
-  cells.push(round(middle('search', 'cpuUs')))
-  for (const which of ['libraries', 'bare']) {
-    const echo = middle(which, 'qps')
-    const cpu = middle(which, 'cpuUs')
-    const shares = [qps / echo, cpu / middle('search', 'cpuUs')].map((n) => round(100 * n))
-    cells.push(`${round(echo)} (${shares[0]} %)`, `${round(cpu)} (${shares[1]} %)`)
+  const middle = (which) => {
+    const of = (key) => median(found[which].map((one) => one[key]))
+    return { qps: of('qps'), p50Ms: of('p50Ms'), p99Ms: of('p99Ms'), cpuUs: of('cpuUs') }
   }
-  cells.push(
-    Object.values(found)
-      .flat()
-      .reduce((sum, one) => sum + one.errors, 0),
-  )
-  console.log(`| ${cells.join(' | ')} |`)
+  const errors = Object.values(found)
+    .flat()
+    .reduce((sum, one) => sum + one.errors, 0)
+  const [search, libraries, bare] = ['search', 'libraries', 'bare'].map(middle)
+  const bytes = { in: bodies[0].length, out: answer.length }
+  results.push({ transport: name, bytes, search, libraries, bare, errors })
+  process.stderr.write(`${name}: ${search.qps.toFixed(0)} searches/s\n`)
 }
-console.log(`\nload after: ${loadavg()[0].toFixed(1)}`)
-const share = round((100 * remoteRate) / localRate)
-console.log(
-  `upload: ${remoteRate.toFixed(1)} MB/s; in this process ${localRate.toFixed(1)} (${share} %)`,
-)
 await client.close()
 await server.close()
+
+const round = (n) => n.toFixed(0)
+const rowOf = ({ transport, bytes, search, libraries, bare, errors }) => {
+  const beside = ({ qps, cpuUs }) => [
+    `${round(qps)} (${round((100 * search.qps) / qps)} %)`,
+    `${round(cpuUs)} (${round((100 * cpuUs) / search.cpuUs)} %)`,
+  ]
+  const times = [search.p50Ms, search.p99Ms].map((ms) => ms.toFixed(1))
+  const own = [transport, bytes.in, bytes.out, round(search.qps), ...times, round(search.cpuUs)]
+  return [...own, ...beside(libraries), ...beside(bare), errors]
+}
+const load1 = { before: loadBefore, after: loadavg()[0] }
+const share = round((100 * remoteRate) / localRate)
+const rates = [remoteRate, localRate].map((rate) => rate.toFixed(1))
+writeSection('server', {
+  machine,
+  title: 'Server',
+  tables: [
+    {
+      caption: `${full.name}: ${rows} x ${dimensions}, k = ${K}, recall ${recall.toFixed(3)}`,
+      header: heads,
+      rows: results.map(rowOf),
+    },
+  ],
+  notes: [
+    `${CONNECTIONS} connections, medians of ${ROUNDS} rounds of ${SECONDS} s in turns.`,
+    'In brackets: the share of an echo that a search reaches, and of its CPU time an echo takes.',
+    `searchSync in this process: ${localUs.toFixed(0)} us of CPU.`,
+    `Upload: ${rates[0]} MB/s; in this process ${rates[1]} (${share} %).`,
+    `Load of the machine: ${load1.before.toFixed(1)} before, ${load1.after.toFixed(1)} after.`,
+  ],
+  data: {
+    set: full.name,
+    rows,
+    dimensions,
+    k: K,
+    recall,
+    connections: CONNECTIONS,
+    rounds: ROUNDS,
+    seconds: SECONDS,
+    searchSyncCpuUs: localUs,
+    uploadMBPerSecond: { server: remoteRate, process: localRate },
+    load: load1,
+    results,
+  },
+})

@@ -3,7 +3,8 @@
 // The server, on a database on disk, and the uploading client run here, the searching client in a
 // process of its own with one connection for each of its calls. Recall is measured at the end
 // against exact truth, and beside a database in this process that took the same batches.
-// ROWS, BATCHES and CONNECTIONS change the size.
+// Results go to bench/results/two-clients.json and .md. ROWS, BATCHES and CONNECTIONS change the
+// size.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -15,7 +16,8 @@ import { Client, DB } from 'omendb'
 import { createServer } from 'omendb/server'
 import { availableSets, K, openSet } from '../lib/data.mjs'
 import { exactTruth, recallOf } from '../lib/exact.mjs'
-import { describeMachine, machineLine } from '../lib/machine.mjs'
+import { describeMachine } from '../lib/machine.mjs'
+import { writeSection } from '../lib/report.mjs'
 
 const ROWS = Number(process.env.ROWS ?? 200_000)
 const BATCHES = Number(process.env.BATCHES ?? 20)
@@ -81,8 +83,8 @@ async function recall(collection, truth) {
 const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
 const made = mkdtempSync(path.join(tmpdir(), 'omendb-two-clients-'))
 try {
-  console.log(machineLine(describeMachine()))
-  console.log(`load before: ${loadavg()[0].toFixed(1)}`)
+  const machine = describeMachine()
+  const loadBefore = loadavg()[0]
   const data = path.join(made, 'served')
   const server = await createServer({ data, port: 0, grpcPort: false, logLevel: 'warn' })
   const client = new Client(server.url, { timeoutMs: 600_000 })
@@ -115,27 +117,53 @@ try {
   const within = await recall(local, truth)
   await db.close()
 
-  const longest = (all) => `longest batch ${(Math.max(...all) / 1000).toFixed(1)} s`
-  const searches = `${CONNECTIONS} connections, k = ${K}, ef = ${EF}`
-  console.log(`load after: ${loadavg()[0].toFixed(1)}`)
-  console.log(`${full.name}: ${rows} x ${dimensions} in batches of ${batchRows}, on disk, sync`)
-  console.log(`searches: ${searches}\n`)
-  console.log('| Searches | searches/s | p50 ms | p99 ms | longest ms | errors | wrong |')
-  console.log('|---|---|---|---|---|---|---|')
+  const load = { before: loadBefore, after: loadavg()[0] }
   const phases = [
     ['of an empty collection', before],
-    [`while ${BATCHES} batches come`, during],
+    [`while ${times.length} batches come`, during],
     [`of ${rows} rows, alone`, after],
   ]
-  for (const [name, m] of phases) {
+  const rowOf = ([name, m]) => {
     const numbers = [m.p50Ms, m.p99Ms, m.maxMs].map((ms) => ms.toFixed(1))
-    console.log(`| ${[name, m.qps.toFixed(0), ...numbers, m.errors, m.wrong].join(' | ')} |`)
-    if (m.fault !== undefined) console.log(`first error: ${m.fault}`)
+    return [name, m.qps.toFixed(0), ...numbers, m.errors, m.wrong]
   }
-  console.log(`\nupload: ${seconds.toFixed(1)} s beside the searches, ${longest(times)}`)
-  console.log(`in this process, alone: ${localSeconds.toFixed(1)} s, ${longest(localTimes)}`)
-  console.log(`records ${count}, check ${report.ok ? 'ok' : report.problem}`)
-  console.log(`recall: server ${served.toFixed(4)}, this process ${within.toFixed(4)}`)
+  const told = (s, all) =>
+    `${s.toFixed(1)} s, longest batch ${(Math.max(...all) / 1000).toFixed(1)} s`
+  writeSection('two-clients', {
+    machine,
+    title: 'Two clients',
+    tables: [
+      {
+        caption: `${full.name}: ${rows} x ${dimensions} in batches of ${batchRows}, on disk, sync`,
+        header: ['Searches', 'searches/s', 'p50 ms', 'p99 ms', 'longest ms', 'errors', 'wrong'],
+        rows: phases.map(rowOf),
+      },
+    ],
+    notes: [
+      `Searches: ${CONNECTIONS} connections, k = ${K}, ef = ${EF}.`,
+      `Upload beside the searches: ${told(seconds, times)}.`,
+      `In this process, alone: ${told(localSeconds, localTimes)}.`,
+      `Recall: server ${served.toFixed(4)}, this process ${within.toFixed(4)}.`,
+      `Records ${count}, check ${report.ok ? 'ok' : report.problem}.`,
+      `Load of the machine: ${load.before.toFixed(1)} before, ${load.after.toFixed(1)} after.`,
+      ...phases.filter(([, m]) => m.fault).map(([name, m]) => `First error ${name}: ${m.fault}.`),
+    ],
+    data: {
+      set: full.name,
+      rows,
+      dimensions,
+      batchRows,
+      k: K,
+      ef: EF,
+      connections: CONNECTIONS,
+      searches: { before, during, after },
+      uploadSeconds: { server: seconds, process: localSeconds },
+      recall: { server: served, process: within },
+      count,
+      check: report,
+      load,
+    },
+  })
 } finally {
   rmSync(made, { recursive: true, force: true })
 }
