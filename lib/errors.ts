@@ -96,7 +96,7 @@ export function errorFromNative(
 ): OmenError {
   const details: { row?: number; path?: string; id?: Id } = {}
   // Native code names an id past 2^53 - 1 by its JSON.
-  let text = message.replace(/\{"\$int":"(\d+)"\}/g, '$1')
+  let text = message.replace(/\{"\$int":"(\d+)"\}/g, '$1n')
   if (row !== undefined) {
     details.row = row
     if (!text.includes(`row ${row}`)) text = `row ${row}: ${text}`

@@ -7,7 +7,10 @@
 import { OmenError } from './errors.js'
 
 /** Parts of messages, and what is said instead; '' for what has no counterpart. */
-type Words = readonly (readonly [said: string, instead: string])[]
+type Words = readonly (readonly [said: string | RegExp, instead: string])[]
+
+/** An id past 2^53 - 1 is a bigint of programs alone. */
+const LARGE_ID = [/\b(\d{16,20})n\b/g, '$1'] as const
 
 /** Of `omendb`, whose commands open a database as they need it. */
 export const SHELL: Words = [
@@ -17,6 +20,7 @@ export const SHELL: Words = [
   ['use upsert to replace it', '--upsert replaces it'],
   ['rebuild the graph with optimize()', 'check --salvage builds a new one'],
   ['give a bigint', 'give {"$int": "..."}'],
+  LARGE_ID,
 ]
 
 /** Of who starts `omendb-server`. */
@@ -37,6 +41,7 @@ export const REST: Words = [
   ['use upsert to replace it', 'use PUT to replace it'],
   ['or use upsert', 'or use PUT .../records'],
   ['rebuild the graph with optimize()', 'rebuild the graph with POST .../optimize'],
+  LARGE_ID,
 ]
 
 export function inWords(message: string, words: Words): string {

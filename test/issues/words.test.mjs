@@ -151,6 +151,7 @@ test('what is put into other words is still said', () => {
       .map((file) => readFileSync(path.join(root, place, file), 'utf8')),
   )
   for (const [said] of [...REST, ...SERVED, ...SHELL, ...START]) {
+    if (said instanceof RegExp) continue
     const words = said.replace(/^[,;] /, '')
     assert.ok(
       sources.some((text) => text.includes(words)),
