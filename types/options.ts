@@ -131,7 +131,7 @@ export interface OpenOptions extends CollectionOptions {
   /**
    * Bytes of the log after which what changed is brought into a snapshot, beside all other work, so
    * that opening has less to replay and the log begins anew. Default: half of what the snapshot
-   * holds, and 16 MiB at least.
+   * holds, and 2 MiB at least.
    */
   checkpointBytes?: number | undefined
   /** Seed of every random choice, stored with the database. Default 0, or the stored one. */

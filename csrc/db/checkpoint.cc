@@ -14,7 +14,7 @@ namespace omen {
 namespace {
 
 // A checkpoint is due when the log holds so much, and half of what the segments do.
-constexpr uint64_t kLogBytesMin = uint64_t{16} << 20;
+constexpr uint64_t kLogBytesMin = uint64_t{2} << 20;
 constexpr uint64_t kLogShare = 2;
 // At a close: a smaller log is read as fast as a snapshot.
 constexpr uint64_t kLogBytesClosing = uint64_t{256} << 10;

@@ -169,6 +169,13 @@ Result<std::shared_ptr<Collection>> Database::collection(std::string_view name,
                          "no collection is named '" + std::string(name) + "'; create it first");
   }
   OMEN_TRY(check_collection_options(options));
+  // Whoever only reads asked for one that is there.
+  if (mode == OpenMode::kOpenOrCreate && d.options.read_only && d.journal != nullptr) {
+    return Status::error(ErrorCode::kNotFound, "no collection is named '" + std::string(name) +
+                                                   "' in " + d.options.path +
+                                                   ", which is open read-only: none can be made")
+        .with_path(d.options.path);
+  }
   OMEN_TRY(check_combination(options));
   if (d.collections.size() >= kCollectionsMax) {
     return Status::error(ErrorCode::kLimit, "a database holds at most 65 536 collections");

@@ -41,7 +41,9 @@ class Copy {
   Status check_outside() const {
     FileStat own;
     OMEN_ASSIGN(const bool exists, stat_path(env_, from_.path(), &own));
-    for (std::string at = to_; exists; at.resize(at.find_last_of('/'))) {
+    std::string at = to_;
+    for (size_t slash; exists && (slash = at.find_last_of('/')) != std::string::npos;) {
+      at.resize(slash);
       FileStat found;
       const Result<bool> is_there = stat_path(env_, at.empty() ? "/" : at, &found);
       const bool is_own = is_there.is_ok() && is_there.value() && found.device == own.device &&
@@ -52,7 +54,6 @@ class Copy {
                                                        "directory than " + to_)
             .with_path(to_);
       }
-      if (at.find('/') == std::string::npos) break;
     }
     return Status::ok();
   }

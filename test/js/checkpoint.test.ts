@@ -15,7 +15,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import test, { after } from 'node:test'
 import { DB } from 'omendb'
-import { rejected, vectors } from './support.js'
+import { random, rejected, vectors } from './support.js'
 
 const home = realpathSync(mkdtempSync(path.join(tmpdir(), 'omendb-checkpoint-')))
 after(() => rmSync(home, { recursive: true, force: true }))
@@ -24,6 +24,13 @@ const fresh = (): string => path.join(home, `db${++made}`)
 
 const bytesOf = (directory: string): number =>
   readdirSync(directory).reduce((sum, f) => sum + statSync(path.join(directory, f)).size, 0)
+
+/** Files may go between the list and a look at one. */
+const bytesThere = (directory: string): number =>
+  readdirSync(directory).reduce(
+    (sum, f) => sum + (statSync(path.join(directory, f), { throwIfNoEntry: false })?.size ?? 0),
+    0,
+  )
 
 const rows = vectors(6000, 16)
 const metadata = rows.map((_, i) => ({ i, tag: `t${i % 5}` }))
@@ -131,6 +138,39 @@ test('snapshots are written while writes go on, and keep the log short', async (
   assert.equal(await again.count(), before)
   assert.ok(((await again.stats()).recovery?.snapshotRecords ?? 0) > 0)
   await again.close()
+})
+
+// By itself: no checkpointBytes. Half of the records are replaced at random, ten times.
+test('the files stay bounded while records are replaced', async () => {
+  const where = fresh()
+  const dimensions = 128
+  const count = 6000
+  const ids = Array.from({ length: count }, (_, id) => id)
+  let db = await DB.open(where, { metric: 'l2', durability: 'os' })
+  await db.add({ ids, vectors: vectors(count, dimensions) })
+  await db.close()
+  const live = bytesOf(where)
+  assert.ok(live > 4 << 20)
+  db = await DB.open(where, { durability: 'os' })
+  const seen: number[] = []
+  const timer = setInterval(() => seen.push(bytesThere(where) / live), 5)
+  const next = random(7)
+  for (let round = 0; round < 60; round += 1) {
+    const some = [...new Set(Array.from({ length: 500 }, () => Math.floor(next() * count)))]
+    await db.upsert({ ids: some, vectors: vectors(some.length, dimensions, round) })
+  }
+  clearInterval(timer)
+  const checkpoints = (await db.stats()).storage?.checkpoints ?? 0
+  await db.close()
+  assert.ok(
+    checkpoints >= 3 && seen.length >= 20,
+    `${checkpoints} checkpoints, ${seen.length} looks`,
+  )
+  seen.sort((a, b) => a - b)
+  const most = seen.at(-1) as number
+  assert.ok(most < 3.5, `${most} times the live data`)
+  assert.ok((seen[Math.floor(seen.length / 2)] as number) < 2.5)
+  assert.ok(bytesOf(where) / live < 2.5)
 })
 
 test('a backup is a database of its own', async () => {

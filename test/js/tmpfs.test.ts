@@ -2,7 +2,8 @@
 // A write that finds no space is refused whole; reading and deleting go on; what was deleted
 // stays deleted; and whatever was accepted is there after the next opening, which works however
 // full the disk is then. And one that the database fills up by itself, of which it keeps enough to
-// bring its log into order: all of it can be deleted, record by record.
+// bring its log into order: all of it can be deleted, record by record. And a medium that is
+// read-only.
 //
 // OMENDB_FULL_DISKS: how often it is filled (2; npm run test:durability: 20).
 import assert from 'node:assert/strict'
@@ -167,4 +168,38 @@ test('what a database filled up by itself can be deleted, one by one and at once
   await db.dropCollection('other')
   await hasFree(disk, size - (1 << 20))
   for (const report of await db.check()) assert.ok(report.ok, report.problem)
+})
+
+test('a read-only medium refuses writers, says what to do, and serves readers', async (t) => {
+  const disk = mount(t, DISK)
+  if (disk === undefined) return
+  const where = path.join(disk, 'db')
+  const next = random()
+  const db = await DB.open(where, { metric: 'l2' })
+  const vectors = Array.from({ length: 300 }, () => Float32Array.from({ length: 8 }, next))
+  await db.add({ vectors, metadata: vectors.map((_, n) => ({ n })) })
+  await db.backup(path.join(disk, 'closed'))
+  await db.close()
+  assert.equal(spawnSync('mount', ['-o', 'remount,ro', disk]).status, 0)
+  for (const at of [where, path.join(disk, 'closed')]) {
+    for (const open of [() => DB.open(at), async () => DB.openSync(at)])
+      await assert.rejects(open, (error: OmenError) => {
+        assert.equal(error.code, 'ERR_READ_ONLY', String(error))
+        assert.ok(error.message.includes(at) && error.message.includes('readOnly'), error.message)
+        return true
+      })
+    const reader = await DB.open(at, { readOnly: true })
+    assert.equal(await reader.count({ n: { $gte: 100 } }), 200)
+    const hits = await reader.search(vectors[7] as Float32Array, { k: 1 })
+    assert.equal(hits[0]?.id, 7)
+    for (const report of await reader.check()) assert.ok(report.ok, report.problem)
+    const code = { code: 'ERR_READ_ONLY' }
+    await assert.rejects(reader.add({ vector: vectors[0] as Float32Array }), code)
+    await reader.close()
+  }
+  // What is none yet cannot be made there.
+  await assert.rejects(DB.open(path.join(disk, 'new')), { code: 'ERR_READ_ONLY' })
+  await assert.rejects(DB.open(path.join(disk, 'new'), { readOnly: true }), {
+    code: 'ERR_NOT_FOUND',
+  })
 })

@@ -228,7 +228,7 @@ TEST(read_only_sees_everything_and_changes_nothing) {
   CollectionOptions options;
   options.metric = Metric::kL2;
   CHECK(database->collection("new", options, OpenMode::kOpenOrCreate).status().code() ==
-        ErrorCode::kReadOnly);
+        ErrorCode::kNotFound);
   for (const std::string& name : database->list_collections()) {
     CHECK(database->drop_collection(name).status().code() == ErrorCode::kReadOnly);
     const auto c = database->collection(name, CollectionOptions(), OpenMode::kOpen).take();
