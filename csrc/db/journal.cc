@@ -103,15 +103,11 @@ Status Journal::check_writable() const {
       return wal_->check_usable();
     case State::kReadOnly:
       return Status::error(ErrorCode::kReadOnly,
-                           "the database " + path_ +
-                               " is open read-only; open it without readOnly to write")
-          .with_path(path_);
+                           "the database is open read-only; open it without readOnly to write");
     case State::kClosed:
       break;
   }
-  return Status::error(ErrorCode::kClosed,
-                       "the database " + path_ + " is closed; open it again to go on")
-      .with_path(path_);
+  return Status::error(ErrorCode::kClosed, "the database is closed; open it again to go on");
 }
 
 Status Journal::append(LogSource* source, const Receipt* receipt, uint64_t* sequence) {

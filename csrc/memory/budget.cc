@@ -7,8 +7,17 @@ namespace omen {
 
 namespace {
 
+// Of the limit; a search by many threads takes as much of a small one as of a large one.
 constexpr uint64_t kHeadroomShare = 32;
+constexpr uint64_t kHeadroomShareMost = 8;
+constexpr uint64_t kHeadroomBytesMin = uint64_t{1} << 20;
 constexpr uint64_t kHeadroomBytesMax = uint64_t{8} << 20;
+
+uint64_t headroom_of(uint64_t limit) {
+  const uint64_t share = std::clamp(limit / kHeadroomShare, kHeadroomBytesMin, kHeadroomBytesMax);
+  return std::min(share, limit / kHeadroomShareMost);
+}
+
 constexpr auto kRelaxed = std::memory_order_relaxed;
 
 std::atomic<uint64_t> process_used{0};  // Constant-initialised and never destroyed.
@@ -74,7 +83,7 @@ uint64_t test_reservations() { return reservations.load(kRelaxed); }
 MemoryBudget::~MemoryBudget() { OMEN_ASSERT(used() == 0); }
 
 MemoryBudget::MemoryBudget(uint64_t limit)
-    : limit_(limit), headroom_(std::min(limit / kHeadroomShare, kHeadroomBytesMax)) {}
+    : limit_(limit), headroom_(headroom_of(limit)) {}
 
 Status MemoryBudget::reserve(uint64_t bytes, Use use) {
   uint64_t used = used_.load(kRelaxed);

@@ -3,8 +3,8 @@
 // Why: maxMemoryBytes must refuse an allocation before anything is logged, and stats().bytes must
 // tell a part per use whose sum is what the process really grew by. So memory is reserved here
 // first and obtained from the system afterwards.
-// Headroom: a thirty-second of the limit, at most 8 MiB, is for kScratch alone. Where records have
-// taken all the rest, searching, deleting and the upkeep that makes room of it still work.
+// Headroom: a thirty-second of the limit, 1 to 8 MiB and an eighth at most, is for kScratch alone.
+// Where records have taken the rest, searching, deleting and the upkeep that makes room still work.
 // Invariants:
 //   1. A budget's used() never exceeds its limit() (a limit of 0 is none).
 //   2. A budget's used() is the sum of its accounts' totals, outside of a running call.

@@ -11,7 +11,7 @@ using namespace omen;
 // A budget must refuse exactly what would pass its limit, less the headroom if it is no scratch,
 // and say what was asked, used, allowed.
 TEST(budget_refuses_past_its_limit) {
-  MemoryBudget budget(1032);  // Of which 32 are headroom.
+  MemoryBudget budget(1142);  // Of which 142 are headroom.
   MemoryAccount a(&budget);
   MemoryAccount b(&budget);
   const uint64_t process_before = process_memory_used();
@@ -23,12 +23,12 @@ TEST(budget_refuses_past_its_limit) {
     const Status s = a.reserve(Use::kVectors, bytes);
     CHECK(s.code() == ErrorCode::kMemory);
     CHECK(s.message().find(std::to_string(bytes)) != std::string::npos);
-    CHECK(s.message().find("1032") != std::string::npos);
+    CHECK(s.message().find("1142") != std::string::npos);
   }
-  CHECK(a.reserve(Use::kScratch, 33).code() == ErrorCode::kMemory);
-  CHECK_OK(a.reserve(Use::kScratch, 32));
+  CHECK(a.reserve(Use::kScratch, 143).code() == ErrorCode::kMemory);
+  CHECK_OK(a.reserve(Use::kScratch, 142));
   CHECK(b.reserve(Use::kScratch, 1).code() == ErrorCode::kMemory);
-  a.release(Use::kScratch, 32);
+  a.release(Use::kScratch, 142);
   CHECK_EQ(a.used(Use::kVectors), 600);
   a.move(Use::kVectors, Use::kRetired, 100);
   CHECK_EQ(a.used(Use::kVectors), 500);
