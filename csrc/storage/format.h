@@ -123,7 +123,8 @@
 //   flag 1 a bit for each slot: written since the blobs were; both with zeros to a multiple of 8;
 //   extents, high water / rows of an extent, rounded up: segment 8 (0: none of its rows lives; all
 //   zero), offset 8, bytes of header and head 4, of vectors 4; blobs: kind 4, zero 4, segment 8,
-//   offset 8, bytes 8; then, behind all collections, the receipts
+//   offset 8, bytes 8; then, behind all collections, the receipts. A row that lives in its extent
+//   and not here was deleted since.
 #pragma once
 
 #include <bit>
