@@ -30,6 +30,28 @@ void encode_header(const LogHeader& header, std::byte* out) {
   store_number<uint32_t>(out + 60, crc32c(0, out, 60));
 }
 
+bool has_checksum(const std::byte* in) {
+  return load_number<uint32_t>(in + 60) == crc32c(0, in, 60);
+}
+
+LogHeader decode_header(const std::byte* in) {
+  return {load_number<uint64_t>(in + 32), load_number<uint64_t>(in + 40),
+          load_number<uint64_t>(in + 48)};
+}
+
+// A header of which one byte is damaged: the checksum tells which one, and what it was.
+bool mend_header(std::byte* in) {
+  for (size_t i = 0; i < kLogHeaderBytes; ++i) {
+    const std::byte damaged = in[i];
+    for (unsigned other = 1; other < 256; ++other) {
+      in[i] = damaged ^ static_cast<std::byte>(other);
+      if (has_checksum(in)) return true;
+    }
+    in[i] = damaged;
+  }
+  return false;
+}
+
 struct Place {
   uint64_t seed;
   uint64_t offset;
@@ -115,6 +137,11 @@ Status LogReader::open(uint64_t database_id) {
 
 Status LogReader::open_any() {
   Status status = read_header();
+  std::byte in[kLogHeaderBytes];
+  if (status.code() == ErrorCode::kCorrupt && file_bytes_ >= sizeof(in)) {
+    OMEN_TRY(file_->read_exactly(0, in, sizeof(in)));
+    if (mend_header(in)) header_ = decode_header(in);
+  }
   start();
   return status;
 }
@@ -125,13 +152,9 @@ Status LogReader::read_header() {
   std::byte in[kLogHeaderBytes];
   if (file_bytes_ < sizeof(in)) return corrupt(file_bytes_, "its header is cut off");
   OMEN_TRY(file_->read_exactly(0, in, sizeof(in)));
-  header_.database_id = load_number<uint64_t>(in + 32);
-  header_.seed = load_number<uint64_t>(in + 40);
-  header_.first_sequence = load_number<uint64_t>(in + 48);
+  header_ = decode_header(in);
   if (std::memcmp(in, kLogMagic, kMagicBytes) != 0) return corrupt(0, "it is no log");
-  if (load_number<uint32_t>(in + 60) != crc32c(0, in, 60)) {
-    return corrupt(0, "the header's checksum differs");
-  }
+  if (!has_checksum(in)) return corrupt(0, "the header's checksum differs");
   const auto version = load_number<uint32_t>(in + 8);
   const auto features = load_number<uint64_t>(in + 16);
   if (version != kFormatVersion || (features & ~kKnownFeatures) != 0) {

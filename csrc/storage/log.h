@@ -110,7 +110,7 @@ class LogReader {
   // The first record from the log's beginning on whose header is valid, whatever lies before it.
   Result<bool> find_record(LogRecord* record);
   // For salvage: opens whatever is there, and tells what is wrong with the header. What lies behind
-  // it can be read, by the seed that it names, unless that is what was damaged.
+  // it can be read, by the seed that it names, if no more than one byte is damaged, or others are.
   Status open_any();
   // The next whole record, whatever lies before it.
   Result<bool> next_whole(LogRecord* record);
