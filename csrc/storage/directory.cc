@@ -31,6 +31,13 @@ Result<FileStat> Directory::prepare(Env* env, const std::string& path, const Opt
   if (!exists) {
     if (options.read_only || !options.create_if_missing) return not_found(path);
     const int64_t made = uninterrupted([&] { return env->make_directory(path); });
+    if (made == -ENOENT) {
+      return Status::error(ErrorCode::kNotFound, "cannot make the directory " + path + ": " +
+                                                     parent_of(path) +
+                                                     " does not exist; make it first, or check "
+                                                     "the path")
+          .with_path(path);
+    }
     if (made < 0 && made != -EEXIST) return io_error(made, "make the directory", path);
     OMEN_ASSIGN(const bool is_there, stat_path(env, path, &found));
     if (!is_there) return not_found(path);

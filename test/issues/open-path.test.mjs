@@ -1,5 +1,8 @@
 // Bugs found in the paths that DB.open takes, each with what a user would have seen.
 import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
 import test from 'node:test'
 import { DB, OmenError } from '../../dist/index.mjs'
 
@@ -12,4 +15,33 @@ test('a URL that names no file here is ERR_ARGUMENT, and the message names it', 
       return error.message.includes(url)
     })
   }
+})
+
+// It said of the database's own directory that it did not exist, which nobody had claimed.
+test('a database in a directory that is missing tells which one that is', async (t) => {
+  const made = mkdtempSync(path.join(tmpdir(), 'omendb-path-'))
+  t.after(() => rmSync(made, { recursive: true, force: true }))
+  const parent = path.join(made, 'none')
+  for (const open of [
+    () => DB.open(path.join(parent, 'db')),
+    async () => DB.openSync(path.join(parent, 'db')),
+  ])
+    await assert.rejects(open, (error) => {
+      assert.equal(error.code, 'ERR_NOT_FOUND', error)
+      return error.message.includes(`${parent} does not exist`)
+    })
+})
+
+// It was ERR_READ_ONLY, as if something had been written.
+test('reading a collection that is not there, read-only, is ERR_NOT_FOUND', async (t) => {
+  const made = mkdtempSync(path.join(tmpdir(), 'omendb-path-'))
+  t.after(() => rmSync(made, { recursive: true, force: true }))
+  await (await DB.open(path.join(made, 'db'))).close()
+  const reader = await DB.open(path.join(made, 'db'), { readOnly: true })
+  t.after(() => reader.close())
+  const notFound = { code: 'ERR_NOT_FOUND', message: /read-only/ }
+  await assert.rejects(() => reader.count(), notFound)
+  await assert.rejects(() => reader.search([1, 2]), notFound)
+  await assert.rejects(() => reader.collection('x'), notFound)
+  await assert.rejects(() => reader.createCollection('x'), { code: 'ERR_READ_ONLY' })
 })
