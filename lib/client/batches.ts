@@ -61,3 +61,13 @@ export function joinedBatches(parts: readonly NativeBatch[]): NativeBatch {
 function textOf({ ids, json }: NativeBatch): string {
   return json ?? JSON.stringify(Array.from(ids ?? []))
 }
+
+/** Throws `error`, of a request whose queries begin with that of `first`, as of the whole batch. */
+export function throwFromRow(error: unknown, first: number): never {
+  if (!(error instanceof OmenError) || error.details.row === undefined) throw error
+  const row = first + error.details.row
+  const message = error.message.replace(/^row \d+: (query \d+: )?/, (_, query?: string) =>
+    query === undefined ? `row ${row}: ` : `row ${row}: query ${row}: `,
+  )
+  throw new OmenError(error.code, message, { details: { ...error.details, row } })
+}

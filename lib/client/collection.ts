@@ -57,7 +57,7 @@ import {
   rowsOfMessage,
 } from '../wire/messages.js'
 import * as wire from '../wire/protocol.js'
-import { joinedBatches, queriesOf, requestQueries } from './batches.js'
+import { joinedBatches, queriesOf, requestQueries, throwFromRow } from './batches.js'
 import { checkDimensions } from './rows.js'
 import type { Ground, Session } from './session.js'
 import type { Target } from './target.js'
@@ -274,7 +274,8 @@ export abstract class RemoteRecords<M extends object = Metadata> implements Reco
         const part = floats.subarray(row * dimensions, (row + count) * dimensions)
         const message = { ...init, queries: bytesOf(part), count }
         const request = wire.create(wire.SearchBatchRequestSchema, message)
-        parts.push(batchOfMessage(await t.call('searchBatch', request, sent)))
+        const asked = t.call('searchBatch', request, sent)
+        parts.push(batchOfMessage(await asked.catch((error) => throwFromRow(error, row))))
       }
     }
     await this.#read(call, ask, target.sized)

@@ -29,6 +29,7 @@ export class Engine {
   readonly #collections = new Map<string, NativeCollection>()
   #database: NativeDatabase | undefined
   #checking: Promise<NativeCheckReport[]> | undefined
+  readonly #ends = new Set<() => Promise<void>>()
   #closing: Promise<void> | undefined
 
   constructor(readonly settings: Settings) {
@@ -118,8 +119,24 @@ export class Engine {
     return this.#checking
   }
 
+  /** Work to be done once: by who calls the result, or else when this closes. */
+  onEnd(work: () => Promise<void>): () => Promise<void> {
+    let done: Promise<void> | undefined
+    const end = (): Promise<void> => {
+      done ??= work().finally(() => this.#ends.delete(end))
+      return done
+    }
+    this.#ends.add(end)
+    return end
+  }
+
   close(): Promise<void> {
-    this.#closing ??= this.#database?.close() ?? Promise.resolve()
+    this.#closing ??= this.#close()
     return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    await this.#database?.close()
+    await Promise.all(Array.from(this.#ends, (end) => end()))
   }
 }

@@ -3,6 +3,7 @@
  */
 
 import { constants } from 'node:http2'
+import path from 'node:path'
 import { Code, ConnectError } from '@connectrpc/connect'
 import {
   codeToHttpStatus,
@@ -22,11 +23,30 @@ export const RETRY_AFTER_S = '1'
 // What reading from a caller throws that went away in its middle.
 const GONE = new Set(['ERR_STREAM_PREMATURE_CLOSE', 'ECONNRESET'])
 
+/** Codes of requests: the path in their details is one within the request. */
+const OF_REQUESTS = new Set(['ERR_ARGUMENT', 'ERR_FILTER', 'ERR_ID', 'ERR_METADATA', 'ERR_VECTOR'])
+
+/** Callers need not know where the server has what: of a path only the name of the file is told. */
+function withoutPath(error: OmenError): OmenError {
+  const { code, cause, details } = error
+  const { path: at, ...rest } = details
+  if (at === undefined || !path.isAbsolute(at) || OF_REQUESTS.has(code)) return error
+  const message = error.message
+    .replaceAll(` of ${at} `, ' ')
+    .replace(` in ${at}, which is open`, ', and the server is')
+    .replaceAll(at, path.basename(at))
+  return new OmenError(
+    code,
+    message,
+    cause === undefined ? { details: rest } : { details: rest, cause },
+  )
+}
+
 /** The OmenError of whatever was thrown; undefined where it is a fault of the server's own. */
 export function omenErrorOf(error: unknown, signal?: AbortSignal): OmenError | undefined {
   if (error instanceof OmenError) {
     const isDeadline = ConnectError.from(signal?.reason).code === Code.DeadlineExceeded
-    if (error.code !== 'ERR_ABORTED' || !isDeadline) return toldIn(error, SERVED)
+    if (error.code !== 'ERR_ABORTED' || !isDeadline) return withoutPath(toldIn(error, SERVED))
     return new OmenError('ERR_TIMEOUT', 'not done within the time that the caller gave')
   }
   if (GONE.has((error as NodeJS.ErrnoException | undefined)?.code ?? '')) {

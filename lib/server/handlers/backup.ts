@@ -66,15 +66,25 @@ export async function* archive({ engine, limits }: Context, { signal }: Caller):
     throw new OmenError('ERR_UNSUPPORTED', 'the database is in memory: there is nothing to copy')
   }
   const directory = await temporary(settings.backupDirectory ?? tmpdir())
+  let gathered: Promise<unknown> = Promise.resolve()
+  const end = engine.onEnd(async () => {
+    await gathered.catch(() => {})
+    await rm(directory, { recursive: true, force: true })
+  })
+  // Who has gone may never come for the next piece, so that what follows here does not run.
+  const gone = (): void => void end().catch(() => {})
+  signal.addEventListener('abort', gone)
   try {
     const copy = path.join(directory, 'copy')
-    await database.backup(copy)
+    gathered = database.backup(copy)
+    await gathered
     const pieces = tarOf(copy)
     const { timeoutMs } = limits
     const next = () => within({ signal, timeoutMs }, () => pieces.next())
     for (let step = await next(); !step.done; step = await next()) yield step.value
   } finally {
-    await rm(directory, { recursive: true, force: true })
+    signal.removeEventListener('abort', gone)
+    await end()
   }
 }
 
