@@ -11,8 +11,12 @@ import { idsToMessage } from '../wire/messages.js'
 import { type Batch, BatchSchema, create } from '../wire/protocol.js'
 
 const CHUNK_BYTES = 256 * 1024
-/** Of one call of `stage`, so that metadata cannot make a message much larger than it should be. */
+/**
+ * Of one call of `stage`, so that metadata, up to 1 MiB a row, cannot make a message larger than a
+ * server takes.
+ */
 const STEP_BYTES = 16 * 1024
+const STEP_ROWS = 16
 
 /** Throws ERR_DIMENSIONS where no collection has as many, in the words of native code. */
 export function checkDimensions(dimensions: number, what: string): void {
@@ -32,7 +36,8 @@ export class RowReader implements RowSink {
 
   constructor(source: RowSource) {
     this.#source = source
-    this.#stepRows = Math.max(1, Math.floor(STEP_BYTES / (4 * Math.max(1, source.dimensions))))
+    const rows = Math.floor(STEP_BYTES / (4 * Math.max(1, source.dimensions)))
+    this.#stepRows = Math.min(STEP_ROWS, Math.max(1, rows))
   }
 
   /** Rows that were read. */

@@ -13,7 +13,7 @@ import type { CallSettings } from '../options.js'
 import { Deadline } from './deadline.js'
 import type { ClientSettings } from './settings.js'
 import { type Sent, Transport } from './transport.js'
-import { mayPass } from './unreachable.js'
+import { mayPass, wasNotSent } from './unreachable.js'
 
 const FIRST_PAUSE_MS = 50
 const PAUSE_MS_MAX = 2000
@@ -138,8 +138,9 @@ export class Session {
       } catch (error) {
         if (attempt >= this.settings.retries || !mayPass(error)) throw error
         if (requestId !== undefined) {
-          // A server that is opening refuses, and does not tell yet who it is.
-          if (instance === undefined && wasRefused(error)) instance = this.transport.instance
+          // A server that is opening refuses, and does not tell yet who it is; or nobody was there.
+          const hasNotBegun = wasRefused(error) || wasNotSent(error)
+          if (instance === undefined && hasNotBegun) instance = this.transport.instance
           // Nobody remembers a write of which no server is known: it is not repeated.
           else if (instance === undefined) throw error
           // Nor where another one has answered: it has said that it does not know.

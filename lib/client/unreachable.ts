@@ -22,6 +22,15 @@ const CERTIFICATE = /CERT|UNABLE_TO_(GET_ISSUER|VERIFY)|INVALID_(CA|PURPOSE)|HOS
 const TLS = /^(EPROTO$|ERR_SSL_|ERR_TLS_)/
 const CLOSED = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE'])
 
+// No connection came about.
+const UNCONNECTED = /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH)$/
+
+/** Whether nothing of the call can have reached a server. */
+export function wasNotSent(error: unknown): boolean {
+  if (!(error instanceof OmenError) || error.cause === undefined) return false
+  return UNCONNECTED.test(beneath(error.cause).code ?? '')
+}
+
 /** What is no better a moment later. */
 function isLasting(code: string | undefined): boolean {
   return code !== undefined && (CERTIFICATE.test(code) || TLS.test(code))

@@ -1,6 +1,8 @@
 // What a review of the server by use found, each with what its caller would have seen.
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import net from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import test from 'node:test'
@@ -95,4 +97,46 @@ test('callers are not told where the server has its data', async (t) => {
   await refusals('ERR_NOT_FOUND', () => client.collection('new'))
   await client.close()
   await server.close()
+})
+
+// All but listCollections and stats were ERR_UNAVAILABLE at once, although nothing had been sent.
+test('the first call waits for a server that is not up yet', async (t) => {
+  const free = net.createServer().listen(0, '127.0.0.1')
+  await once(free, 'listening')
+  const { port } = free.address()
+  free.close()
+  await once(free, 'close')
+  const calls = [
+    (client) => client.count(),
+    (client) => client.add({ vector: [1, 2] }),
+    (client) => client.collection('c', { dimensions: 2 }),
+  ]
+  const clients = calls.map(() => new Client(`http://127.0.0.1:${port}`))
+  const results = calls.map((call, i) => call(clients[i]))
+  await sleep(100)
+  const server = await createServer({ port, grpcPort: false, logLevel: 'silent' })
+  t.after(() => server.close())
+  await Promise.all(results)
+  assert.equal(await clients[0].count(), 1)
+  for (const client of clients) await client.close()
+})
+
+// A message was filled by its vectors, whatever their metadata weighed, and refused as too large.
+test('batches of few dimensions and large metadata are stored as by DB', async (t) => {
+  const server = await createServer({ port: 0, grpcPort: false, logLevel: 'silent' })
+  t.after(() => server.close())
+  const client = new Client(server.url)
+  t.after(() => client.close())
+  for (const [dimensions, rows, bytes] of [
+    [3, 1200, 30_000],
+    [32, 64, 600_000],
+  ]) {
+    const c = await client.createCollection(`d${dimensions}`, { dimensions })
+    const text = 'x'.repeat(bytes)
+    const metadata = Array.from({ length: rows }, (_, n) => ({ n, text }))
+    const vectors = metadata.map(() => new Float32Array(dimensions).fill(1))
+    assert.equal((await c.addBatch({ vectors, metadata })).length, rows)
+    const last = await c.get(rows - 1, { include: ['metadata'] })
+    assert.equal(last.metadata.text.length, bytes)
+  }
 })
