@@ -65,7 +65,7 @@ async function equals(db: DB, model: Model): Promise<void> {
 async function fill(db: DB, model: Model, next: () => number): Promise<void> {
   for (let full = 0; full < 6; ) {
     const rows = 1 + Math.floor(next() * 60 * 2 ** -full) // The last gaps by smaller writes.
-    const ids = Array.from({ length: rows }, () => `i${Math.floor(next() * 4000)}`)
+    const ids = Array.from({ length: rows }, () => `i${Math.floor(next() * 100_000)}`)
     const unique = [...new Set(ids)]
     const vectors = unique.map(() => Float32Array.from({ length: DIMENSIONS }, () => next() - 0.5))
     const metadata = unique.map((id) => ({ id, n: Math.floor(next() * 10) }))
