@@ -157,8 +157,10 @@ Status Collection::agree_on(const CollectionOptions& given) {
   OMEN_TRY(check(O::kGivenKeepVectors, "keepVectors", given.keep_vectors, mine.keep_vectors));
   if ((given.given & O::kGivenSchema) != 0) {
     OMEN_ASSIGN(const std::shared_ptr<const Schema> schema, Schema::parse(given.schema_json));
-    const std::string stored = mine.schema_json.empty() ? "none" : mine.schema_json;
-    OMEN_TRY(check(O::kGivenSchema, "schema", schema->text(), stored));
+    if (mine.schema_json.empty() && !schema->text().empty()) {
+      return impl.differs("schema", schema->text(), std::string("none"));
+    }
+    OMEN_TRY(check(O::kGivenSchema, "schema", schema->text(), mine.schema_json));
   }
   if ((given.given & O::kGivenDimensions) == 0) return Status::ok();
   // Last: nothing is fixed by a call that is refused.

@@ -58,14 +58,15 @@ class Journal {
 
   // ERR_READ_ONLY, ERR_IO_POISONED, ERR_CLOSED.
   Status check_writable() const;
-  // Each sets *sequence, to 0 while replaying. Errors as of Wal::append: nothing was logged.
-  // `receipt`, unless it is nullptr, is logged with the commit, and kept.
+  // What log_put() and log_delete() take.
   struct Rows {
     const RecordRows& rows;
     const RowsShape& shape;
     size_t count;
     Footprint footprint;
   };
+  // Each sets *sequence, to 0 while replaying. Errors as of Wal::append: nothing was logged.
+  // `receipt`, unless it is nullptr, is logged with the commit, and kept.
   Status log_put(const Rows& rows, const Receipt* receipt, uint64_t* sequence);
   Status log_delete(const Rows& rows, const Receipt* receipt, uint64_t* sequence);
   // `freed_bytes`: of the rows that are there, about.

@@ -119,10 +119,10 @@ Status Database::open_directory(Env* env) {
   d.id = d.directory->manifest().database_id;
   const uint64_t seed = d.directory->manifest().seed;
   if (o.given_seed && o.seed != seed) {
-    return Status::error(ErrorCode::kOptions, "the database " + o.path + " was made with seed: " +
-                                                  std::to_string(seed) +
-                                                  ", not " + std::to_string(o.seed) +
-                                                  "; leave the option out to take the stored one")
+    return Status::error(ErrorCode::kOptions,
+                         "the database " + o.path + " was made with seed: " + std::to_string(seed) +
+                             ", not " + std::to_string(o.seed) +
+                             "; leave the option out to take the stored one")
         .with_path(o.path);
   }
   d.options.seed = seed;

@@ -189,15 +189,17 @@ Result<Directory::Writer> Directory::open_writer() {
 
 Status Directory::switch_to_copy(const Manifest& next, std::unique_ptr<LogWriter>* log) {
   Result<std::unique_ptr<LogWriter>> copy = copy_chain(next);
-  if (!copy.is_ok()) {
-    // On a full disk its room is wanted. It is no part of the database yet; sweep() tries again.
-    (void)remove_file(env_, log_path(path_, next.log_number)).is_ok();
-    return copy.status();
+  if (copy.is_ok() && OMEN_PLANTED("old-log-goes-first")) {
+    OMEN_TRY(remove_file(env_, chain_->record_path()));
   }
-  if (OMEN_PLANTED("old-log-goes-first")) OMEN_TRY(remove_file(env_, chain_->record_path()));
-  OMEN_TRY(switch_to(next));
-  *log = copy.take();
-  return Status::ok();
+  const Status status = copy.is_ok() ? switch_to(next) : copy.status();
+  // On a full disk its room is wanted. It is no part of the database yet; sweep() tries again.
+  const bool is_unnamed = !copy.is_ok() || status.code() == ErrorCode::kNoSpace;
+  if (!status.is_ok() && is_unnamed && failed_.is_ok()) {
+    (void)remove_file(env_, log_path(path_, next.log_number)).is_ok();
+  }
+  if (status.is_ok()) *log = copy.take();
+  return status;
 }
 
 void Directory::renew_reserve(uint64_t log_bytes) {

@@ -7,7 +7,9 @@
 // caller applies them, and answers when the durability that was promised is reached: at once
 // (kPeriodic, kOs), or when the committer has synced (kSync: answer_when_durable, wait_durable),
 // which it may do meanwhile (start_sync).
-// What a deletion, or a seal, finds no room for is tried again with some of the reserve's.
+// A commit for which the disk has no room beside what the next checkpoint needs is refused
+// (storage/room.h), unless it makes some. What a deletion, or a seal, finds no room for is tried
+// again with some of the reserve's.
 // When nothing was appended for a while after a sync, the committer seals: a record that says that
 // all before it is on the device, without which damage there would look like a torn tail.
 // Invariants:

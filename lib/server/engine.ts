@@ -136,7 +136,10 @@ export class Engine {
   }
 
   async #close(): Promise<void> {
-    await this.#database?.close()
-    await Promise.all(Array.from(this.#ends, (end) => end()))
+    try {
+      await this.#database?.close()
+    } finally {
+      await Promise.all(Array.from(this.#ends, (end) => end()))
+    }
   }
 }

@@ -17,6 +17,8 @@ export class Exchange {
   method = 'unknown'
   /** How it ended: the code of its error. */
   code: ErrorCode | 'OK' = 'OK'
+  /** What the log has of it beyond that: a message with a path of the server's. */
+  fault: string | undefined
   pass: Pass | undefined
   /** Ends it without an answer, or in the middle of one. */
   abandon: () => void = () => {}

@@ -26,6 +26,13 @@ const GONE = new Set(['ERR_STREAM_PREMATURE_CLOSE', 'ECONNRESET'])
 /** Codes of requests: the path in their details is one within the request. */
 const OF_REQUESTS = new Set(['ERR_ARGUMENT', 'ERR_FILTER', 'ERR_ID', 'ERR_METADATA', 'ERR_VECTOR'])
 
+const untold = new WeakMap<OmenError, string>()
+
+/** For the log: the message with the path that its caller is not told. */
+export function withPath(error: OmenError): string | undefined {
+  return untold.get(error)
+}
+
 /** Callers need not know where the server has what: of a path only the name of the file is told. */
 function withoutPath(error: OmenError): OmenError {
   const { code, cause, details } = error
@@ -34,12 +41,11 @@ function withoutPath(error: OmenError): OmenError {
   const message = error.message
     .replaceAll(` of ${at} `, ' ')
     .replace(` in ${at}, which is open`, ', and the server is')
-    .replaceAll(at, path.basename(at))
-  return new OmenError(
-    code,
-    message,
-    cause === undefined ? { details: rest } : { details: rest, cause },
-  )
+    .replaceAll(at, () => path.basename(at))
+  const options = cause === undefined ? { details: rest } : { details: rest, cause }
+  const told = new OmenError(code, message, options)
+  untold.set(told, error.message)
+  return told
 }
 
 /** The OmenError of whatever was thrown; undefined where it is a fault of the server's own. */

@@ -134,8 +134,9 @@ function observeAtClose(
     leave()
     if (!isSent(response) && exchange.code === 'OK') exchange.code = 'ERR_ABORTED'
     metrics.observe(exchange)
-    const { transport, method, code, pass, startMs } = exchange
-    const line = { transport, method, code, key: pass?.keyName, ms: round(nowMs() - startMs) }
+    const { transport, method, code, fault, pass, startMs } = exchange
+    const ms = round(nowMs() - startMs)
+    const line = { transport, method, code, key: pass?.keyName, ms, fault }
     if (code === 'OK') log.debug(line, 'request')
     else log.info(line, 'request refused')
   })

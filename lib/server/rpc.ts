@@ -22,7 +22,7 @@ import { OmenError } from '../errors.js'
 import { OmenDB } from '../wire/protocol.js'
 import { type Caller, mustWrite } from './caller.js'
 import { type AnyRequest, type AnyResponse, Exchange, exchangeOf, isGone } from './exchange.js'
-import { connectErrorOf, omenErrorOf, refuseRpc, serverFault } from './faults.js'
+import { connectErrorOf, omenErrorOf, refuseRpc, serverFault, withPath } from './faults.js'
 import type { Context } from './handlers/context.js'
 import { ACCESS, HANDLERS, type Method } from './handlers/index.js'
 import { addHealth } from './health.js'
@@ -186,6 +186,7 @@ export class Rpc {
     } catch (error) {
       const told = omenErrorOf(error) ?? this.#bug(error, exchange)
       exchange.code = told.code
+      exchange.fault = withPath(told)
       if (isGone(response)) return
       refuseRpc(response, request.headers['content-type'], told, isRead)
     }
@@ -259,6 +260,7 @@ export class Rpc {
     const known = omenErrorOf(error, context.signal)
     if (known !== undefined) {
       exchange.code = known.code
+      exchange.fault = withPath(known)
       return connectErrorOf(known)
     }
     const fault = this.#bug(error, exchange)

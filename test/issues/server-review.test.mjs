@@ -72,7 +72,9 @@ test('a query that is wrong is told by its row in the whole batch', async (t) =>
 // Errors named the server's directories to whoever asked, with any key.
 test('callers are not told where the server has its data', async (t) => {
   const { data } = directories(t)
-  const options = { port: 0, grpcPort: false, logLevel: 'silent', data }
+  const lines = []
+  const log = { write: (line) => lines.push(line) }
+  const options = { port: 0, grpcPort: false, log, data }
   let server = await createServer(options)
   let client = new Client(server.url)
   await client.createCollection('m', { dimensions: 2, metric: 'l2' })
@@ -95,6 +97,12 @@ test('callers are not told where the server has its data', async (t) => {
   server = await createServer({ ...options, readOnly: true })
   client = new Client(server.url)
   await refusals('ERR_NOT_FOUND', () => client.collection('new'))
+  await sleep(50)
+  const faults = lines.map((line) => JSON.parse(line)).filter(({ fault }) => fault?.includes(data))
+  assert.deepEqual(
+    faults.map(({ code }) => code),
+    ['ERR_OPTIONS', 'ERR_OPTIONS', 'ERR_NOT_FOUND'],
+  )
   await client.close()
   await server.close()
 })

@@ -8,7 +8,7 @@ import { OmenError } from '../../errors.js'
 import { argumentError } from '../../options.js'
 import type { Caller } from '../caller.js'
 import { type AnyRequest, type AnyResponse, exchangeOf } from '../exchange.js'
-import { omenErrorOf, serverFault } from '../faults.js'
+import { omenErrorOf, serverFault, withPath } from '../faults.js'
 import type { Context } from '../handlers/context.js'
 import type { Log } from '../log.js'
 import { ResponseCaller } from '../response-caller.js'
@@ -107,6 +107,7 @@ export function toldOf(cause: unknown, request: AnyRequest, log: Log): OmenError
   }
   const told = error ?? serverFault()
   exchange.code = told.code
+  exchange.fault = withPath(told)
   return told
 }
 
