@@ -129,9 +129,9 @@ export interface OpenOptions extends CollectionOptions {
   /** Bytes that all collections may take together in memory. Default: no limit. */
   maxMemoryBytes?: number | undefined
   /**
-   * Bytes of the log, and of vectors deleted since it began, after which what changed is brought into a snapshot, beside all other work, so
-   * that opening has less to replay and the log begins anew. Default: half of what the snapshot
-   * holds, and 2 MiB at least.
+   * Bytes of the log, and of vectors deleted since it began, after which what changed is brought
+   * into a snapshot, beside all other work, so that opening has less to replay and the log begins
+   * anew. Default: half of what the snapshot holds, and 2 MiB at least.
    */
   checkpointBytes?: number | undefined
   /** Seed of every random choice, stored with the database. Default 0, or the stored one. */
