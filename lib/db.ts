@@ -106,8 +106,8 @@ export class DB<M extends object = Metadata> extends RecordMethods<M> implements
    *   the working directory of this moment.
    * @throws {OmenError} ERR_LOCKED: another process writes to it; ERR_NOT_FOUND; ERR_FORMAT: it is
    *   no database, or of a newer version; ERR_CORRUPT; ERR_OPTIONS: it is open, or was made, with
-   *   other options; ERR_MEMORY; ERR_READ_ONLY; ERR_NO_SPACE; ERR_IO; ERR_BUSY: with `readOnly`,
-   *   its writer changed it each time that it was read.
+   *   other options; ERR_MEMORY; ERR_READ_ONLY; ERR_NO_SPACE; ERR_IO; ERR_BUSY: too many open
+   *   files, or, with `readOnly`, its writer changed it each time that it was read.
    */
   static async open<M extends object = Metadata>(
     path: string | UrlLike,
@@ -305,7 +305,8 @@ export class DB<M extends object = Metadata> extends RecordMethods<M> implements
    * @param path  A directory that is empty or does not exist yet (its parent must), or a `file:`
    *   URL.
    * @throws {OmenError} ERR_EXISTS: something is there; ERR_UNSUPPORTED: this database is in
-   *   memory; ERR_READ_ONLY; ERR_NO_SPACE; ERR_IO. Nothing is left of a copy that failed.
+   *   memory; ERR_READ_ONLY; ERR_NO_SPACE; ERR_IO; ERR_BUSY: too many open files. Nothing is
+   *   left of a copy that failed.
    */
   async backup(path: string | UrlLike): Promise<void> {
     this._session.check()

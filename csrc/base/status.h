@@ -55,6 +55,9 @@ class [[nodiscard]] Status {
     static const std::string kNone;
     return rep_ ? rep_->message : kNone;
   }
+  // No memory, no file descriptor, a writer that was faster: nothing is known of what was asked
+  // about, least of all that it is damaged, and it may be asked again.
+  bool is_passing() const { return code() == ErrorCode::kMemory || code() == ErrorCode::kBusy; }
   // Zero-based row of the batch, or kNoRow.
   int64_t row() const { return rep_ ? rep_->row : kNoRow; }
   // Path within a filter or metadata ("year.$gte"); empty if none.

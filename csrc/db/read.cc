@@ -258,7 +258,7 @@ CheckReport Collection::check() {
   if (status.is_ok()) return report;
   report.ok = false;
   report.problem = status.message();
-  if (status.code() == ErrorCode::kMemory) report.status = std::move(status);
+  if (status.is_passing()) report.status = std::move(status);
   return report;
 }
 

@@ -46,7 +46,7 @@ Status Rescue::make(uint64_t id, uint32_t dimensions, bool has_norms) {
     const std::string name = free_name(told->second.name, id);
     record.name = name;
     const Status status = replay_.add(record, 0, &made);
-    if (status.is_ok() || status.code() == ErrorCode::kMemory) return status;
+    if (status.is_ok() || status.is_passing()) return status;
   }
   const CollectionOptions defaults;
   const std::string name = free_name("", id);
@@ -71,7 +71,7 @@ Status Rescue::make(uint64_t id, uint32_t dimensions, bool has_norms) {
 // What cannot be read from the device ends the file.
 Result<bool> Rescue::next(Remains::Log& log, LogRecord* record, bool tells) {
   Result<bool> found = log.reader->next_whole(record);
-  if (found.is_ok() || found.status().code() == ErrorCode::kMemory) return found;
+  if (found.is_ok() || found.status().is_passing()) return found;
   if (tells) report_.loss.tell(found.status());
   return false;
 }
@@ -148,7 +148,7 @@ void Rescue::tell_end() {
 
 Status Rescue::take_record(const LogRecord& record, const std::string& path) {
   const Status status = apply(record);
-  if (status.is_ok() || status.code() == ErrorCode::kMemory) return status;
+  if (status.is_ok() || status.is_passing()) return status;
   ++report_.loss.records;
   report_.loss.bytes += record.header.length;
   report_.loss.tell(damaged(path, record.offset, status.message()));

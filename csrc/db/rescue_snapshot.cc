@@ -42,7 +42,7 @@ class Rescue::LiveRows final : public RecordRows {
 
 Status Rescue::take_snapshot() {
   Result<Snapshot> table = from_.read_table();
-  if (table.status().code() == ErrorCode::kMemory) return table.status();
+  if (table.status().is_passing()) return table.status();
   if (const Manifest* manifest = from_.manifest()) {
     last_sequence_ = manifest->log_first_sequence - 1;
     knows_sequence_ = true;
@@ -80,7 +80,7 @@ Status Rescue::take_collection(CollectionSnapshot& in) {
   record.keeps_vectors = in.keeps_vectors;
   std::shared_ptr<Collection> made;
   const Status status = replay_.add(record, in.sequence, &made);
-  if (status.code() == ErrorCode::kMemory) return status;
+  if (status.is_passing()) return status;
   if (!status.is_ok()) {  // A table of a right checksum that cannot be.
     report_.loss.tell(status);
     report_.loss.extents += in.extents.size();
@@ -92,7 +92,7 @@ Status Rescue::take_collection(CollectionSnapshot& in) {
     const CodecRoom room{static_cast<Metric>(in.metric), in.dimensions, *db_->kernels,
                          db_->journal->account(), 1};
     Result<std::unique_ptr<CodeSet>> codec = decode_codec(in.codec, room);
-    if (codec.status().code() == ErrorCode::kMemory) return codec.status();
+    if (codec.status().is_passing()) return codec.status();
     if (codec.is_ok()) codec_ = codec.take();
   }
   for (uint32_t i = 0; i < in.extents.size(); ++i) {
@@ -123,7 +123,7 @@ void Rescue::note_alive(const Snapshot& table) {
 Status Rescue::learn_options() {
   for (auto at = from_.segments().rbegin(); at != from_.segments().rend(); ++at) {
     const Result<Snapshot> table = from_.read_table_of(*at->second);
-    if (table.status().code() == ErrorCode::kMemory) return table.status();
+    if (table.status().is_passing()) return table.status();
     if (!table.is_ok()) continue;
     note_alive(table.value());
     for (const CollectionSnapshot& in : table.value().collections) {
@@ -171,7 +171,7 @@ void Rescue::lose_extent(const ExtentPlace& place, const Status& why) {
 Status Rescue::take_extent(const SegmentReader& file, const SegmentReader::FoundExtent& at,
                             const CollectionSnapshot* in) {
   const Status status = put_extent(file, at, in);
-  if (status.is_ok() || status.code() == ErrorCode::kMemory) return status;
+  if (status.is_ok() || status.is_passing()) return status;
   lose_extent(at.place, status);
   return Status::ok();
 }

@@ -59,7 +59,7 @@ Status write_derived(const Cut& cut, SegmentWriter* writer, std::vector<Snapshot
 // The segments that the manifest names, open as long as this lives.
 class SegmentFiles {
  public:
-  // ERR_CORRUPT, ERR_IO (too many open files, say).
+  // ERR_CORRUPT, ERR_IO, ERR_BUSY (too many open files).
   Status open(const Directory& directory);
   // nullptr: there is none of this number.
   const SegmentReader* find(uint64_t number) const;

@@ -94,9 +94,7 @@ void tell(const Status& status, CheckReport* report) {
   report->ok = false;
   if (!report->problem.empty()) report->problem += "; ";
   report->problem += status.message();
-  const bool is_unknown =
-      status.code() == ErrorCode::kMemory || status.code() == ErrorCode::kBusy;
-  if (is_unknown) report->status = status;
+  if (status.is_passing()) report->status = status;
 }
 
 // ERR_CORRUPT also where a writer puts other files in place meanwhile: see ReadAgain.

@@ -25,8 +25,10 @@ constexpr Meaning kMeanings[] = {
     {EACCES, ErrorCode::kIo, "permission denied; change the permissions or the path"},
     {EPERM, ErrorCode::kIo, "the operation is not permitted; change the permissions or the path"},
     {EROFS, ErrorCode::kReadOnly, "the file system is read-only; open with readOnly: true"},
-    {EMFILE, ErrorCode::kIo, "the process has too many open files; close some or raise ulimit -n"},
-    {ENFILE, ErrorCode::kIo, "the system has too many open files; close some"},
+    // No fault of the files: what was asked may be asked again.
+    {EMFILE, ErrorCode::kBusy,
+     "the process has too many open files; close some or raise ulimit -n"},
+    {ENFILE, ErrorCode::kBusy, "the system has too many open files; close some"},
     {ENAMETOOLONG, ErrorCode::kIo, "the path is too long"},
     {EIO, ErrorCode::kIo, "the device failed to read or write; check the disk"},
     {ENOMEM, ErrorCode::kMemory, "the system has no memory left"},

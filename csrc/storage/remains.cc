@@ -31,6 +31,7 @@ Result<std::unique_ptr<Remains>> Remains::open(Env* env, const std::string& path
 Status Remains::find_files() {
   OMEN_ASSIGN(const std::vector<std::string> names, list_directory(env_, path_));
   Result<Manifest> manifest = read_manifest(env_, path_);
+  if (manifest.status().is_passing()) return manifest.status();
   has_manifest_ = manifest.is_ok();
   if (has_manifest_) {
     manifest_ = manifest.take();
@@ -95,7 +96,7 @@ Status Remains::open_segment(uint64_t number) {
   const std::string path = segment_path(path_, number);
   Status fault;
   auto opened = SegmentReader::open_any(env_, path_, number, &fault);
-  if (opened.status().code() == ErrorCode::kMemory) return opened.status();
+  if (opened.status().is_passing()) return opened.status();
   if (!opened.is_ok()) {
     lose_file(path, opened.status());
     return Status::ok();
@@ -113,6 +114,7 @@ Status Remains::open_segment(uint64_t number) {
 Status Remains::open_log(uint64_t number) {
   const std::string path = log_path(path_, number);
   Result<std::unique_ptr<File>> file = File::open(env_, path, Env::kRead);
+  if (file.status().is_passing()) return file.status();
   if (!file.is_ok()) {
     lose_file(path, file.status());
     return Status::ok();
@@ -121,6 +123,7 @@ Status Remains::open_log(uint64_t number) {
   log.file = file.take();
   log.reader = std::make_unique<LogReader>(log.file.get(), account_);
   const Status fault = log.reader->open_any();
+  if (fault.is_passing()) return fault;
   if (fault.is_ok() && !is_ours(log.reader->header().database_id, path)) return Status::ok();
   if (!fault.is_ok()) loss_.tell(fault);
   if (fault.code() == ErrorCode::kFormat || fault.code() == ErrorCode::kIo) {

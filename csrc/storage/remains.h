@@ -38,7 +38,7 @@ struct Loss {
 
 class Remains {
  public:
-  // ERR_NOT_FOUND: nothing of a database is there; ERR_IO, ERR_MEMORY.
+  // ERR_NOT_FOUND: nothing of a database is there; ERR_IO, ERR_MEMORY, ERR_BUSY (no descriptor).
   static Result<std::unique_ptr<Remains>> open(Env* env, const std::string& path,
                                                MemoryAccount* account, Loss* loss);
 

@@ -284,7 +284,7 @@ TEST(what_is_no_database_is_refused_and_left_alone) {
   full->fault = [](uint64_t, SimEnv::Call call) {
     return SimEnv::Fault{.result = call == SimEnv::Call::kOpen ? -EMFILE : 0};
   };
-  CHECK(open_code(full.get()) == ErrorCode::kIo);
+  CHECK(open_code(full.get()) == ErrorCode::kBusy);
 }
 
 // A log that was closed cleanly and is shorter now, even by whole records, or has a flipped bit:

@@ -338,6 +338,38 @@ TEST(the_destination_is_a_directory_of_its_own) {
   CHECK(run_salvage(*stored, &env).status().code() == ErrorCode::kExists);
 }
 
+// A process without a descriptor to open a file by learns nothing of the file: it was told as lost,
+// and the salvage said yes.
+TEST(what_cannot_be_opened_for_want_of_descriptors_is_not_lost) {
+  const auto stored = store(8, 60);
+  for (const bool has_manifest : {true, false}) {
+    for (uint64_t at = 0;; ++at) {
+      const auto env = stored->env.copy(at);
+      if (!has_manifest) CHECK_EQ(env->remove("/db/MANIFEST"), 0);
+      uint64_t opened = 0;
+      env->fault = [&](uint64_t, SimEnv::Call call) {
+        SimEnv::Fault f;
+        if (call == SimEnv::Call::kOpen && opened++ == at) f.result = -EMFILE;
+        return f;
+      };
+      const auto report = run_salvage(*stored, env.get());
+      env->fault = nullptr;
+      if (opened <= at) {
+        CHECK(at > 3);
+        CHECK_OK(report.status());
+        break;
+      }
+      if (report.is_ok()) {  // A checkpoint of the new database failed and was made later.
+        CHECK(report.value().is_whole());
+      } else {
+        CHECK(report.status().code() == ErrorCode::kBusy);
+        CHECK_OK(run_salvage(*stored, env.get()).status());  // Nothing is in its way.
+      }
+      CHECK_EQ(read_out(*stored, env.get()), stored->text);
+    }
+  }
+}
+
 // The header is on the device before a manifest names the log: what has none is no torn tail.
 TEST(a_log_that_cannot_be_read_is_told_as_lost) {
   auto stored = std::make_unique<Stored>(9);
