@@ -287,7 +287,12 @@ export interface NativeCollection {
    * buffer has no room.
    */
   searchQueued(
-    ...search: [...NativeSearch<0 | 1>, operation?: NativeOperation]
+    ...search: [
+      ...NativeSearch<0 | 1>,
+      operation?: NativeOperation,
+      /** What it will take, if that is short: then it may share a thread and a wake-up. */
+      expectedMs?: number,
+    ]
   ): Promise<number | [place: number, json: string] | NativeRows>
   /** Allocates nothing without a filter. ids and distances need room for k. Returns the count. */
   searchIntoSync(
@@ -507,6 +512,8 @@ export interface NativeAddon {
   sliceNsMax(reset?: boolean): number
   /** Bytes held by all databases of the process. */
   processMemoryBytes(): number
+  /** Of the pool. */
+  threads(): number
 
   /** Test builds (OMENDB_TEST_POINTS) only. Pauses the next thread that comes to the point. */
   testArm?(point: string): void

@@ -52,6 +52,7 @@ Environment* Environment::attach(napi_env env) {
   if (set != napi_ok) return nullptr;
   self->self_ = std::move(made);
   self->mailbox_ = std::make_shared<Mailbox>();
+  self->lots_ = std::make_shared<Lots>();
   if (!self->create_wakeup()) return nullptr;
   // After the wake-up function, whose own hook must run later: hooks run last in, first out.
   if (napi_add_env_cleanup_hook(env, on_cleanup, self) != napi_ok) return nullptr;

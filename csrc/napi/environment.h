@@ -21,6 +21,7 @@
 
 #include "db/database.h"
 #include "napi/answers.h"
+#include "napi/lots.h"
 #include "napi/runtime.h"
 
 namespace omen::napi {
@@ -80,6 +81,9 @@ class Environment : public std::enable_shared_from_this<Environment> {
   napi_value construct(Class which, void* seed);
   void* take_seed() { return std::exchange(seed_, nullptr); }
 
+  // Where short operations wait for the pool.
+  const std::shared_ptr<Lots>& lots() const { return lots_; }
+
   Answers answers;
   // Buffers that calls reuse, so that a search allocates nothing.
   Rows rows;
@@ -102,6 +106,7 @@ class Environment : public std::enable_shared_from_this<Environment> {
   bool alive_ = true;
   Executor* executor_ = nullptr;
   std::shared_ptr<Mailbox> mailbox_;
+  std::shared_ptr<Lots> lots_;
   AsyncOp* first_op_ = nullptr;  // All that are started and not settled.
   AsyncOp* mail_ = nullptr;      // Finished, taken out of the mailbox, not settled yet.
   size_t waiting_ = 0;           // Those of them that keep the process alive.

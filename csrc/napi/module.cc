@@ -5,6 +5,7 @@
 #include <node_api.h>
 
 #include "base/test_points.h"
+#include "exec/thread.h"
 #include "napi/classes.h"
 #include "napi/collection_object.h"
 #include "napi/database_object.h"
@@ -86,6 +87,13 @@ napi_value slice_ns_max(napi_env env, napi_callback_info info) {
   return value;
 }
 
+napi_value threads(napi_env env, napi_callback_info) {
+  const Result<unsigned> width = hardware_threads();  // Whether it can be had DB told before.
+  napi_value value = nullptr;
+  napi_create_uint32(env, width.is_ok() ? width.value() : 1, &value);
+  return value;
+}
+
 napi_value memory_bytes(napi_env env, napi_callback_info) {
   napi_value value = nullptr;
   napi_create_double(env, static_cast<double>(process_memory_bytes()), &value);
@@ -124,6 +132,7 @@ bool define_all(Environment& environment, napi_value exports) {
       {"answers", answers},
       {"sliceNsMax", slice_ns_max},
       {"processMemoryBytes", memory_bytes},
+      {"threads", threads},
 #ifdef OMENDB_TEST_POINTS
       {"testArm", test_point<test_point_arm>},
       {"testPaused", test_point<test_point_paused>},

@@ -11,14 +11,19 @@ namespace {
 
 class RequestOp final : public PoolOp {
  public:
-  RequestOp(std::unique_ptr<Request> request, Target target)
-      : target_(std::move(target)), request_(std::move(request)) {}
+  RequestOp(std::unique_ptr<Request> request, Target target, std::shared_ptr<Lots> lots)
+      : target_(std::move(target)), request_(std::move(request)), lots_(std::move(lots)) {}
 
   void launch(Executor& executor) override {
     target_.token = token();
     if (request_->is_wait()) return launch_wait();
     Commit* commit = request_->commit();
-    if (commit == nullptr) return PoolOp::launch(executor);
+    if (commit == nullptr) {
+      const std::shared_ptr<Lots> lots = std::move(lots_);  // The operation may be gone after it.
+      const uint64_t expected_ns = lots == nullptr ? 0 : request_->expected_ns();
+      if (expected_ns == 0) return PoolOp::launch_alone(executor);
+      return lots->push(this, expected_ns, executor);
+    }
     operation->commit = commit;
     commit->cancel = token();
     if (operation->receipt.has_value()) commit->receipt = Receipt{.tag = *operation->receipt};
@@ -84,6 +89,7 @@ class RequestOp final : public PoolOp {
   // In this order: the request's batch must go before its collection does.
   Target target_;
   std::unique_ptr<Request> request_;
+  std::shared_ptr<Lots> lots_;  // Until it is launched.
   DurableWaiter waiter_;
 };
 
@@ -167,7 +173,8 @@ napi_value run_async(Call& call, std::unique_ptr<Request> request, size_t operat
 napi_value start_request(Environment& environment, std::unique_ptr<Request> request, Started how) {
   auto operation = use_operation(environment.env(), how.operation);
   if (!operation.is_ok()) return environment.rejected(operation.status());
-  auto op = std::make_unique<RequestOp>(std::move(request), std::move(how.target));
+  auto op = std::make_unique<RequestOp>(std::move(request), std::move(how.target),
+                                        environment.lots());
   op->operation = operation.take();
   op->handle = std::move(how.handle);
   return environment.start(std::move(op));

@@ -69,6 +69,8 @@ class Request {
   virtual Status run(const Target& target) = 0;
   // A write: what to queue instead of calling run().
   virtual Commit* commit() { return nullptr; }
+  // What run() will take, if that is little; 0: it gets a task of the pool for itself.
+  virtual uint64_t expected_ns() const { return 0; }
   // A wait for the log: this is started instead of run(), so that no thread waits with it.
   virtual bool is_wait() const { return false; }
   virtual void wait(const Target&, DurableWaiter*) {}

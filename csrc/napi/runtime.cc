@@ -11,13 +11,32 @@ const Clock& system_clock() {
   return *clock;
 }
 
+void MailList::add(AsyncOp* op) {
+  op->mail_next_ = nullptr;
+  (last_ == nullptr ? first_ : last_->mail_next_) = op;
+  last_ = op;
+}
+
 void Mailbox::post(AsyncOp* op) {
+  MailList list;
+  list.add(op);
+  post_list(list);
+}
+
+void Mailbox::post_all(MailList list) {
+  if (list.is_empty()) return;
+  // The operations may be deleted by the other thread as soon as they are posted, with the
+  // mailbox's last owner in them.
+  const std::shared_ptr<Mailbox> mailbox = list.first_->mailbox_;
+  mailbox->post_list(list);
+}
+
+void Mailbox::post_list(const MailList& list) {
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     if (!closed_.load(std::memory_order_relaxed)) {
-      op->mail_next_ = nullptr;
-      (last_ == nullptr ? first_ : last_->mail_next_) = op;
-      last_ = op;
+      (mail_.is_empty() ? mail_.first_ : mail_.last_->mail_next_) = list.first_;
+      mail_.last_ = list.last_;
       // The call only signals the event loop. Under the mutex, so that close() cannot come between
       // the look at closed_ and the use of the function.
       if (!woken_)
@@ -25,26 +44,24 @@ void Mailbox::post(AsyncOp* op) {
       return;
     }
   }
-  delete op;
+  delete_all(list.first_);
 }
 
 AsyncOp* Mailbox::take_all() {
   const std::lock_guard<std::mutex> lock(mutex_);
-  AsyncOp* all = std::exchange(first_, nullptr);
-  last_ = nullptr;
-  if (all == nullptr) woken_ = false;
-  return all;
+  const MailList all = std::exchange(mail_, {});
+  if (all.is_empty()) woken_ = false;
+  return all.first_;
 }
 
 void Mailbox::close() {
-  AsyncOp* left;
+  MailList left;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     closed_.store(true, std::memory_order_relaxed);
-    left = std::exchange(first_, nullptr);
-    last_ = nullptr;
+    left = std::exchange(mail_, {});
   }
-  delete_all(left);
+  delete_all(left.first_);
 }
 
 void Mailbox::delete_all(AsyncOp* first) {
@@ -63,15 +80,22 @@ void AsyncOp::finished() {
   mailbox->post(this);
 }
 
-void PoolOp::launch(Executor& executor) {
+void PoolOp::run_now() {
+  Status told = token()->check(system_clock());
+  // What nobody waits for any more is not begun.
+  if (told.is_ok() && !is_abandoned()) told = run();
+  status = std::move(told);
+  if (handle != nullptr) handle->work_ended();
+}
+
+void PoolOp::launch_alone(Executor& executor) {
   task_.op = this;
   task_.run = [](Task* task) {
     PoolOp* op = static_cast<RunTask*>(task)->op;
-    Status status = op->token()->check(system_clock());
-    // What nobody waits for any more is not begun.
-    if (status.is_ok() && !op->is_abandoned()) status = op->run();
-    op->status = std::move(status);
-    op->finished();
+    op->run_now();
+    MailList list;
+    list.add(op);
+    Mailbox::post_all(list);
   };
   executor.submit(&task_);
 }

@@ -50,6 +50,18 @@ struct OperationState {
   uint64_t total = 0;
 };
 
+// Operations that have finished, linked for the mailbox.
+class MailList {
+ public:
+  bool is_empty() const { return first_ == nullptr; }
+  void add(AsyncOp* op);
+
+ private:
+  friend class Mailbox;
+  AsyncOp* first_ = nullptr;
+  AsyncOp* last_ = nullptr;
+};
+
 // Where finished operations wait for the JS thread. Shared by the environment and its operations.
 class Mailbox {
  public:
@@ -58,6 +70,8 @@ class Mailbox {
   napi_threadsafe_function wakeup() const { return wakeup_; }
   // Any thread. Takes the operation over.
   void post(AsyncOp* op);
+  // The same for some of one environment, none included, with one wake-up.
+  static void post_all(MailList list);
   // JS thread. All that lie here, oldest first, linked by mail_next_. nullptr if none is left; the
   // next post wakes again.
   AsyncOp* take_all();
@@ -69,11 +83,12 @@ class Mailbox {
   bool is_closed() const { return closed_.load(std::memory_order_relaxed); }
 
  private:
+  void post_list(const MailList& list);
+
   std::mutex mutex_;
   std::atomic<bool> closed_{false};
   napi_threadsafe_function wakeup_ = nullptr;
-  AsyncOp* first_ = nullptr;
-  AsyncOp* last_ = nullptr;
+  MailList mail_;
   bool woken_ = false;
 };
 
@@ -108,6 +123,7 @@ class AsyncOp {
  private:
   friend class Environment;
   friend class Mailbox;
+  friend class MailList;
   std::shared_ptr<Mailbox> mailbox_;
   napi_deferred deferred_ = nullptr;
   bool keeps_alive_ = false;
@@ -119,7 +135,11 @@ class AsyncOp {
 // An operation that is one task on the pool.
 class PoolOp : public AsyncOp {
  public:
-  void launch(Executor& executor) override;
+  void launch(Executor& executor) override { launch_alone(executor); }
+  // As a task of its own.
+  void launch_alone(Executor& executor);
+  // The work of that task on this thread, but for finished(): ready for the mailbox.
+  void run_now();
 
  protected:
   // A pool thread. Also releases what the engine need not keep.
@@ -129,7 +149,10 @@ class PoolOp : public AsyncOp {
   struct RunTask : Task {
     PoolOp* op = nullptr;
   };
+  friend class Lots;
   RunTask task_;
+  PoolOp* lot_next_ = nullptr;
+  uint64_t expected_ns_ = 0;
 };
 
 }  // namespace omen::napi

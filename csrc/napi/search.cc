@@ -78,8 +78,15 @@ class QueuedRequest final : public Request {
   Status read(const Call& call, const Subject& subject) override {
     OMEN_TRY(query_.read(call, 0, "query"));
     OMEN_TRY(in_.read(call, 1, subject));
-    return read_include(call.env, call.arguments[6], kIncludeMetadata, &in_.options.include);
+    OMEN_TRY(read_include(call.env, call.arguments[6], kIncludeMetadata, &in_.options.include));
+    if (is_undefined(call.env, call.arguments[8])) return Status::ok();
+    double expected_ms = 0;
+    OMEN_TRY(read_number(call.env, call.arguments[8], "expectedMs", &expected_ms));
+    const bool is_short = expected_ms >= 0 && expected_ms <= kShortMsMax;
+    if (is_short) expected_ns_ = 1 + static_cast<uint64_t>(expected_ms * 1e6);
+    return Status::ok();
   }
+  uint64_t expected_ns() const override { return expected_ns_; }
   Status run(const Target& target) override {
     const uint64_t start_ns = system_clock().now_ns();
     OMEN_TRY(in_.finish(target));
@@ -114,10 +121,12 @@ class QueuedRequest final : public Request {
 
  private:
   static constexpr size_t kHeadBytes = 16;
+  static constexpr double kShortMsMax = 1;
   FloatsIn query_;
   SearchIn in_;
   RowsOut rows_;
   uint64_t native_ns_ = 0;
+  uint64_t expected_ns_ = 0;
 };
 
 class ExplainRequest final : public Request {

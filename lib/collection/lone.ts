@@ -3,15 +3,17 @@
  * that asked for it.
  *
  * Why: to wake a sleeping thread and to be woken by it takes longer than most searches. With
- * company the pool is better: it searches on all processors. A search is lone when
- * 1. no other of this JS thread is on the pool, and it is the first since the caller's code last
- *    gave way, or will be over with those before it in BURST_MS: what waking the pool takes (so
- *    that of many asked for in one go only the first few run here);
- * 2. it is expected to take SEARCH_MS_MAX at most, by what the last ones of its collection took for
+ * company the pool takes its share: all processors search then, this one too, and it finds what the
+ * others did without having slept. A search runs here when
+ * 1. it is expected to take SEARCH_MS_MAX at most, by what the last ones of its collection took for
  *    each candidate of `ef`; while that is unknown it goes to the pool, which tells;
- * 3. it has no filter and is not exact. (A `search` with a signal or a time-out does not even ask.)
- * 4. in this turn of the event loop such searches took less than TURN_MS: then one goes to the
- *    pool, and the loop turns while it runs.
+ * 2. it has no filter and is not exact. (A `search` with a signal or a time-out does not even ask.)
+ * 3. no other short one of this JS thread is on the pool, and it is the first since the caller's
+ *    code last gave way, or will be over with those before it in BURST_MS: what waking the pool and
+ *    being woken takes. Or there are others, and this thread has searched no longer in this turn
+ *    of the event loop than each thread of the pool has to for those;
+ * 4. in this turn such searches took less than TURN_MS: then one goes to the pool, and the loop
+ *    turns while it runs.
  */
 
 import { setImmediate } from '../clock.js'
@@ -20,7 +22,7 @@ import type { SearchCall } from '../options.js'
 const SEARCH_MS_MAX = 0.2
 const SAMPLE_MS_MAX = 4 * SEARCH_MS_MAX
 const TURN_MS = 1
-const BURST_MS = 0.05
+const BURST_MS = 0.1
 
 /** What searches of one collection take. */
 export class SearchCost {
@@ -38,26 +40,49 @@ export class SearchCost {
   }
 }
 
+/** What a search will take; undefined: that is not known, or it is not short. */
+export function expectedMs(call: SearchCall, cost: SearchCost): number | undefined {
+  if (call.filter !== undefined || call.mode === 1) return undefined
+  const ms = cost.expected(call.ef)
+  return ms <= SEARCH_MS_MAX ? ms : undefined
+}
+
 const GIVEN_WAY = Promise.resolve()
 
 class LoneSearches {
-  /** Searches of this thread on the pool. */
-  queued = 0
+  #pooled = 0 // Short searches of this thread on the pool,
+  #pooledMs = 0 // and what they are expected to take together.
   #burstMs = 0 // Since the caller's code last gave way.
   #spentMs = 0
   #isArmed = false
 
-  /** Whether this search may run here and now. @param msMax  What it may be expected to take. */
-  admits(call: SearchCall, cost: SearchCost, msMax = SEARCH_MS_MAX): boolean {
-    const expected = cost.expected(call.ef)
+  /**
+   * Whether this search may run here and now.
+   * @param threads  Of the pool.
+   * @param msMax  What it may be expected to take.
+   */
+  admits(call: SearchCall, cost: SearchCost, threads: number, msMax = SEARCH_MS_MAX): boolean {
+    const expected = expectedMs(call, cost)
     return (
-      this.queued === 0 &&
-      (this.#burstMs === 0 || this.#burstMs + expected <= BURST_MS) &&
+      expected !== undefined &&
+      expected <= msMax &&
       this.#spentMs < TURN_MS &&
-      call.filter === undefined &&
-      call.mode !== 1 &&
-      expected <= msMax
+      (this.#pooled === 0
+        ? this.#burstMs === 0 || this.#burstMs + expected <= BURST_MS
+        : this.#spentMs + expected <= this.#pooledMs / Math.max(1, threads - 1))
     )
+  }
+
+  /** One of those that expectedMs() knows goes to the pool. */
+  pooled(ms: number): void {
+    this.#pooled += 1
+    this.#pooledMs += ms
+  }
+
+  /** It is back. */
+  returned(ms: number): void {
+    this.#pooled -= 1
+    this.#pooledMs = this.#pooled === 0 ? 0 : this.#pooledMs - ms
   }
 
   /** One ran here. */

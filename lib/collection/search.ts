@@ -33,7 +33,7 @@ import {
   NO_BATCH,
 } from '../rows/results.js'
 import { packRows, querySet, toVector } from '../vectors.js'
-import { loneSearches, SearchCost } from './lone.js'
+import { expectedMs, loneSearches, SearchCost } from './lone.js'
 
 const shared = searchCall()
 
@@ -195,6 +195,13 @@ function costOf(collection: NativeCollection): SearchCost {
   return cost
 }
 
+let threads = 0
+
+function threadsOf(addon: NativeAddon): number {
+  if (threads === 0) threads = addon.threads()
+  return threads
+}
+
 /**
  * Runs a search here and now if it may (lone.ts); undefined if it must go to the pool. The signal
  * and the time of the call are not looked at: it is over before they could matter.
@@ -206,7 +213,8 @@ export function searchLone<T>(
   make: FlatMake<T>,
 ): T | undefined {
   const cost = costOf(place.collection)
-  if (call.include > 1 || !loneSearches.admits(call, cost, place.msMax)) return undefined
+  if (call.include > 1 || !loneSearches.admits(call, cost, threadsOf(place.addon), place.msMax))
+    return undefined
   const start = nowMs()
   const made = searchNow(place, vector, call, make)
   const ms = nowMs() - start
@@ -225,22 +233,24 @@ export async function searchOnPool<T>(
   const { k, ef, mode, maxDistance, filter, include } = call
   const running = startCall(addon, call)
   const operation = running?.operation
-  loneSearches.queued++
+  if (include > 1) {
+    const work = collection.search(vector, k, ef, mode, maxDistance, filter, include, operation)
+    return make.rows(await settle(work, running))
+  }
+  answers.open(addon)
+  const bits = include as 0 | 1
+  const cost = costOf(collection)
+  const ms = expectedMs(call, cost)
+  if (ms !== undefined) loneSearches.pooled(ms)
   try {
-    if (include > 1) {
-      const work = collection.search(vector, k, ef, mode, maxDistance, filter, include, operation)
-      return make.rows(await settle(work, running))
-    }
-    answers.open(addon)
-    const bits = include as 0 | 1
-    const work = collection.searchQueued(vector, k, ef, mode, maxDistance, filter, bits, operation)
-    const answer = await settle(work, running)
-    const note = (ms: number): void => costOf(collection).note(ef, ms)
+    const all = [vector, k, ef, mode, maxDistance, filter, bits, operation, ms] as const
+    const answer = await settle(collection.searchQueued(...all), running)
+    const note = (took: number): void => cost.note(ef, took)
     if (typeof answer === 'number') return answers.take(answer, undefined, make.flat, note)
     if (Array.isArray(answer)) return answers.take(answer[0], answer[1], make.flat, note)
     return make.rows(answer)
   } finally {
-    loneSearches.queued--
+    if (ms !== undefined) loneSearches.returned(ms)
   }
 }
 

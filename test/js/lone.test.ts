@@ -127,3 +127,43 @@ test('faults of a lone search are rejections, and its query is free at once', as
   for (const work of two) assert.deepEqual(await work, expected)
   await rejected(() => db.search(q), 'ERR_CLOSED')
 })
+
+// Crowds share tasks of the pool and wake-ups: nothing else may wait for the end of the crowd, and
+// what of it is aborted, late or wrong is alone so.
+test('a crowd of searches holds nothing else up, and each of it has its own fate', async () => {
+  const db = await filled()
+  const q = queries[0] as Float32Array
+  for (let i = 0; i < 5; i++) await db.search(q)
+  const expected = db.searchSync(q)
+  let isOver = false
+  const searchOn = async () => {
+    while (!isOver) assert.equal((await db.search(q)).length, 10)
+  }
+  const crowd = Array.from({ length: 64 }, searchOn)
+  for (let i = 0; i < 20; i++) {
+    const start = performance.now()
+    await db.upsert({ id: 'written', vector: queries[1] as Float32Array })
+    await db.search(q, { filter: { n: { $gte: 0 } } })
+    const ms = performance.now() - start
+    assert.ok(ms < 2000, `${ms} ms`)
+  }
+  isOver = true
+  await Promise.all(crowd)
+  await db.delete('written')
+
+  const abort = new AbortController()
+  const some = Array.from({ length: 300 }, (_, i) => {
+    if (i % 3 === 0) return db.search(q)
+    if (i % 3 === 1) return db.search(q, { signal: abort.signal })
+    return db.search(q, { timeoutMs: i === 299 ? 0 : 60_000 })
+  })
+  const settled = Promise.allSettled(some)
+  abort.abort()
+  for (const [i, result] of (await settled).entries()) {
+    const told = result.status === 'fulfilled' ? result.value : result.reason.code
+    if (i % 3 === 1) assert.ok(told === 'ERR_ABORTED' || Array.isArray(told))
+    else if (i === 299) assert.equal(told, 'ERR_TIMEOUT')
+    else assert.deepEqual(told, expected)
+  }
+  await db.close()
+})
