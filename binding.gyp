@@ -1,11 +1,12 @@
 # What `npm ci` builds in a checkout (package.json, prepare). Development builds: CMakeLists.txt.
-# Both read csrc/sources.txt. It stays out of the package: users get the binary from prebuilds/.
+# Both read csrc/sources.txt, here by .ci/addon-sources.mjs. It stays out of the package: users get
+# the binary from prebuilds/.
 {
   'variables': { 'openssl_fips': '' },
   'target_defaults': { 'default_configuration': 'Release' },
   'targets': [{
     'target_name': 'omendb',
-    'sources': ['<!@(node -p "require(\'fs\').readFileSync(\'csrc/sources.txt\',\'utf8\').trim()")'],
+    'sources': ['<!@(node .ci/addon-sources.mjs)'],
     'include_dirs': ['csrc'],
     'defines': [
       'NAPI_VERSION=9',
