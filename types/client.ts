@@ -4,7 +4,7 @@ import type { CollectionOptions } from './options.js'
 
 /** Options of `new Client()`. Those of a collection apply to the one named `default`. */
 export interface ClientOptions extends CollectionOptions {
-  /** Sent as `authorization: Bearer KEY`. */
+  /** Sent as `authorization: Bearer KEY`. Beside a header of that name: ERR_ARGUMENT. */
   apiKey?: string | undefined
   /**
    * Milliseconds that a call may take, waiting and retries included, where the call itself says
@@ -18,7 +18,8 @@ export interface ClientOptions extends CollectionOptions {
   retries?: number | undefined
   /**
    * Headers of every request, for a proxy on the way: names and values as HTTP has them, but for
-   * those of the connection (`content-length`) and of the protocol. Others are ERR_ARGUMENT.
+   * those of the connection (`content-length`) and of the protocol. Others, and two that differ in
+   * case alone, are ERR_ARGUMENT.
    */
   headers?: { readonly [name: string]: string } | undefined
 }

@@ -74,12 +74,21 @@ function readHeaders(headers: unknown, apiKey: unknown): { [name: string]: strin
   if (headers !== undefined && !isPlain(headers)) {
     throw argumentError(`headers are an object of texts, not ${describe(headers)}`)
   }
-  const out: { [name: string]: string } = {}
+  const out: { [name: string]: string } = Object.create(null)
   for (const [name, value] of Object.entries(headers ?? {})) {
     checkHeader(name, value)
-    out[name.toLowerCase()] = value as string
+    const key = name.toLowerCase()
+    if (Object.hasOwn(out, key))
+      throw argumentError(`headers: ${key} is there twice; leave one out`)
+    out[key] = value as string
   }
   if (apiKey === undefined) return out
+  if (Object.hasOwn(out, 'authorization')) {
+    throw argumentError(
+      'apiKey and the header authorization contradict each other: the key goes as that header. ' +
+        'Give one of them',
+    )
+  }
   // The key is in no message.
   if (typeof apiKey !== 'string' || !/^[\x21-\x7e]+$/.test(apiKey)) {
     throw new OmenError('ERR_AUTH', 'apiKey is a text of printable characters without spaces')

@@ -36,6 +36,30 @@ test('a header that fetch refuses is ERR_ARGUMENT at the construction', () => {
   )
 })
 
+// The header was overwritten by the key, without a word.
+test('a key beside a header authorization is ERR_ARGUMENT', () => {
+  for (const name of ['authorization', 'Authorization', 'AUTHORIZATION']) {
+    const options = { apiKey: 'hunter2', headers: { [name]: 'Basic swordfish' } }
+    assert.throws(
+      () => new Client('localhost', options),
+      (error) =>
+        error.code === 'ERR_ARGUMENT' &&
+        /apiKey and the header authorization/.test(error.message) &&
+        !/hunter2|swordfish/.test(error.message),
+    )
+  }
+  // Each alone is fine, and so is another header beside the key.
+  new Client('localhost', { headers: { authorization: 'Basic swordfish' } })
+  new Client('localhost', { apiKey: 'hunter2', headers: { 'proxy-authorization': 'Basic x' } })
+})
+
+// The last one won.
+test('a header that is given twice is ERR_ARGUMENT', () => {
+  const headers = { 'x-tenant': 'a', 'X-Tenant': 'b' }
+  const wanted = { code: 'ERR_ARGUMENT', message: /x-tenant is there twice/ }
+  assert.throws(() => new Client('localhost', { headers }), wanted)
+})
+
 test('other headers go with every request', async (t) => {
   const got = []
   const server = http.createServer((request, response) => {
