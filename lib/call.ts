@@ -12,6 +12,7 @@ import type { AbortSignalLike } from '../types/values.js'
 import { clearInterval, clearTimeout, nowMs, setInterval, setTimeout } from './clock.js'
 import { OmenError } from './errors.js'
 import type { CallSettings } from './options.js'
+import { callOut, Telling } from './progress.js'
 
 const PROGRESS_MS = 50
 const TIMER_MS_MAX = 2 ** 31 - 1
@@ -20,17 +21,6 @@ function aborted(signal: AbortSignalLike): OmenError {
   return new OmenError('ERR_ABORTED', "the caller's signal aborted the call", {
     cause: signal.reason,
   })
-}
-
-// Code of the caller's, called back: what it throws is an uncaught error, as in any listener.
-function callOut(callback: () => void): void {
-  try {
-    callback()
-  } catch (error) {
-    queueMicrotask(() => {
-      throw error
-    })
-  }
 }
 
 /** The one listener on a signal, and what it calls. */
@@ -70,7 +60,7 @@ export class Call {
   #onOver: ((error: OmenError) => void) | undefined
   #timeout: NodeJS.Timeout | undefined
   #poll: NodeJS.Timeout | undefined
-  #told = -1
+  readonly #telling: Telling
 
   /** undefined where the call has neither signal nor timeout nor progress. */
   static start(addon: NativeAddon, settings: CallSettings): Call | undefined {
@@ -84,7 +74,8 @@ export class Call {
 
   private constructor(addon: NativeAddon, settings: CallSettings) {
     this.#settings = settings
-    const { signal, timeoutMs } = settings
+    const { signal, timeoutMs, onProgress } = settings
+    this.#telling = new Telling(onProgress)
     this.operation = new addon.Operation(timeoutMs)
     this.#deadline = timeoutMs === undefined ? Number.POSITIVE_INFINITY : nowMs() + timeoutMs
     if (signal !== undefined) watch(signal, this.#abort)
@@ -127,20 +118,14 @@ export class Call {
 
   /** Rows staged so far: each counts half. */
   staged(rows: number, total: number): void {
-    this.#tell(Math.floor(rows / 2), total)
+    this.#telling.tell(Math.floor(rows / 2), total)
   }
 
   #readProgress(rows: number): void {
     const [done, total] = this.operation.progress()
     if (total === 0) return
-    if (rows === 0) this.#tell(done, total)
-    else this.#tell(Math.floor((rows + rows * (done / total)) / 2), rows)
-  }
-
-  #tell(done: number, total: number): void {
-    if (done <= this.#told) return
-    this.#told = done
-    callOut(() => this.#settings.onProgress?.({ done, total }))
+    if (rows === 0) this.#telling.tell(done, total)
+    else this.#telling.tell(Math.floor((rows + rows * (done / total)) / 2), rows)
   }
 
   /** Waits for native work and ends the call. Names the signal's reason as the cause. */
@@ -148,7 +133,7 @@ export class Call {
     try {
       const result = await work
       const total = rows > 0 ? rows : this.operation.progress()[1]
-      if (total > 0) this.#tell(total, total)
+      if (total > 0) this.#telling.tell(total, total)
       return result
     } catch (error) {
       const { signal } = this.#settings

@@ -139,7 +139,8 @@ export interface OpenOptions extends CollectionOptions {
   /**
    * Called now and then, and once at the end, where records must be linked into the graph at
    * opening: the stored one is missing or damaged, or the log holds more. `total` are those
-   * records; where there are none it is not called. Not for `openSync`.
+   * records; where there are none it is not called. Not for `openSync`. What it throws is an
+   * uncaught error, and does not reject the opening.
    */
   onProgress?: ((progress: Progress) => void) | undefined
 }
@@ -158,7 +159,10 @@ export interface CallOptions {
  * server had whole may be stored.
  */
 export interface WriteOptions extends CallOptions {
-  /** Called now and then while a long call runs, and once at its end. */
+  /**
+   * Called now and then while a long call runs, and once at its end; `done` never falls. What it
+   * throws is an uncaught error, as of any listener, and does not reject the call.
+   */
   onProgress?: ((progress: Progress) => void) | undefined
 }
 

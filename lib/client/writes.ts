@@ -2,6 +2,7 @@
 
 import type { Id } from '../../types/values.js'
 import type { CallSettings } from '../options.js'
+import { Telling } from '../progress.js'
 import { isOne, sourceOf, type WriteKind, withoutRow } from '../rows/changes.js'
 import type { RowSource } from '../rows/incoming.js'
 import { integerOf } from '../wire/messages.js'
@@ -27,6 +28,8 @@ export async function writeRows(
 ): Promise<Id | Id[]> {
   const { session } = target
   const one = isOne(kind, input)
+  // One for all attempts: a repeated one does not begin at nothing again.
+  const telling = new Telling(settings.onProgress)
   let rows = 0
   const ground: Ground = {
     async prepare() {
@@ -41,13 +44,13 @@ export async function writeRows(
     if (rows === 0) return []
     // Each attempt reads the input from its start.
     const source = sourceOf(kind, input, target)
-    const response = await send(target, kind, source, sent, settings)
+    const response = await send(target, kind, source, sent, telling)
     target.dimensions ||= source.dimensions
     return source.result(integerOf(response.firstGeneratedId ?? 0n))
   }
   try {
     const ids = await session.write(target.name, settings, work, ground)
-    if (rows > 0) settings.onProgress?.({ done: rows, total: rows })
+    if (rows > 0) telling.tell(rows, rows)
     return one ? (ids[0] as Id) : ids
   } catch (error) {
     throw one ? withoutRow(error) : error
@@ -70,7 +73,7 @@ async function send(
   kind: WriteKind,
   source: RowSource,
   sent: Sent,
-  settings: CallSettings,
+  telling: Telling,
 ): Promise<WriteResponse> {
   const reader = new RowReader(source)
   const { rows, dimensions } = source
@@ -94,7 +97,7 @@ async function send(
     if (ready !== undefined) return ready
     if (reader.isDone) return undefined
     const value = reader.next()
-    settings.onProgress?.({ done: Math.floor(reader.row / 2), total: rows })
+    telling.tell(Math.floor(reader.row / 2), rows)
     return create(UploadRequestSchema, { message: { case: 'batch', value } })
   }
   return session.transport.upload('upload', next, sent)
