@@ -102,6 +102,19 @@ function unknownCompression(codec: number, method: number): OmenError {
   return new OmenError('ERR_UNSUPPORTED', message)
 }
 
+/** Types that the library cannot read, so that it would open no column of the file. */
+const UNREAD_TYPES: Record<number, string> = {
+  22: 'RunEndEncoded',
+  25: 'ListView',
+  26: 'LargeListView',
+}
+const KIND_MAX = 26
+
+function unknownType(column: string, type: string): OmenError {
+  const message = `the column '${column}' has the Arrow type ${type}, which is not read`
+  return new OmenError('ERR_UNSUPPORTED', `${message}; write the file without it`)
+}
+
 interface Block {
   offset: number
   metadataBytes: number
@@ -162,7 +175,9 @@ class Verifier {
   }
 
   #schema(schema: Table): void {
-    if (this.#scalar(schema, 0, 2) !== 0) throw new Error('its numbers are big-endian')
+    if (this.#scalar(schema, 0, 2) !== 0) {
+      throw new OmenError('ERR_UNSUPPORTED', 'an Arrow file of big-endian numbers is not read')
+    }
     for (const field of this.#tablesOf(schema, 1)) this.#field(field, 0)
     this.#keyValues(schema, 2)
     this.#vector(schema, 3, 8)
@@ -170,9 +185,11 @@ class Verifier {
 
   #field(field: Table, depth: number): void {
     if (depth > DEPTH_MAX) throw new Error('its columns are nested too deep')
-    this.#string(field, 0)
+    const name = this.#string(field, 0)
     const type = this.#child(field, 3)
     const kind = this.#scalar(field, 2, 1)
+    const unknown = UNREAD_TYPES[kind] ?? (kind > KIND_MAX ? `number ${kind}` : undefined)
+    if (unknown !== undefined) throw unknownType(name, unknown)
     if (type === undefined) throw new Error('a column has no type')
     // Unions list their codes: the only type with a vector.
     if (kind === 14) this.#vector(type, 1, 4)
@@ -282,8 +299,9 @@ class Verifier {
     return { at: at + 4, count }
   }
 
-  #string(table: Table, field: number): void {
-    this.#vector(table, field, 1)
+  #string(table: Table, field: number): string {
+    const { at, count } = this.#vector(table, field, 1)
+    return this.#bytes.toString('utf8', at, at + count)
   }
 
   *#tablesOf(table: Table, field: number): Generator<Table> {

@@ -14,7 +14,16 @@ import type { Output } from '../output.js'
 import { toJson } from '../wire.js'
 import { registerCodecs } from './arrow-codecs.js'
 import { arrowMessages, isArrowFile, verifyArrowFile } from './arrow-messages.js'
-import type { Fields, OutRow, Sink, SinkPlan, Source } from './format.js'
+import { hasBadText, mayHaveBadText, readerOf, refusedArrowColumns } from './arrow-types.js'
+import {
+  type Fields,
+  type OutRow,
+  refuseRepeated,
+  type Sink,
+  type SinkPlan,
+  type Source,
+  Unreadable,
+} from './format.js'
 import { mixedIds } from './parquet.js'
 import type { Reader } from './reader.js'
 
@@ -77,7 +86,9 @@ export async function openArrow(reader: Reader, file: string): Promise<Source> {
     const schema = batches.schema as Arrow.Schema | undefined
     if (schema === undefined) throw formatError(name, 'no Arrow file: it has no schema')
     const names = schema.fields.map((f) => f.name)
-    let wanted: string[] = names
+    refuseRepeated(name, names)
+    const refused = refusedArrowColumns(arrow, schema)
+    let wanted = names.filter((n) => !refused.has(n))
     const total = (batches as { numRecordBatches?: number }).numRecordBatches
     let taken = 0
     return {
@@ -85,9 +96,10 @@ export async function openArrow(reader: Reader, file: string): Promise<Source> {
       format: 'arrow',
       rows: undefined,
       columns: names,
+      refused,
       part: () => (total === undefined ? reader.part() : taken / Math.max(1, total)),
       select: (columns) => {
-        wanted = names.filter((n) => columns.includes(n))
+        wanted = wanted.filter((n) => columns.includes(n))
       },
       close,
       async *chunks(from) {
@@ -99,7 +111,7 @@ export async function openArrow(reader: Reader, file: string): Promise<Source> {
           const start = Math.max(0, from - row)
           for (let at = start; at < batch.numRows; at += BATCH_ROWS) {
             const part = batch.slice(at, Math.min(at + BATCH_ROWS, batch.numRows))
-            const records = await guard(() => toRecords(arrow, part, wanted))
+            const records = await guard(() => toRecords(arrow, part, wanted, name))
             yield { kind: 'records', row: row + at, records }
           }
           row += batch.numRows
@@ -112,67 +124,41 @@ export async function openArrow(reader: Reader, file: string): Promise<Source> {
   }
 }
 
-function toRecords(arrow: Library, batch: Arrow.RecordBatch, names: string[]): Fields[] {
+function toRecords(
+  arrow: Library,
+  batch: Arrow.RecordBatch,
+  names: string[],
+  file: string,
+): Fields[] {
   const records = Array.from({ length: batch.numRows }, () => Object.create(null) as Fields)
   for (const name of names) {
     const index = batch.schema.fields.findIndex((f) => f.name === name)
     const column = batch.getChildAt(index)
     const type = batch.schema.fields[index]?.type
     if (column === null || type === undefined) throw new Error(`the column '${name}' is missing`)
-    const read = readerOf(arrow, type, name)
+    const read = readerOf(arrow, type)
+    let isSuspect = false
     for (let i = 0; i < records.length; i++) {
-      const value: unknown = column.get(i)
-      ;(records[i] as Fields)[name] = value === null || value === undefined ? null : read(value)
+      const found = valueAt(column, i)
+      const isAsItIs = found === null || found === undefined || found instanceof Unreadable
+      const value = isAsItIs ? (found ?? null) : read(found)
+      isSuspect ||= mayHaveBadText(value)
+      ;(records[i] as Fields)[name] = value
+    }
+    if (isSuspect && column.data.some((data) => hasBadText(arrow, data))) {
+      throw formatError(file, `a text in the column '${name}' is not UTF-8`)
     }
   }
   return records
 }
 
-type Read = (value: unknown) => unknown
-
-/** How values of a type become plain ones; null stays null. */
-function readerOf(arrow: Library, type: Arrow.DataType, name: string): Read {
-  const { DataType } = arrow
-  if (DataType.isDictionary(type)) return readerOf(arrow, type.dictionary as Arrow.DataType, name)
-  if (DataType.isDate(type) || DataType.isTimestamp(type)) {
-    return (value) => new Date(Number(value))
+/** Seconds past 2^53 are no damage, but the library throws. */
+function valueAt(column: Arrow.Vector, row: number): unknown {
+  try {
+    return column.get(row)
+  } catch (error) {
+    return new Unreadable((error as Error).message)
   }
-  if (
-    DataType.isNull(type) ||
-    DataType.isInt(type) ||
-    DataType.isFloat(type) ||
-    DataType.isBool(type) ||
-    DataType.isUtf8(type) ||
-    DataType.isLargeUtf8(type) ||
-    DataType.isUtf8View(type)
-  ) {
-    return (value) => value
-  }
-  if (DataType.isList(type) || DataType.isLargeList(type) || DataType.isFixedSizeList(type)) {
-    const inner = type.children[0]?.type as Arrow.DataType
-    const isFloats = DataType.isFloat(inner) && inner.precision === arrow.Precision.SINGLE
-    const read = readerOf(arrow, inner, name)
-    return (value) => {
-      const list = value as Arrow.Vector
-      if (isFloats && list.nullCount === 0) return list.toArray()
-      return Array.from(list, (v: unknown) => (v === null ? null : read(v)))
-    }
-  }
-  if (DataType.isStruct(type)) {
-    const fields = type.children.map((f) => [f.name, readerOf(arrow, f.type, name)] as const)
-    return (value) => {
-      const out = Object.create(null) as Fields
-      for (const [key, read] of fields) {
-        const inner = (value as Fields)[key]
-        out[key] = inner === null || inner === undefined ? null : read(inner)
-      }
-      return out
-    }
-  }
-  throw new Error(
-    `the column '${name}' has the type ${type}, which records cannot hold; choose other columns ` +
-      'with --metadata',
-  )
 }
 
 export async function arrowSink(output: Output, plan: SinkPlan, isStream: boolean): Promise<Sink> {

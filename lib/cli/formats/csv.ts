@@ -15,6 +15,7 @@ import {
   type Chunk,
   type Fields,
   type OutRow,
+  refuseRepeated,
   type Sink,
   type Source,
 } from './format.js'
@@ -87,8 +88,7 @@ function checkNames(file: string, names: string[]): void {
     const flag = other === '\t' ? 'tab' : `'${other}'`
     throw formatError(file, `its first line is one column, '${only}'; use --delimiter ${flag}`)
   }
-  const repeated = names.find((name, i) => names.indexOf(name) !== i)
-  if (repeated !== undefined) throw formatError(file, `the column '${repeated}' is there twice`)
+  refuseRepeated(file, names)
   if (names.includes('')) throw formatError(file, 'a column has no name')
 }
 

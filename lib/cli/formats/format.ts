@@ -10,6 +10,7 @@
  */
 
 import type { Id } from '../../../types/values.js'
+import { formatError } from '../exit.js'
 
 export const FORMATS = ['fvecs', 'bvecs', 'npy', 'jsonl', 'csv', 'parquet', 'arrow'] as const
 export type FormatName = (typeof FORMATS)[number]
@@ -53,6 +54,8 @@ export interface Source {
   readonly rows: number | undefined
   /** Of a table whose columns are known before its rows. */
   readonly columns: readonly string[] | undefined
+  /** Columns that records cannot hold, and their types: rows come without them. */
+  readonly refused?: ReadonlyMap<string, string>
   /** From 0 to 1: how much of the file was read; undefined of a stream. */
   part(): number | undefined
   /**
@@ -62,6 +65,17 @@ export interface Source {
   /** Once for each source. Throws OmenErrors that name the file and the row. */
   chunks(from: number): AsyncIterable<Chunk>
   close(): Promise<void>
+}
+
+/** A value that is not what its column says. It matters only where the column is wanted. */
+export class Unreadable {
+  constructor(readonly reason: string) {}
+}
+
+/** A column that is there twice would be read once, without a word. */
+export function refuseRepeated(file: string, names: readonly string[]): void {
+  const repeated = names.find((name, i) => names.indexOf(name) !== i)
+  if (repeated !== undefined) throw formatError(file, `the column '${repeated}' is there twice`)
 }
 
 /** A record on its way out. */

@@ -3,7 +3,7 @@
  *
  * The library multiplies the unscaled integer by a power of ten, which is off by a last bit now and
  * then: rounding to the column's scale mends that while there are no more than fifteen digits.
- * Longer ones are refused, as are those within lists and objects.
+ * Longer ones are refused, as are those within lists and objects (parquet-types.ts).
  */
 
 import { OmenError } from '../../errors.js'
@@ -16,21 +16,12 @@ const UNSCALED_MAX = 1e15
 /** Mends the values of one column in place. */
 export type Mend = (values: ArrayLike<unknown>, row: number) => ArrayLike<unknown>
 
-function isDecimal({ element, children }: Node): boolean {
-  if (children.length > 0) return children.some(isDecimal)
-  return element.converted_type === 'DECIMAL' || element.logical_type?.type === 'DECIMAL'
-}
-
 /** By column; columns without decimals are left out. */
 export function decimalColumns(schema: Node, names: string[], file: string): Map<string, Mend> {
   const found = new Map<string, Mend>()
   for (const node of schema.children) {
     const { name, scale = 0, converted_type } = node.element
-    if (!names.includes(name) || !isDecimal(node)) continue
-    if (node.children.length > 0 || converted_type !== 'DECIMAL') {
-      const message = `${file}: the column '${name}' holds decimals in a form that is not read`
-      throw new OmenError('ERR_UNSUPPORTED', `${message}; choose other columns with --metadata`)
-    }
+    if (!names.includes(name) || converted_type !== 'DECIMAL') continue
     found.set(name, (values, row) =>
       Array.from(values, (value, i) => {
         if (typeof value !== 'number') return value

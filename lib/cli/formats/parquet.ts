@@ -13,9 +13,17 @@ import { OmenError } from '../../errors.js'
 import { formatError } from '../exit.js'
 import type { Output } from '../output.js'
 import { toJson } from '../wire.js'
-import type { Fields, OutRow, Sink, SinkPlan, Source } from './format.js'
+import {
+  type Fields,
+  type OutRow,
+  refuseRepeated,
+  type Sink,
+  type SinkPlan,
+  type Source,
+} from './format.js'
 import { decimalColumns } from './parquet-decimals.js'
 import { loadParquet, type ParquetLibrary } from './parquet-library.js'
+import { parsers, refusedParquetColumns, unifyTypes } from './parquet-types.js'
 import { addToGroup, writeVectors } from './parquet-vectors.js'
 import type { Reader } from './reader.js'
 
@@ -51,18 +59,6 @@ function compressors({ snappyUncompress, ...library }: ParquetLibrary) {
   }
 }
 
-const decoder = new TextDecoder('utf-8', { fatal: true })
-const parsers = {
-  stringFromBytes(bytes: Uint8Array | undefined) {
-    if (bytes === undefined || bytes === null) return bytes
-    try {
-      return decoder.decode(bytes)
-    } catch {
-      throw new Error('a text is not UTF-8')
-    }
-  },
-}
-
 export async function openParquet(reader: Reader): Promise<Source> {
   const { name, size } = reader
   if (size === undefined) {
@@ -90,27 +86,29 @@ export async function openParquet(reader: Reader): Promise<Source> {
   if (size < 12 || (await reader.range(0, 4)).toString('latin1') !== MAGIC) {
     throw formatError(name, `no Parquet file: its first bytes are not ${MAGIC}`)
   }
-  const { metadata, names } = await guard(async () => {
+  const { metadata, schema } = await guard(async () => {
     const parsed = await library.parquetMetadataAsync(file, { parsers })
-    return {
-      metadata: parsed,
-      names: library.parquetSchema(parsed).children.map((child) => child.element.name),
-    }
+    unifyTypes(parsed)
+    return { metadata: parsed, schema: library.parquetSchema(parsed) }
   })
+  const names = schema.children.map((child) => child.element.name)
+  refuseRepeated(name, names)
+  const refused = refusedParquetColumns(schema)
   const rows = metadata.row_groups.reduce((sum, group) => sum + Number(group.num_rows), 0)
   await guard(() => checkChunks(library, metadata, size))
   const hasNonsense = metadata.row_groups.some(({ num_rows }) => num_rows < 0n)
   if (hasNonsense || !Number.isSafeInteger(rows)) throw formatError(name, `it claims ${rows} rows`)
-  let wanted: string[] = names
+  let wanted = names.filter((n) => !refused.has(n))
   let done = 0
   return {
     name,
     format: 'parquet',
     rows,
     columns: names,
+    refused,
     part: () => (rows === 0 ? 1 : done / rows),
     select: (columns) => {
-      wanted = names.filter((n) => columns.includes(n))
+      wanted = wanted.filter((n) => columns.includes(n))
     },
     close: () => reader.close(),
     async *chunks(from) {
@@ -123,7 +121,7 @@ export async function openParquet(reader: Reader): Promise<Source> {
           parsers,
         }),
       )
-      const decimals = decimalColumns(library.parquetSchema(metadata), wanted, name)
+      const decimals = decimalColumns(schema, wanted, name)
       let start = 0
       for (const group of metadata.row_groups) {
         const count = Number(group.num_rows)
@@ -143,7 +141,7 @@ export async function openParquet(reader: Reader): Promise<Source> {
           if (!hasIndex) {
             await guard(async () => {
               const whole = { rowStart: start, rowEnd: end }
-              for (const column of wanted) await scan.readColumn({ column, ...whole })
+              for (const column of wanted) await readColumn(scan, column, whole)
             })
           }
           for (let row = Math.max(start, from); row < end; row += rowsMax) {
@@ -202,10 +200,23 @@ function checkChunks(library: ParquetLibrary, metadata: Metadata, size: number):
 type Metadata = Awaited<ReturnType<ParquetLibrary['parquetMetadataAsync']>>
 type Scan = Awaited<ReturnType<ParquetLibrary['parquetScan']>>
 
+async function readColumn(
+  scan: Scan,
+  column: string,
+  rows: { rowStart: number; rowEnd: number },
+): Promise<ArrayLike<unknown>> {
+  try {
+    return await scan.readColumn({ column, ...rows })
+  } catch (error) {
+    if (error instanceof OmenError) throw error
+    throw new Error(`column '${column}': ${(error as Error).message}`)
+  }
+}
+
 async function readWindow(scan: Scan, names: string[], rowStart: number, rowEnd: number) {
   const columns: ArrayLike<unknown>[] = []
   for (const column of names) {
-    const values = await scan.readColumn({ column, rowStart, rowEnd })
+    const values = await readColumn(scan, column, { rowStart, rowEnd })
     if (values.length !== rowEnd - rowStart) {
       const wanted = `rows ${rowStart} to ${rowEnd}`
       throw new Error(`column '${column}' has ${values.length} values for ${wanted}`)

@@ -16,6 +16,9 @@ import { idFromJson } from '../wire.js'
 import { metadataOf, plain } from './values.js'
 import { toVector } from './vectors.js'
 
+/** Columns that an advice lists, at most. */
+const NAMES_MAX = 12
+
 /** What the user chose; left out: see above. */
 export interface Choice {
   id: string | undefined
@@ -117,12 +120,38 @@ function plan(source: Source, choice: Choice, chunk: RecordChunk): Plan {
       : expand(choice.vector, columns).map(need)
   if (vector.length === 0) need(choice.vector as string)
   const metadata = metadataPlan(choice.metadata, columns, [id, ...vector], need)
+  refuseTypes(source, columns, { id, vector, metadata })
   const absent: string[] = []
   if (source.columns === undefined) {
     if (choice.id === undefined && id === undefined) absent.push('id')
     if (choice.vector === undefined && vector[0] !== 'vector') absent.push('vector')
   }
   return { id, vector, metadata, absent }
+}
+
+/** What is wanted must be of a type that records hold; what is not may be anything. */
+function refuseTypes(
+  { name, refused }: Source,
+  columns: readonly string[],
+  { id, vector, metadata }: Pick<Plan, 'id' | 'vector' | 'metadata'>,
+): void {
+  if (refused === undefined || refused.size === 0) return
+  const others = columns.filter((c) => c !== id && !vector.includes(c))
+  const kept =
+    metadata === undefined ? others : 'whole' in metadata ? [metadata.whole] : metadata.fields
+  const refuse = (column: string, advice: string): void => {
+    if (!refused.has(column)) return
+    const what = `the column '${column}' has the type ${refused.get(column)}`
+    const message = `${name}: ${what}, which records cannot hold; ${advice}`
+    throw new OmenError('ERR_UNSUPPORTED', message)
+  }
+  if (id !== undefined) refuse(id, 'write integers or texts, or choose another with --id')
+  for (const column of vector) {
+    refuse(column, 'write lists of floats, or choose another with --vector')
+  }
+  const fine = others.filter((c) => !refused.has(c))
+  const list = fine.length === 0 ? 'none' : fine.length > NAMES_MAX ? 'A,B' : fine.join(',')
+  for (const column of kept) refuse(column, `leave it out: --metadata ${list}`)
 }
 
 function metadataPlan(

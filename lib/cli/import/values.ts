@@ -2,6 +2,7 @@
 
 import { reviveDates } from '../../metadata.js'
 import { describe } from '../../text.js'
+import { Unreadable } from '../formats/format.js'
 import { parseJson } from '../wire.js'
 import type { Fault } from './columns.js'
 
@@ -10,6 +11,7 @@ const DEPTH_MAX = 64
 
 /** What a column `metadata` holds: an object, its JSON text, or nothing. */
 export function metadataOf(value: unknown, fault: Fault): Record<string, unknown> {
+  if (value instanceof Unreadable) throw fault('ERR_METADATA', value.reason)
   let object: unknown
   try {
     object = reviveDates(typeof value === 'string' ? parseJson(value) : value)
@@ -35,6 +37,7 @@ export function plain(value: unknown, name: string, fault: Fault, depth = 1): un
     throw fault('ERR_METADATA', `${name}: ${value} is past 2^53 - 1; keep it as a text`)
   }
   if (typeof value !== 'object' || value === null || value instanceof Date) return value
+  if (value instanceof Unreadable) throw fault('ERR_METADATA', `${name}: ${value.reason}`)
   if (value instanceof Uint8Array) {
     throw fault('ERR_METADATA', `${name} holds bytes, which metadata cannot; leave it out`)
   }
