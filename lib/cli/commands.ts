@@ -44,7 +44,8 @@ const IMPORT: Command = {
     'Stores the rows of each FILE in a collection of the database in the directory --to, which ' +
       'is made if need be. - reads standard input (all formats but parquet), with --format.',
     'An import that was interrupted, in whatever way, goes on when the same command is run ' +
-      'again: no row is stored twice. A file that was imported whole is not imported again.',
+      'again: no row is stored twice. A file that was imported whole is not imported again; one ' +
+      'that was edited since is told, and with --upsert imported anew.',
     'Tables (jsonl, csv, parquet, arrow): the id is the column id, or else the number of the ' +
       'row; the vector is the column vector or embedding, or else the only one with lists of ' +
       'numbers; the metadata is the column metadata, an object, or else all other columns.',

@@ -10,6 +10,7 @@
  */
 
 import { OmenError } from '../../errors.js'
+import { Prefix, type Seal } from './prefix.js'
 import type { Reader } from './reader.js'
 
 const MAGIC = 'ARROW1'
@@ -18,6 +19,8 @@ const METADATA_BYTES_MAX = 64 * 2 ** 20
 const BODY_BYTES_MAX = 2 ** 31
 const PIECE_BYTES = 2 ** 20
 const BLOCK_BYTES = 24
+/** As a message calls them; 1 is a schema, 2 a dictionary. */
+const BATCH_OF_ROWS = 3
 const TABLES_MAX = 100_000
 const DEPTH_MAX = 64
 const ROWS_COMPRESSED_MAX = 2 ** 28
@@ -27,33 +30,51 @@ export async function isArrowFile(reader: Reader): Promise<boolean> {
   return (await reader.peek(MAGIC.length)).toString('latin1') === MAGIC
 }
 
-/** Bytes of a stream, as they were, message by message. Throws Errors that say what is wrong. */
-export async function* arrowMessages(reader: Reader): AsyncGenerator<Uint8Array> {
+/**
+ * Bytes of a stream, as they were, message by message. Throws Errors that say what is wrong.
+ *
+ * @param seals  Gets one for each batch of rows, before the last bytes of the batch are given out.
+ */
+export async function* arrowMessages(reader: Reader, seals: Seal[]): AsyncGenerator<Uint8Array> {
+  const prefix = new Prefix()
   for (;;) {
-    const prefix = await reader.read(8)
-    if (prefix.length === 0) return
-    const length = lengthOf(prefix)
+    const start = await reader.read(8)
+    if (start.length === 0) return
+    const length = lengthOf(start)
     if (length === 0) return
-    const { isOld } = kindOf(prefix)
+    const { isOld } = kindOf(start)
     const rest = await reader.read(isOld ? length - 4 : length)
-    const metadata = isOld ? Buffer.concat([prefix.subarray(4), rest]) : rest
+    const metadata = isOld ? Buffer.concat([start.subarray(4), rest]) : rest
     if (metadata.length < length) throw new Error('it ends within a message')
-    const bodyLength = new Verifier(metadata).message()
-    if (reader.size !== undefined && reader.position + bodyLength > reader.size) {
+    const { type, bodyBytes } = new Verifier(metadata).message()
+    if (reader.size !== undefined && reader.position + bodyBytes > reader.size) {
       throw new Error('it ends within the body of a message')
     }
-    yield Buffer.concat([isOld ? prefix.subarray(0, 4) : prefix, metadata])
-    for (let left = bodyLength; left > 0; ) {
+    const message = Buffer.concat([isOld ? start.subarray(0, 4) : start, metadata])
+    prefix.add(message)
+    const seal = (): void => {
+      const sealed = prefix.sealed()
+      if (type === BATCH_OF_ROWS) seals.push(() => sealed)
+    }
+    if (bodyBytes === 0) seal()
+    yield message
+    for (let left = bodyBytes; left > 0; ) {
       const piece = await reader.read(Math.min(left, PIECE_BYTES))
       if (piece.length === 0) throw new Error('it ends within the body of a message')
       left -= piece.length
+      prefix.add(piece)
+      if (left === 0) seal()
       yield piece
     }
   }
 }
 
-/** Verifies the footer of a file and all messages that it names. Throws Errors. */
-export async function verifyArrowFile(reader: Reader): Promise<void> {
+/**
+ * Verifies the footer of a file and all messages that it names. Throws Errors.
+ *
+ * @returns Where each batch of rows ends in the file.
+ */
+export async function verifyArrowFile(reader: Reader): Promise<number[]> {
   const size = reader.size as number
   const tail = await reader.range(Math.max(0, size - 10), size)
   if (tail.length < 10 || tail.toString('latin1', 4) !== MAGIC) {
@@ -64,7 +85,8 @@ export async function verifyArrowFile(reader: Reader): Promise<void> {
     throw new Error(`its footer claims ${length} bytes`)
   }
   const footer = await reader.range(size - 10 - length, size - 10)
-  for (const { offset, metadataBytes, bodyBytes } of new Verifier(footer).footer()) {
+  const { dictionaries, batches } = new Verifier(footer).footer()
+  for (const { offset, metadataBytes, bodyBytes } of [...dictionaries, ...batches]) {
     if (metadataBytes < 8 || metadataBytes > METADATA_BYTES_MAX) {
       throw new Error(`a message claims ${metadataBytes} bytes`)
     }
@@ -75,10 +97,11 @@ export async function verifyArrowFile(reader: Reader): Promise<void> {
     const start = isOld ? 4 : 8
     const claimed = lengthOf(bytes)
     if (start + claimed > metadataBytes) throw new Error('a message is longer than the footer says')
-    if (new Verifier(bytes.subarray(start, start + claimed)).message() > bodyBytes) {
+    if (new Verifier(bytes.subarray(start, start + claimed)).message().bodyBytes > bodyBytes) {
       throw new Error('the body of a message is longer than the footer says')
     }
   }
+  return batches.map((block) => block.offset + block.metadataBytes + block.bodyBytes)
 }
 
 // Before version 0.15 there was no continuation marker.
@@ -136,8 +159,8 @@ class Verifier {
     this.#bytes = bytes
   }
 
-  /** Verifies a Message; returns the bytes of its body. */
-  message(): number {
+  /** Verifies a Message; returns what it is, and the bytes of its body. */
+  message(): { type: number; bodyBytes: number } {
     const message = this.#table(this.#offset(0))
     const type = this.#scalar(message, 1, 1)
     const body = this.#int64(message, 3)
@@ -146,22 +169,22 @@ class Verifier {
     const header = this.#child(message, 2)
     if (header === undefined) throw new Error('a message has no header')
     if (type === 1) this.#schema(header)
-    else if (type === 3) this.#recordBatch(header, body)
+    else if (type === BATCH_OF_ROWS) this.#recordBatch(header, body)
     else if (type === 2) {
       const data = this.#child(header, 1)
       if (data !== undefined) this.#recordBatch(data, body)
     } else throw new Error(`a message of type ${type}, which holds no rows`)
-    return body
+    return { type, bodyBytes: body }
   }
 
   /** Verifies a Footer; returns the places of all messages. */
-  footer(): Block[] {
+  footer(): { dictionaries: Block[]; batches: Block[] } {
     const footer = this.#table(this.#offset(0))
     const schema = this.#child(footer, 1)
     if (schema === undefined) throw new Error('its footer has no schema')
     this.#schema(schema)
     this.#keyValues(footer, 4)
-    return [2, 3].flatMap((field) => {
+    const blocks = (field: number): Block[] => {
       const { at, count } = this.#vector(footer, field, BLOCK_BYTES)
       return Array.from({ length: count }, (_, i) => {
         const block = at + i * BLOCK_BYTES
@@ -171,7 +194,8 @@ class Verifier {
           bodyBytes: this.#int64At(block + 16),
         }
       })
-    })
+    }
+    return { dictionaries: blocks(2), batches: blocks(3) }
   }
 
   #schema(schema: Table): void {

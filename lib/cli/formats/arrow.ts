@@ -25,6 +25,7 @@ import {
   Unreadable,
 } from './format.js'
 import { mixedIds } from './parquet.js'
+import { RangePrefix, type Seal } from './prefix.js'
 import type { Reader } from './reader.js'
 
 const BATCH_ROWS = 4096
@@ -70,16 +71,18 @@ export async function openArrow(reader: Reader, file: string): Promise<Source> {
         `${name}: an Arrow file is read by ranges; give the file, or a stream`,
       )
     }
+    let ends: number[] = []
     if (isFile) {
-      await guard(() => verifyArrowFile(reader))
+      ends = await guard(() => verifyArrowFile(reader))
       handle = await open(file, 'r').catch((error: unknown) => {
         throw systemError(error, file)
       })
     }
+    const seals: Seal[] = []
     const batches = await guard(async () => {
       const opened =
         handle === undefined
-          ? await arrow.RecordBatchReader.from(arrowMessages(reader))
+          ? await arrow.RecordBatchReader.from(arrowMessages(reader, seals))
           : await arrow.RecordBatchReader.from(handle)
       return opened.open({ autoDestroy: false })
     })
@@ -103,16 +106,19 @@ export async function openArrow(reader: Reader, file: string): Promise<Source> {
       },
       close,
       async *chunks(from) {
+        const prefix = new RangePrefix(reader, '')
         const next = () => guard<IteratorResult<Arrow.RecordBatch>>(async () => batches.next())
         let row = 0
         for (let step = await next(); !step.done; step = await next()) {
           const batch = step.value
+          const end = ends[taken]
+          const seal = end === undefined ? (seals[taken] as Seal) : () => prefix.upTo(end)
           taken += 1
           const start = Math.max(0, from - row)
           for (let at = start; at < batch.numRows; at += BATCH_ROWS) {
             const part = batch.slice(at, Math.min(at + BATCH_ROWS, batch.numRows))
             const records = await guard(() => toRecords(arrow, part, wanted, name))
-            yield { kind: 'records', row: row + at, records }
+            yield { kind: 'records', row: row + at, records, seal }
           }
           row += batch.numRows
         }

@@ -20,6 +20,7 @@ import {
   type Source,
 } from './format.js'
 import { vectorText } from './jsonl.js'
+import { Prefix } from './prefix.js'
 import type { Reader } from './reader.js'
 import { LINE_BYTES_MAX, textBlocks } from './text.js'
 
@@ -31,12 +32,20 @@ type Cell = string | number | bigint | boolean | undefined
 interface Line {
   cells: Cell[]
   line: number
+  /** Where it ends in the text of its block, without the end of the line. */
+  end: number
+}
+
+/** Whole lines and the text that they are made of. */
+interface Block {
+  lines: Line[]
+  text: string
 }
 
 export async function openCsv(reader: Reader, delimiter: string): Promise<Source> {
   const blocks = csvBlocks(reader, delimiter)
-  const first: Line[] | undefined = (await blocks.next()).value ?? undefined
-  const head = first?.shift()
+  const first: Block | undefined = (await blocks.next()).value ?? undefined
+  const head = first?.lines.shift()
   if (head === undefined) {
     throw formatError(reader.name, 'it is empty; the first line of a CSV names its columns')
   }
@@ -51,31 +60,44 @@ export async function openCsv(reader: Reader, delimiter: string): Promise<Source
     select: () => {},
     close: () => reader.close(),
     async *chunks(from) {
+      const prefix = new Prefix()
       let row = 0
-      let block: Line[] | undefined = first
+      let block: Block | undefined = first
       while (block !== undefined) {
-        const records: Fields[] = []
-        const starts: number[] = []
-        for (const { cells, line } of block) {
-          if (row++ < from) continue
-          if (cells.length !== names.length) {
-            const message = `line ${line} has ${cells.length} cells for ${names.length} columns`
-            throw formatError(reader.name, message, row - 1)
+        const { text } = block
+        let records: Fields[] = []
+        let taken: Line[] = []
+        let sealed = 0
+        const take = (): Chunk => {
+          const [start, lines] = [sealed, taken]
+          sealed = (lines.at(-1) as Line).end
+          const chunk = {
+            kind: 'records' as const,
+            row: row - records.length,
+            records,
+            lines: lines.map(({ line }) => line),
+            seal: prefix.addRows(text.slice(start, sealed), (i) => (lines[i] as Line).end - start),
           }
-          records.push(toFields(names, cells))
-          starts.push(line)
-          if (records.length < CHUNK_ROWS) continue
-          yield recordChunk(row, records.splice(0), starts.splice(0))
+          records = []
+          taken = []
+          return chunk
         }
-        if (records.length > 0) yield recordChunk(row, records, starts)
+        for (const line of block.lines) {
+          if (row++ < from) continue
+          if (line.cells.length !== names.length) {
+            const found = `${line.cells.length} cells for ${names.length} columns`
+            throw formatError(reader.name, `line ${line.line} has ${found}`, row - 1)
+          }
+          records.push(toFields(names, line.cells))
+          taken.push(line)
+          if (records.length === CHUNK_ROWS) yield take()
+        }
+        if (records.length > 0) yield take()
+        prefix.add(text.slice(sealed))
         block = (await blocks.next()).value ?? undefined
       }
     },
   }
-}
-
-function recordChunk(end: number, records: Fields[], lines: number[]): Chunk {
-  return { kind: 'records', row: end - records.length, records, lines }
 }
 
 function checkNames(file: string, names: string[]): void {
@@ -102,36 +124,41 @@ function toFields(names: string[], cells: Cell[]): Fields {
 }
 
 /** Lines of cells, as many at a time as a block of text has; blank lines are passed over. */
-async function* csvBlocks(reader: Reader, delimiter: string): AsyncGenerator<Line[]> {
+async function* csvBlocks(reader: Reader, delimiter: string): AsyncGenerator<Block> {
   let line = 1
   let text = ''
-  const take = (): Line[] => {
-    const out: Line[] = []
-    let start = 0
+  /** Of `text`: begins what no line has. */
+  let at = 0
+  const take = (): Block | undefined => {
+    const lines: Line[] = []
     for (;;) {
-      const found = scan(text, start, delimiter, reader.name, line)
+      const found = scan(text, at, delimiter, reader.name, line)
       if (found === undefined) break
       const { cells, newlines, end } = found
-      if (cells.length > 1 || cells[0] !== undefined) out.push({ cells, line })
+      const stop = text[end - 2] === '\r' ? end - 2 : end - 1
+      if (cells.length > 1 || cells[0] !== undefined) lines.push({ cells, line, end: stop })
       line += newlines
-      start = end
+      at = end
     }
-    text = text.slice(start)
-    return out
+    if (lines.length === 0) return undefined
+    const block = { lines, text: text.slice(0, at) }
+    text = text.slice(at)
+    at = 0
+    return block
   }
   for await (const block of textBlocks(reader)) {
     text += block
-    const lines = take()
-    if (lines.length > 0) yield lines
-    if (text.length > LINE_BYTES_MAX) {
+    const whole = take()
+    if (whole !== undefined) yield whole
+    if (text.length - at > LINE_BYTES_MAX) {
       throw formatError(reader.name, `line ${line}: a quoted cell does not end`)
     }
   }
-  if (text === '') return
+  if (text.length === at) return
   text += '\n'
-  const lines = take()
-  if (text !== '') throw formatError(reader.name, `line ${line}: a quoted cell does not end`)
-  if (lines.length > 0) yield lines
+  const whole = take()
+  if (text.length > at) throw formatError(reader.name, `line ${line}: a quoted cell does not end`)
+  if (whole !== undefined) yield whole
 }
 
 interface Scanned {

@@ -11,6 +11,7 @@
 
 import type { Id } from '../../../types/values.js'
 import { formatError } from '../exit.js'
+import type { Seal } from './prefix.js'
 
 export const FORMATS = ['fvecs', 'bvecs', 'npy', 'jsonl', 'csv', 'parquet', 'arrow'] as const
 export type FormatName = (typeof FORMATS)[number]
@@ -33,6 +34,7 @@ export interface VectorChunk {
   dimensions: number
   /** count * dimensions. */
   vectors: Float32Array
+  seal: Seal
 }
 
 /** Rows of a table. */
@@ -42,6 +44,7 @@ export interface RecordChunk {
   records: Fields[]
   /** Of each record: the line it begins on, from 1. Left out where a file has no lines. */
   lines?: number[]
+  seal: Seal
 }
 
 export type Chunk = VectorChunk | RecordChunk

@@ -33,6 +33,8 @@ export interface Opened {
   source: Source
   /** The first HEAD_BYTES of the file, or all of it. */
   head: Buffer
+  /** A file that can be read once more, and no pipe. */
+  isFile: boolean
 }
 
 /** @param delimiter  Of CSV, as it was given. */
@@ -44,7 +46,8 @@ export async function openSource(
   const reader = await Reader.open(file)
   try {
     const head = Buffer.from(await reader.peek(HEAD_BYTES))
-    return { source: await openFormat(reader, file, format, delimiter), head }
+    const isFile = reader.size !== undefined
+    return { source: await openFormat(reader, file, format, delimiter), head, isFile }
   } catch (error) {
     await reader.close()
     throw error

@@ -8,7 +8,15 @@ import { reviveDates } from '../../metadata.js'
 import { formatError } from '../exit.js'
 import type { Output } from '../output.js'
 import { idToJson, parseJson, toJson } from '../wire.js'
-import { CHUNK_ROWS, type Fields, type OutRow, type Sink, type Source } from './format.js'
+import {
+  CHUNK_ROWS,
+  type Fields,
+  type OutRow,
+  type RecordChunk,
+  type Sink,
+  type Source,
+} from './format.js'
+import { Prefix } from './prefix.js'
 import type { Reader } from './reader.js'
 import { textBlocks } from './text.js'
 
@@ -22,11 +30,31 @@ export async function openJsonl(reader: Reader): Promise<Source> {
     select: () => {},
     close: () => reader.close(),
     async *chunks(from) {
+      const prefix = new Prefix()
       let line = 0
       let row = 0
-      let records: Fields[] = []
-      let lines: number[] = []
       for await (const block of textBlocks(reader)) {
+        let records: Fields[] = []
+        let lines: number[] = []
+        let ends: number[] = []
+        let sealed = 0
+        const take = (): RecordChunk => {
+          const [first, rowEnds] = [sealed, ends]
+          sealed = rowEnds.at(-1) as number
+          const text = block.slice(first, sealed)
+          const seal = prefix.addRows(text, (i) => (rowEnds[i] as number) - first)
+          const chunk = {
+            kind: 'records' as const,
+            row: row - records.length,
+            records,
+            lines,
+            seal,
+          }
+          records = []
+          lines = []
+          ends = []
+          return chunk
+        }
         for (let start = 0; start < block.length; ) {
           const found = block.indexOf('\n', start)
           const end = found === -1 ? block.length : found
@@ -37,15 +65,12 @@ export async function openJsonl(reader: Reader): Promise<Source> {
           if (row++ < from) continue
           records.push(parseLine(reader.name, text, line, row - 1))
           lines.push(line)
-          if (records.length < CHUNK_ROWS) continue
-          yield { kind: 'records', row: row - records.length, records, lines }
-          records = []
-          lines = []
+          // Without the end of the line, which the last may get when the file grows.
+          ends.push(text.endsWith('\r') ? end - 1 : end)
+          if (records.length === CHUNK_ROWS) yield take()
         }
-        if (records.length === 0) continue
-        yield { kind: 'records', row: row - records.length, records, lines }
-        records = []
-        lines = []
+        if (records.length > 0) yield take()
+        prefix.add(block.slice(sealed))
       }
     },
   }

@@ -12,6 +12,7 @@ import type { OmenError } from '../../errors.js'
 import { formatError } from '../exit.js'
 import type { Output } from '../output.js'
 import { CHUNK_BYTES, DIMENSIONS_MAX, type Sink, type SinkPlan, type Source } from './format.js'
+import { Prefix } from './prefix.js'
 import type { Reader } from './reader.js'
 import { copyFloats, floatBytes } from './vecs.js'
 
@@ -39,7 +40,9 @@ export async function openNpy(reader: Reader): Promise<Source> {
     select: () => {},
     close: () => reader.close(),
     async *chunks(from) {
-      await reader.skip(Math.min(from, rows) * rowBytes)
+      // The header tells the number of rows, which may grow: it is no part of them.
+      const prefix = new Prefix()
+      await prefix.pass(reader, Math.min(from, rows) * rowBytes)
       const rowsWanted = Math.max(1, Math.floor(CHUNK_BYTES / rowBytes))
       for (let row = from; row < rows; ) {
         const count = Math.min(rowsWanted, rows - row)
@@ -50,7 +53,8 @@ export async function openNpy(reader: Reader): Promise<Source> {
         }
         const vectors = new Float32Array(count * dimensions)
         decode(bytes, descr, vectors)
-        yield { kind: 'vectors', row, count, dimensions, vectors }
+        const seal = prefix.addRows(bytes, (i) => (i + 1) * rowBytes)
+        yield { kind: 'vectors', row, count, dimensions, vectors, seal }
         row += count
       }
       if ((await reader.read(1)).length > 0) {

@@ -25,6 +25,7 @@ import { decimalColumns } from './parquet-decimals.js'
 import { loadParquet, type ParquetLibrary } from './parquet-library.js'
 import { parsers, refusedParquetColumns, unifyTypes } from './parquet-types.js'
 import { addToGroup, writeVectors } from './parquet-vectors.js'
+import { RangePrefix } from './prefix.js'
 import type { Reader } from './reader.js'
 
 const PAGE_BYTES_MAX = 512 * 2 ** 20
@@ -121,11 +122,16 @@ export async function openParquet(reader: Reader): Promise<Source> {
           parsers,
         }),
       )
+      const prefix = new RangePrefix(reader, schemaText(metadata))
+      let groupsEnd = 0
       const decimals = decimalColumns(schema, wanted, name)
       let start = 0
       for (const group of metadata.row_groups) {
         const count = Number(group.num_rows)
         const end = start + count
+        groupsEnd = Math.max(groupsEnd, endOf(group))
+        const sealedTo = groupsEnd
+        const seal = () => prefix.upTo(sealedTo)
         if (end > from && count > 0) {
           const hasIndex = group.columns.every(
             (chunk) =>
@@ -152,7 +158,8 @@ export async function openParquet(reader: Reader): Promise<Source> {
               return mend === undefined ? values : mend(values, row)
             })
             done = row
-            yield { kind: 'records', row, records: toRecords(wanted, columns, rowEnd - row) }
+            const records = toRecords(wanted, columns, rowEnd - row)
+            yield { kind: 'records', row, records, seal }
             done = rowEnd
           }
         }
@@ -160,6 +167,20 @@ export async function openParquet(reader: Reader): Promise<Source> {
       }
     },
   }
+}
+
+/** Where the columns of a row group end in the file. */
+function endOf({ columns }: Metadata['row_groups'][number]): number {
+  const ends = columns.map(({ meta_data: meta }) => {
+    const start = meta?.dictionary_page_offset || meta?.data_page_offset || 0n
+    return Number(start + (meta?.total_compressed_size ?? 0n))
+  })
+  return Math.max(0, ...ends)
+}
+
+/** The schema lies in the footer, behind all rows. */
+function schemaText({ schema }: Metadata): string {
+  return JSON.stringify(schema, (_, value) => (typeof value === 'bigint' ? `${value}` : value))
 }
 
 /**

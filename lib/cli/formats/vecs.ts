@@ -9,6 +9,7 @@ import { OmenError } from '../../errors.js'
 import { formatError } from '../exit.js'
 import type { Output } from '../output.js'
 import { CHUNK_BYTES, DIMENSIONS_MAX, type OutRow, type Sink, type Source } from './format.js'
+import { Prefix } from './prefix.js'
 import type { Reader } from './reader.js'
 
 type Kind = 'fvecs' | 'bvecs'
@@ -39,7 +40,8 @@ export async function openVecs(reader: Reader, format: Kind): Promise<Source> {
     select: () => {},
     close: () => reader.close(),
     async *chunks(from) {
-      await reader.skip(from * rowBytes)
+      const prefix = new Prefix()
+      await prefix.pass(reader, from * rowBytes)
       const rowsWanted = Math.max(1, Math.floor(CHUNK_BYTES / rowBytes))
       for (let row = from; ; ) {
         const bytes = await reader.read(rowsWanted * rowBytes)
@@ -61,7 +63,8 @@ export async function openVecs(reader: Reader, format: Kind): Promise<Source> {
           if (format === 'bvecs') vectors.set(bytes.subarray(start + 4, start + rowBytes), at)
           else copyFloats(bytes, start + 4, vectors, at, dimensions)
         }
-        yield { kind: 'vectors', row, count, dimensions, vectors }
+        const seal = prefix.addRows(bytes, (i) => (i + 1) * rowBytes)
+        yield { kind: 'vectors', row, count, dimensions, vectors, seal }
         row += count
       }
     },

@@ -8,16 +8,20 @@
  */
 
 import type { Id } from '../../../types/values.js'
+import type { Seal } from '../formats/prefix.js'
 import type { Rows } from './columns.js'
 
 const BATCH_BYTES = 256 * 2 ** 20
 const BATCH_CHUNKS = 128
+
+const noSeal: Seal = () => ({ sha256: '', bytes: 0 })
 
 export class Batches {
   readonly #fixed: number | undefined
   readonly #isSplitAtRepeats: boolean
   #parts: Rows[] = []
   #count = 0
+  #seal: Seal = noSeal
   #ids = new Set<Id>()
 
   /**
@@ -36,7 +40,10 @@ export class Batches {
       const room = this.#target(rest.dimensions) - this.#count
       const taken = this.#fitting(rest, Math.min(rest.count, Math.max(1, room)))
       if (taken > 0) {
-        this.#parts.push(cut(rest, 0, taken))
+        const part = cut(rest, 0, taken)
+        this.#seal = part.seal
+        // A seal keeps the text of its rows, and only the last of a batch is asked for.
+        this.#parts.push({ ...part, seal: noSeal })
         this.#count += taken
         rest = cut(rest, taken, rest.count)
       }
@@ -51,7 +58,9 @@ export class Batches {
   /** What is left. */
   *flush(): Generator<Rows> {
     if (this.#count === 0) return
-    const batch = joined(this.#parts)
+    const [last, seal] = [this.#parts.at(-1) as Rows, this.#seal]
+    const before = this.#count - last.count
+    const batch = { ...joined(this.#parts), seal: (rows: number) => seal(rows - before) }
     this.#parts = []
     this.#count = 0
     this.#ids.clear()
@@ -89,6 +98,7 @@ export function cut(rows: Rows, from: number, to: number): Rows {
     ids: rows.ids?.slice(from, to),
     metadata: rows.metadata?.slice(from, to),
     lines: rows.lines?.slice(from, to),
+    seal: (count) => rows.seal(from + count),
   }
 }
 
@@ -109,5 +119,6 @@ function joined(parts: Rows[]): Rows {
     ids: first.ids === undefined ? undefined : parts.flatMap((p) => p.ids as Id[]),
     metadata: first.metadata && parts.flatMap((p) => p.metadata as Record<string, unknown>[]),
     lines: first.lines === undefined ? undefined : parts.flatMap((p) => p.lines as number[]),
+    seal: noSeal,
   }
 }

@@ -12,6 +12,7 @@ import { OmenError } from '../../errors.js'
 import { describe } from '../../text.js'
 import { UsageError } from '../exit.js'
 import type { Chunk, Fields, RecordChunk, Source } from '../formats/format.js'
+import type { Seal } from '../formats/prefix.js'
 import { idFromJson } from '../wire.js'
 import { metadataOf, plain } from './values.js'
 import { toVector } from './vectors.js'
@@ -37,6 +38,7 @@ export interface Rows {
   ids: Id[] | undefined
   metadata: Record<string, unknown>[] | undefined
   lines: number[] | undefined
+  seal: Seal
 }
 
 export class Columns {
@@ -199,7 +201,7 @@ function expand(choice: string, columns: readonly string[]): string[] {
 }
 
 function mapRecords(file: string, p: Plan, chunk: RecordChunk): Rows {
-  const { records, row, lines } = chunk
+  const { records, row, lines, seal } = chunk
   const ids: Id[] = []
   const metadata: Record<string, unknown>[] = []
   let dimensions = 0
@@ -231,6 +233,7 @@ function mapRecords(file: string, p: Plan, chunk: RecordChunk): Rows {
     ids: p.id === undefined ? undefined : ids,
     metadata: isDroppingAll ? undefined : metadata,
     lines,
+    seal,
   }
 }
 

@@ -3,9 +3,10 @@
 import type { LocalCollection } from '../../../types/collection.js'
 import type { CollectionOptions, Schema } from '../../../types/options.js'
 import type { DB } from '../../db.js'
+import { OmenError } from '../../errors.js'
 import type { Call } from '../arguments.js'
 import { EXIT, UsageError } from '../exit.js'
-import { FORMATS, type Source } from '../formats/format.js'
+import { FORMATS, type FormatName, type Source } from '../formats/format.js'
 import { chooseFormat, openSource } from '../formats/index.js'
 import { Interrupt } from '../interrupt.js'
 import { openDatabase } from '../open.js'
@@ -13,7 +14,7 @@ import { print } from '../output.js'
 import { Progress } from '../progress.js'
 import { counted } from '../table.js'
 import { type Choice, Columns } from './columns.js'
-import { Importer, type Outcome } from './importer.js'
+import { EditedFile, Importer, type Outcome } from './importer.js'
 import { type Entry, type ImportKey, Ledger } from './ledger.js'
 
 const ROWS_MAX = Number.MAX_SAFE_INTEGER
@@ -25,6 +26,8 @@ interface FileResult {
   stored: number
   alreadyStored: number
   isInterrupted: boolean
+  /** It was edited since rows of it were imported, and was imported anew. */
+  wasEdited: boolean
   seconds: number
 }
 
@@ -51,37 +54,111 @@ export async function importFiles(call: Call): Promise<number> {
     process.stderr.write('\nomendb: finishing the batch; press Ctrl-C again to stop now\n')
   })
   const results: FileResult[] = []
-  const delimiter = call.text('delimiter')
-  let db: DB | undefined
+  const work = { call, settings, options, delimiter: call.text('delimiter'), interrupt }
+  const target: Target = { db: undefined, isMade: false }
+  let isDone = false
   try {
     for (const [i, file] of files.entries()) {
-      // Opened before the database is: a file that cannot be read makes none.
-      const { source, head } = await openSource(file, formats[i] as Source['format'], delimiter)
-      try {
-        const columns = new Columns(source, settings.choice)
-        db ??= await openDatabase(settings.to, call, { readOnly: false })
-        const collection = await db.collection(settings.name, options)
-        const key = keyOf(settings, source, delimiter)
-        const { outcome, seconds } = await importOne(
-          { source, head, columns, key, collection },
-          settings,
-          interrupt,
-        )
-        results.push({ file, format: source.format, ...outcome, seconds })
-      } finally {
-        await source.close()
-      }
-      if (results.at(-1)?.isInterrupted) break
+      const format = formats[i] as FormatName
+      const result = await importFile({ ...work, file, format, isRestart: false }, target)
+      results.push(result)
+      if (!settings.isSilent) await print(describe(result))
+      if (result.isInterrupted) break
     }
-    if (call.json) await print(`${JSON.stringify(await asJson(settings, results, db as DB))}\n`)
+    isDone = results.at(-1)?.isInterrupted === false
+    if (call.json) {
+      await print(`${JSON.stringify(await asJson(settings, results, target.db as DB))}\n`)
+    }
   } finally {
-    await db?.close()
+    // What ended the import is told, whatever becomes of this.
+    if (!isDone) await dropIfEmpty(target, settings.name).catch(() => {})
+    await target.db?.close()
     interrupt.dispose()
   }
   const isInterrupted = results.at(-1)?.isInterrupted === true
-  if (!call.json && !settings.isSilent) for (const result of results) await print(describe(result))
   if (isInterrupted && !call.json) process.stderr.write(howToGoOn(results.at(-1) as FileResult))
   return isInterrupted ? EXIT.interrupted : EXIT.ok
+}
+
+/** The database, once a file could be read. */
+interface Target {
+  db: DB | undefined
+  /** The collection was made by this import. */
+  isMade: boolean
+}
+
+interface FileWork {
+  call: Call
+  settings: Settings
+  options: CollectionOptions
+  delimiter: string | undefined
+  interrupt: Interrupt
+  file: string
+  format: FormatName
+  /** Whatever the settings say: the file was edited. */
+  isRestart: boolean
+}
+
+async function importFile(work: FileWork, target: Target): Promise<FileResult> {
+  const { call, file, format, settings, options, delimiter, interrupt } = work
+  // Opened before the database is: a file that cannot be read makes none.
+  const { source, head, isFile } = await openSource(file, format, delimiter)
+  try {
+    const columns = new Columns(source, settings.choice)
+    target.db ??= await openDatabase(settings.to, call, { readOnly: false })
+    const { db } = target
+    target.isMade ||= !(await db.listCollections()).includes(settings.name)
+    const collection = await db.collection(settings.name, options)
+    const key = keyOf(settings, source, delimiter)
+    const isRestart = settings.isRestart || work.isRestart
+    const opened = { source, head, columns, key, collection, isRestart }
+    try {
+      const { outcome, seconds } = await importOne(opened, settings, interrupt)
+      return { file, format: source.format, ...outcome, wasEdited: work.isRestart, seconds }
+    } catch (error) {
+      if (!(error instanceof EditedFile)) throw error
+      const canBegin = settings.isUpsert && isFile
+      if (!canBegin) throw editedError(error, source.name, columns.hasIds, settings.isUpsert)
+      if (!call.json) process.stderr.write(beginsAnew(error, source.name))
+    }
+  } finally {
+    await source.close()
+  }
+  return importFile({ ...work, isRestart: true }, target)
+}
+
+/** An import that stored nothing leaves no options behind that the next one contradicts. */
+async function dropIfEmpty({ db, isMade }: Target, name: string): Promise<void> {
+  if (db === undefined || !isMade || !(await db.listCollections()).includes(name)) return
+  const collection = await db.collection(name)
+  const { count, nextId } = await collection.stats()
+  if (count === 0 && nextId === 0) await db.dropCollection(name)
+}
+
+function beginsAnew({ rows }: EditedFile, file: string): string {
+  return (
+    `omendb: ${file} was edited since ${counted(rows, 'row')} of it ${wereImported(rows)}: ` +
+    'all of its rows are imported again\n'
+  )
+}
+
+const wereImported = (rows: number): string => (rows === 1 ? 'was imported' : 'were imported')
+
+function editedError(
+  { rows }: EditedFile,
+  file: string,
+  hasIds: boolean,
+  isUpsert: boolean,
+): OmenError {
+  const how = isUpsert
+    ? 'give it once more with --restart, and all rows are imported again'
+    : hasIds
+      ? 'with --upsert all rows are imported again, and replace those'
+      : 'with --restart all rows are imported once more, under new ids'
+  const what =
+    `${counted(rows, 'row')} of it (or of one that begins alike) ${wereImported(rows)}, and it ` +
+    'was edited there since: they are stored as they were'
+  return new OmenError('ERR_EXISTS', `${file}: ${what}; ${how}`)
 }
 
 function readSettings(call: Call): Settings {
@@ -128,14 +205,15 @@ interface Opened {
   columns: Columns
   key: ImportKey
   collection: LocalCollection
+  isRestart: boolean
 }
 
 async function importOne(
-  { source, head, columns, key, collection }: Opened,
+  { source, head, columns, key, collection, isRestart }: Opened,
   settings: Settings,
   interrupt: Interrupt,
 ): Promise<{ outcome: Outcome; seconds: number }> {
-  const { to, skip, end, isUpsert, batchRows, isRestart, isSilent } = settings
+  const { to, skip, end, isUpsert, batchRows, isSilent } = settings
   const ledger = new Ledger(to)
   // In an empty collection nothing can be stored twice: whatever an entry says is of the past.
   const isEmpty = (await collection.count()) === 0
@@ -148,6 +226,7 @@ async function importOne(
     columns,
     collection,
     ledger,
+    head,
     entry,
     isResumed: found !== undefined,
     first: skip,

@@ -5,8 +5,9 @@
  *
  * How no row is stored twice, whenever the process is killed. The ledger (ledger.ts) says up to
  * which row everything is stored; it may lag by what was stored last. So a run that finds an entry
- *   1. reads the row before that place again and compares it with the stored record: another file
- *      that begins alike, a cleared or restored collection are noticed here, not imported over;
+ *   1. holds what the file has up to that place against the digest of what it had, so that an
+ *      edited file is noticed, or another that begins alike; then reads the row before that place
+ *      again and compares it with the stored record, so that a cleared or restored collection is;
  *   2. compares the rows behind it with the records that have their ids, and passes over those that
  *      are the same, until one is not there;
  *   3. goes on from there. Ids that are row numbers keep the offset they had, unless other records
@@ -22,6 +23,7 @@ import type { Chunk, Source } from '../formats/format.js'
 import { floatBytes } from '../formats/vecs.js'
 import type { Interrupt } from '../interrupt.js'
 import type { Progress } from '../progress.js'
+import { counted } from '../table.js'
 import { toJson } from '../wire.js'
 import { Batches, cut } from './batches.js'
 import { type Columns, type Rows, rowError } from './columns.js'
@@ -32,6 +34,8 @@ export interface Work {
   columns: Columns
   collection: LocalCollection
   ledger: Ledger
+  /** What the file begins with. */
+  head: Buffer
   entry: Entry
   /** The entry comes from an earlier run. */
   isResumed: boolean
@@ -53,11 +57,21 @@ export interface Outcome {
   isInterrupted: boolean
 }
 
+/** The file, or one that begins alike, was another when rows of it were stored. */
+export class EditedFile extends Error {
+  /** @param rows  Rows before this one were stored, as they were then. */
+  constructor(readonly rows: number) {
+    super('the file was edited')
+  }
+}
+
 export class Importer {
   readonly #work: Work
   readonly #batches: Batches
   #storing: Promise<void> = Promise.resolve()
   #isEntrySaved = false
+  /** What an earlier run stored is what the file says. */
+  #isVerified = false
   #isPassingStored: boolean
   #dimensions: number | undefined
   #stored = 0
@@ -74,17 +88,16 @@ export class Importer {
     const earlier = Math.min(entry.rows, end) - first
     progress.begin(earlier)
     let isInterrupted = false
-    if (entry.rows < end) {
-      try {
-        isInterrupted = await this.#readAll()
-        if (!isInterrupted) await this.#flush()
-        await this.#storing
-      } catch (error) {
-        // The batch that is being stored ends first: its rows count, whatever became of the next.
-        await this.#storing.catch(() => {})
-        if (!(error instanceof OmenError && error.code === 'ERR_ABORTED')) throw error
-        isInterrupted = true
-      }
+    try {
+      isInterrupted = await this.#readAll()
+      if (!isInterrupted) await this.#flush()
+      await this.#storing
+    } catch (error) {
+      // The batch that is being stored ends first: its rows count, whatever became of the next.
+      await this.#storing.catch(() => {})
+      const isAborted = error instanceof OmenError && error.code === 'ERR_ABORTED'
+      if (!isAborted) throw this.#isVerified ? withProgress(error, entry.rows - first) : error
+      isInterrupted = true
     }
     progress.clear()
     if (!isInterrupted && entry.rows > first) {
@@ -99,7 +112,7 @@ export class Importer {
   async #readAll(): Promise<boolean> {
     const { source, columns, entry, first, end, interrupt } = this.#work
     const isGoingOn = entry.rows > first
-    let toVerify = isGoingOn
+    this.#isVerified = !isGoingOn
     const chunks = source.chunks(isGoingOn ? entry.rows - 1 : first)[Symbol.asyncIterator]()
     for (;;) {
       // A pipe may have nothing to read for ever: an interruption does not wait for it.
@@ -107,17 +120,17 @@ export class Importer {
       if (interrupt.isAsked || step === undefined) return true
       if (step.done === true) break
       let rows = this.#map(columns, step.value)
-      rows = cut(rows, 0, Math.min(rows.count, end - rows.row))
-      if (toVerify && rows.count > 0) {
+      if (!this.#isVerified && rows.count > 0) {
         await this.#verify(rows)
-        toVerify = false
+        this.#isVerified = true
         rows = cut(rows, 1, rows.count)
       }
+      rows = cut(rows, 0, Math.max(0, Math.min(rows.count, end - rows.row)))
       if (this.#isPassingStored) rows = await this.#passStored(rows)
       for (const batch of this.#batches.add(rows)) await this.#store(batch)
       if (rows.row + rows.count >= end) break
     }
-    if (toVerify) {
+    if (!this.#isVerified) {
       const message = `it has fewer rows than the ${entry.rows} that an earlier import stored of it`
       throw formatError(source.name, `${message}; use --restart to import it as another`)
     }
@@ -168,15 +181,16 @@ export class Importer {
     } catch (error) {
       throw inFile(error, source.name, batch)
     }
-    this.#advance(batch, batch.count)
+    await this.#advance(batch, batch.count)
     ledger.save(entry)
     this.#stored += batch.count
     progress.update(entry.rows - first, this.#part(entry.rows - first))
   }
 
   /** The first `count` of these rows are stored. */
-  #advance({ row, ids }: Rows, count: number): void {
-    const { entry } = this.#work
+  async #advance({ row, ids, seal }: Rows, count: number): Promise<void> {
+    const { entry, ledger, head } = this.#work
+    ledger.seal(entry, head, await seal(count))
     entry.rows = row + count
     if (ids === undefined) entry.lastId = (entry.base ?? 0) + entry.rows - 1
   }
@@ -204,9 +218,11 @@ export class Importer {
     entry.base = Math.max(entry.base ?? 0, nextId - row)
   }
 
-  /** The last row that an earlier run stored is there, and the same. */
+  /** The file is what it was, and the last row that an earlier run stored is there. */
   async #verify(rows: Rows): Promise<void> {
     const { collection, entry, source, isUpsert } = this.#work
+    const { sha256 } = await rows.seal(1)
+    if (sha256 !== entry.sealSha256) throw new EditedFile(entry.rows)
     const last = cut(rows, 0, 1)
     // Not by `base`, which may have moved on since.
     const ids = rows.ids ?? [entry.lastId as number]
@@ -232,7 +248,7 @@ export class Importer {
     }
     const same = await this.#countSame(rows, this.#idsOf(rows))
     this.#passed += same
-    if (same > 0) this.#advance(rows, same)
+    if (same > 0) await this.#advance(rows, same)
     if (same === rows.count) return cut(rows, same, same)
     this.#isPassingStored = false
     if (rows.ids === undefined) await this.#chooseBase(rows.row + same)
@@ -251,6 +267,14 @@ export class Importer {
     })
     return at === -1 ? rows.count : at
   }
+}
+
+/** What ended the import, and that it need not begin anew. */
+function withProgress(error: unknown, rows: number): unknown {
+  if (!(error instanceof OmenError) || rows === 0) return error
+  const stored = `${counted(rows, 'row')} before ${rows === 1 ? 'is' : 'are'} stored`
+  const message = `${error.message}; ${stored}: once this is mended, the same command goes on`
+  return new OmenError(error.code, message, { details: error.details, cause: error })
 }
 
 /** The fault of a batch as a fault of the file: the row as the file counts it. */

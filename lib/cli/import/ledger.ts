@@ -9,7 +9,8 @@
  * Invariants:
  *   1. Rows before `rows` are stored, and on the device.
  *   2. An entry is found again by what the file begins with, never by its name or time: a file may
- *      be moved, and a pipe has neither.
+ *      be moved, and a pipe has neither. Whether it is still what it was up to row `rows`, its seal
+ *      tells: a file that was edited there is another one.
  */
 
 import { createHash } from 'node:crypto'
@@ -25,6 +26,7 @@ import {
 } from 'node:fs'
 import path from 'node:path'
 import { formatError, systemError } from '../exit.js'
+import type { Sealed } from '../formats/prefix.js'
 
 const FOLDER = 'imports'
 const VERSION = 1
@@ -40,10 +42,13 @@ export interface Entry extends ImportKey {
   version: number
   /** For people: the file's name. */
   source: string
+  /** No more than what stored rows take, once there are any: what is behind them may be mended. */
   headBytes: number
   headSha256: string
   /** Rows of the file before this one are stored. */
   rows: number
+  /** What the file held up to the end of row `rows - 1`; null: nothing is stored of it. */
+  sealSha256: string | null
   /** Ids are row numbers plus this; null: they come from the file. */
   base: number | null
   /** Of ids that are row numbers: the id of row `rows - 1`. */
@@ -56,6 +61,7 @@ export interface Entry extends ImportKey {
 
 export class Ledger {
   readonly #folder: string
+  readonly #names = new WeakMap<Entry, string>()
 
   /** @param where  The database's directory. */
   constructor(where: string) {
@@ -67,6 +73,7 @@ export class Ledger {
     let found: Entry | undefined
     for (const file of this.#files()) {
       const entry = this.#read(file)
+      this.#names.set(entry, file)
       if (entry.collection !== key.collection || entry.mapping !== key.mapping) continue
       if (entry.headBytes > head.length || entry.headBytes <= (found?.headBytes ?? 0)) continue
       if (sha256(head.subarray(0, entry.headBytes)) === entry.headSha256) found = entry
@@ -75,24 +82,36 @@ export class Ledger {
   }
 
   begin(key: ImportKey, source: string, head: Uint8Array, rows: number): Entry {
-    return {
+    const headSha256 = sha256(head)
+    const entry: Entry = {
       version: VERSION,
       ...key,
       source,
       headBytes: head.length,
-      headSha256: sha256(head),
+      headSha256,
       rows,
+      sealSha256: null,
       base: null,
       lastId: null,
       isDone: false,
       time: '',
     }
+    const name = sha256(`${entry.collection}\n${entry.mapping}\n${headSha256}`).slice(0, 16)
+    this.#names.set(entry, `${name}.json`)
+    return entry
+  }
+
+  /** Notes what the file holds up to the last row that is stored. */
+  seal(entry: Entry, head: Uint8Array, sealed: Sealed): void {
+    const known = head.subarray(0, sealed.bytes)
+    entry.sealSha256 = sealed.sha256
+    entry.headBytes = known.length
+    entry.headSha256 = sha256(known)
   }
 
   /** The entry is on the device when this returns. */
   save(entry: Entry): void {
-    const name = sha256(`${entry.collection}\n${entry.mapping}\n${entry.headSha256}`).slice(0, 16)
-    const file = path.join(this.#folder, `${name}.json`)
+    const file = path.join(this.#folder, this.#names.get(entry) as string)
     const text = `${JSON.stringify({ ...entry, time: new Date().toISOString() }, null, 2)}\n`
     try {
       mkdirSync(this.#folder, { recursive: true })
@@ -145,6 +164,7 @@ export class Ledger {
     if (entry === null || typeof entry !== 'object' || entry.version !== VERSION) throw fault()
     if (!isRow(entry.rows) || !isRow(entry.headBytes)) throw fault()
     if (![entry.base, entry.lastId].every((n) => n === null || isRow(n))) throw fault()
+    if (entry.sealSha256 !== null && typeof entry.sealSha256 !== 'string') throw fault()
     return entry
   }
 }
