@@ -220,7 +220,8 @@ export class Transport {
     const type = response.headers.get('content-type')?.split(';')[0]?.trim().toLowerCase()
     if (type !== contentType) {
       await response.body?.cancel().catch(() => {})
-      throw stranger(this.#settings.base, type || 'none', contentType)
+      const what = `its answer is of content type ${type || 'none'}, not ${contentType}`
+      throw stranger(this.#settings.base, what)
     }
     return response
   }
@@ -258,8 +259,13 @@ export class Transport {
     const fault = parsed(bytes) as ConnectFault | undefined
     if (typeof fault?.code === 'string') return errorOf(fault)
     const { status } = response
-    const code = STATUS_CODES[status] ?? 'ERR_UNAVAILABLE'
-    return new OmenError(code, this.#foreign(`HTTP status ${status}`).message)
+    const code = STATUS_CODES[status]
+    // No proxy's trouble, which may pass: nothing of ours is at that address.
+    if (code === undefined && status < 500) {
+      return stranger(this.#settings.base, `its answer is HTTP status ${status}`)
+    }
+    const { message } = this.#foreign(`HTTP status ${status}`)
+    return new OmenError(code ?? 'ERR_UNAVAILABLE', message)
   }
 }
 

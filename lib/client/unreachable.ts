@@ -31,9 +31,17 @@ export function wasNotSent(error: unknown): boolean {
   return UNCONNECTED.test(beneath(error.cause).code ?? '')
 }
 
+// What answers speaks no HTTP/1.1, as the gRPC port does not.
+const FOREIGN = /^HPE_/
+
+// As fetch says them, which gives them no code.
+const REDIRECT = 'unexpected redirect'
+const BAD_PORT = 'bad port'
+
 /** What is no better a moment later. */
-function isLasting(code: string | undefined): boolean {
-  return code !== undefined && (CERTIFICATE.test(code) || TLS.test(code))
+function isLasting({ code, message }: Fault): boolean {
+  if (message === REDIRECT || message === BAD_PORT) return true
+  return code !== undefined && (CERTIFICATE.test(code) || TLS.test(code) || FOREIGN.test(code))
 }
 
 /**
@@ -43,8 +51,8 @@ function isLasting(code: string | undefined): boolean {
 export function unreachable(base: string, wasReached: boolean, cause: unknown): OmenError {
   const { code, message } = beneath(cause)
   const told = message || (cause as Fault).message || String(cause)
-  // Node ends with a list of names, which may be empty.
-  const reason = told.replace(/[:.\s]+$/, '')
+  // OpenSSL tells where in its sources, Node ends with a list of names, which may be empty.
+  const reason = told.replace(/^.*:SSL routines:[^:]*:([^:]+):.*$/s, '$1').replace(/[:.\s]+$/, '')
   return new OmenError('ERR_UNAVAILABLE', `cannot reach ${base}: ${reason}${hint()}`, { cause })
 
   function hint(): string {
@@ -60,6 +68,11 @@ export function unreachable(base: string, wasReached: boolean, cause: unknown): 
     if (code !== undefined && TLS.test(code)) {
       return '; if the server has no TLS, its address begins with http://'
     }
+    if (code !== undefined && FOREIGN.test(code)) {
+      return '; if this is the gRPC port of the server, give that of HTTP (8080 by default)'
+    }
+    if (message === REDIRECT) return '; give the address that it redirects to'
+    if (message === BAD_PORT) return '; fetch refuses this port: let the server listen at another'
     if (!wasReached && base.startsWith('http:') && CLOSED.has(code ?? '')) {
       return '; if the server has TLS, its address begins with https://'
     }
@@ -69,9 +82,12 @@ export function unreachable(base: string, wasReached: boolean, cause: unknown): 
 
 const strangers = new WeakSet<OmenError>()
 
-/** Something else answers at `base`, and will a moment later too. */
-export function stranger(base: string, type: string, wanted: string): OmenError {
-  const what = `its answer is of content type ${type}, not ${wanted}`
+/**
+ * Something else answers at `base`, and will a moment later too.
+ *
+ * @param what  By what it shows: `its answer is of content type text/html`.
+ */
+export function stranger(base: string, what: string): OmenError {
   const message = `no OmenDB server answers at ${base}: ${what}; check the address`
   const error = new OmenError('ERR_UNAVAILABLE', message)
   strangers.add(error)
@@ -83,5 +99,5 @@ export function mayPass(error: unknown): boolean {
   if (!(error instanceof OmenError)) return false
   if (strangers.has(error)) return false
   if (error.code === 'ERR_BUSY') return true
-  return error.code === 'ERR_UNAVAILABLE' && !(error.cause && isLasting(beneath(error.cause).code))
+  return error.code === 'ERR_UNAVAILABLE' && !(error.cause && isLasting(beneath(error.cause)))
 }
