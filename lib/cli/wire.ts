@@ -51,6 +51,11 @@ export function parseJson(text: string): unknown {
   )
 }
 
+/** Why a text is no JSON: what V8 says quotes the text, which may be long. */
+export function jsonReason(error: unknown): string {
+  return (error as Error).message.split(/, (?:\.\.\.)?"/)[0] as string
+}
+
 /** The JSON text of a value whose Dates must come back as Dates. */
 export function toJson(value: unknown): string {
   return JSON.stringify(tagged(value))

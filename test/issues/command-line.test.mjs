@@ -283,6 +283,22 @@ test('a CSV with another delimiter or CR alone is told', async () => {
   assert.match(cr.err, /ERR_FORMAT: .*CR alone/)
 })
 
+// The first files were stored, an hour of work, before the last one's name was tried.
+test('a file that is not there is told before any other is imported', async () => {
+  const [good, to] = [path.join(home, 'there.jsonl'), path.join(home, 'missing.omendb')]
+  writeFileSync(good, line({ id: 1, vector: [1, 2] }))
+  const { code, out, err } = await omendb('import', good, 'no-such.jsonl', '--to', to)
+  assert.deepEqual([code, out], [1, ''])
+  assert.match(err, /^omendb: ERR_NOT_FOUND: no-such\.jsonl: there is no such file/)
+  assert.ok(!existsSync(to))
+})
+
+test('why a line is no JSON is told in few words', async () => {
+  const { code, err } = await importing('nan.jsonl', '{"id":1,"vector":[NaN,2]}\n')
+  assert.equal(code, 1)
+  assert.match(err, /ERR_FORMAT: .*line 1 is not JSON: [^"]*\n$/)
+})
+
 test('--json with --version prints JSON', async () => {
   const { out } = await omendb('--version', '--json')
   const { version } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'))

@@ -104,7 +104,7 @@ test('a fault names file, row and line, and stores nothing of its batch', async 
   assert.equal((await omendb(['import', bad, '--to', to, '--batch', '1'])).code, 1)
   assert.equal((await contents(to)).size, 1)
   writeFileSync(bad, readFileSync(bad, 'utf8').replace('1e39', '1e3'))
-  assert.match(await done(['import', bad, '--to', to]), /1 row stored.*, 1 were there/)
+  assert.match(await done(['import', bad, '--to', to]), /1 row stored.*, 1 was there/)
   assert.equal((await contents(to)).size, 2)
   // Edited where rows are stored, within what it is known by: another file.
   writeFileSync(bad, readFileSync(bad, 'utf8').replace('[1,2]', '[1,3]'))

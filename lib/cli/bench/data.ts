@@ -4,6 +4,7 @@ import { OmenError } from '../../errors.js'
 import type { FormatName } from '../formats/format.js'
 import { openSource } from '../formats/index.js'
 import { Columns } from '../import/columns.js'
+import { counted } from '../table.js'
 
 export interface BenchData {
   name: string
@@ -90,7 +91,10 @@ export async function fromFile(
   }
   const total = Math.min(count, rows + queries)
   if (total < 20) {
-    throw new OmenError('ERR_ARGUMENT', `${file} has ${total} rows; a bench needs 20 at least`)
+    throw new OmenError(
+      'ERR_ARGUMENT',
+      `${file} has ${counted(total, 'row')}; a bench needs 20 at least`,
+    )
   }
   const asked = Math.min(queries, Math.floor(total / 10))
   return { name: file, dimensions, ...split(parts, dimensions, total, asked) }

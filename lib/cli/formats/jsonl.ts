@@ -7,7 +7,7 @@
 import { reviveDates } from '../../metadata.js'
 import { formatError } from '../exit.js'
 import type { Output } from '../output.js'
-import { idToJson, parseJson, toJson } from '../wire.js'
+import { idToJson, jsonReason, parseJson, toJson } from '../wire.js'
 import {
   CHUNK_ROWS,
   type Fields,
@@ -83,9 +83,7 @@ function parseLine(name: string, text: string, line: number, row: number): Field
     if (text.includes('$date')) reviveDates(value)
   } catch (error) {
     if (error instanceof RangeError) throw formatError(name, `line ${line} is nested too deep`, row)
-    // What V8 says quotes the text, which may be long: the reason alone.
-    const reason = (error as Error).message.split(', "')[0]
-    throw formatError(name, `line ${line} is not JSON: ${reason}`, row)
+    throw formatError(name, `line ${line} is not JSON: ${jsonReason(error)}`, row)
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw formatError(name, `line ${line} is no JSON object`, row)

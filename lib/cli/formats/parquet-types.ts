@@ -5,7 +5,7 @@
  * The library goes by the first for most; here the second makes up for it where it stands alone.
  */
 
-import { parseJson } from '../wire.js'
+import { jsonReason, parseJson } from '../wire.js'
 import { Unreadable } from './format.js'
 import type { ParquetLibrary } from './parquet-library.js'
 
@@ -33,8 +33,7 @@ export const parsers = {
     try {
       return parseJson(text)
     } catch (error) {
-      const reason = (error as Error).message.split(', "')[0]
-      return new Unreadable(`the column is JSON, and this is none: ${reason}`)
+      return new Unreadable(`the column is JSON, and this is none: ${jsonReason(error)}`)
     }
   },
 }

@@ -8,8 +8,6 @@
 import { type FileHandle, open } from 'node:fs/promises'
 import { formatError, systemError } from '../exit.js'
 
-const SKIP_BYTES = 2 ** 20
-
 export class Reader {
   readonly name: string
   /** Of a regular file. */
@@ -47,7 +45,7 @@ export class Reader {
     }
   }
 
-  /** Bytes given out or passed over. */
+  /** Bytes given out. */
   get position(): number {
     return this.#position
   }
@@ -69,18 +67,6 @@ export class Reader {
     const out = await this.#take(bytes)
     if (this.#stream !== undefined && out.length > 0) this.#pending.unshift(out)
     return out
-  }
-
-  async skip(bytes: number): Promise<void> {
-    if (this.#stream === undefined) {
-      this.#position += bytes
-      return
-    }
-    for (let left = bytes; left > 0; ) {
-      const { length } = await this.read(Math.min(left, SKIP_BYTES))
-      if (length === 0) return
-      left -= length
-    }
   }
 
   /** Bytes [start, end) of a regular file. */

@@ -1,11 +1,12 @@
 /** `omendb import`: files into a collection, one after the other. */
 
+import { access, constants } from 'node:fs/promises'
 import type { LocalCollection } from '../../../types/collection.js'
 import type { CollectionOptions, Schema } from '../../../types/options.js'
 import type { DB } from '../../db.js'
 import { OmenError } from '../../errors.js'
 import type { Call } from '../arguments.js'
-import { EXIT, UsageError } from '../exit.js'
+import { EXIT, systemError, UsageError } from '../exit.js'
 import { FORMATS, type FormatName, type Source } from '../formats/format.js'
 import { chooseFormat, openSource } from '../formats/index.js'
 import { Interrupt } from '../interrupt.js'
@@ -50,6 +51,8 @@ export async function importFiles(call: Call): Promise<number> {
   if (files.filter((f) => f === '-').length > 1) throw new UsageError('- can be read once')
   const given = call.oneOf('format', FORMATS)
   const formats = files.map((file) => chooseFormat(file, given))
+  // The last one's name may be wrong, and the first ones take an hour.
+  for (const file of files) if (file !== '-') await refuseMissing(file)
   const interrupt = new Interrupt(() => {
     process.stderr.write('\nomendb: finishing the batch; press Ctrl-C again to stop now\n')
   })
@@ -78,6 +81,14 @@ export async function importFiles(call: Call): Promise<number> {
   const isInterrupted = results.at(-1)?.isInterrupted === true
   if (isInterrupted && !call.json) process.stderr.write(howToGoOn(results.at(-1) as FileResult))
   return isInterrupted ? EXIT.interrupted : EXIT.ok
+}
+
+async function refuseMissing(file: string): Promise<void> {
+  try {
+    await access(file, constants.R_OK)
+  } catch (error) {
+    throw systemError(error, file)
+  }
 }
 
 /** The database, once a file could be read. */
@@ -259,18 +270,21 @@ function describe({ file, stored, alreadyStored, seconds, isInterrupted }: FileR
     const rate = Math.round(stored / Math.max(seconds, 1e-3)).toLocaleString('en')
     text += ` in ${seconds.toFixed(1)} s (${rate} rows/s)`
   }
-  if (alreadyStored > 0) text += `, ${alreadyStored} were there from an earlier run`
+  if (alreadyStored > 0) {
+    text += `, ${alreadyStored} ${alreadyStored === 1 ? 'was' : 'were'} there from an earlier run`
+  }
   if (stored === 0 && alreadyStored > 0 && !isInterrupted) {
-    text += '; --restart imports them once more'
+    text += `; --restart imports ${alreadyStored === 1 ? 'it' : 'them'} once more`
   }
   return `${text}\n`
 }
 
 function howToGoOn({ file, stored, alreadyStored }: FileResult): string {
-  const rows = counted(stored + alreadyStored, 'row')
+  const count = stored + alreadyStored
+  const rows = `${counted(count, 'row')} of it ${count === 1 ? 'is' : 'are'} stored`
   const how =
     file === '-'
       ? 'give it the same input and the same arguments again'
       : 'run the same command again'
-  return `omendb: interrupted; ${rows} of it are stored. To go on, ${how}.\n`
+  return `omendb: interrupted; ${rows}. To go on, ${how}.\n`
 }

@@ -3,7 +3,7 @@
 import { reviveDates } from '../../metadata.js'
 import { describe } from '../../text.js'
 import { Unreadable } from '../formats/format.js'
-import { parseJson } from '../wire.js'
+import { jsonReason, parseJson } from '../wire.js'
 import type { Fault } from './columns.js'
 
 /** Nested objects and arrays of a record: the database's bound. */
@@ -17,8 +17,7 @@ export function metadataOf(value: unknown, fault: Fault): Record<string, unknown
     object = reviveDates(typeof value === 'string' ? parseJson(value) : value)
   } catch (error) {
     if (error instanceof RangeError) throw fault('ERR_METADATA', 'the metadata is nested too deep')
-    const reason = (error as Error).message.split(', "')[0]
-    throw fault('ERR_METADATA', `the metadata is not JSON: ${reason}`)
+    throw fault('ERR_METADATA', `the metadata is not JSON: ${jsonReason(error)}`)
   }
   if (object === undefined || object === null) return {}
   if (typeof object !== 'object' || Array.isArray(object)) {
