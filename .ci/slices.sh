@@ -150,13 +150,16 @@ slice_old_x86() {
   local cpu test
   shopt -s nullglob
   node .ci/native.mjs test-points --build-only
-  # Nehalem stops at SSE 4.2, Haswell at AVX2.
+  # Nehalem stops at SSE 4.2, Haswell at AVX2. The output of each is one piece.
   for cpu in Nehalem Haswell; do
     for test in out/test-points/{simd_choose,simd_kernels,quant*}_test; do
-      echo "--- $cpu: ${test##*/}"
-      qemu-x86_64 -cpu "$cpu" "$test"
+      printf '%s\0%s\0' "$cpu" "$test"
     done
-  done
+  done | xargs -0 -n 2 -P "$(nproc)" bash -c '
+    output=$(qemu-x86_64 -cpu "$0" "$1" 2>&1)
+    status=$?
+    printf "%s\n" "--- $0: ${1##*/}" "$output"
+    exit $status'
 }
 
 slice_nodes() {

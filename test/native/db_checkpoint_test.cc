@@ -131,7 +131,9 @@ TEST(a_snapshot_brings_rows_codes_and_graph_back_without_building) {
   }
 }
 
-// Little changed: little is written, and opening links the rest.
+// Little changed: little is written, and opening links the rest. Once in a while the graph is
+// written, whole; rows go where most room is, so that a checkpoint without it writes no more than
+// ten times what changed.
 TEST(a_checkpoint_costs_what_changed) {
   const Shape shape{Quantization::kSq8, Metric::kL2};
   SimEnv env(8);
@@ -141,25 +143,35 @@ TEST(a_checkpoint_costs_what_changed) {
   o.checkpoint_bytes = uint64_t{1} << 40;
   constexpr size_t kRows = 40000;
   constexpr size_t kReplaced = kRows / 100;
+  const int rounds = kSanitized ? 12 : 30;  // In the eleventh the graph is written.
   auto database = Database::open(o).take();
   auto c = open_collection(*database, shape);
   for (size_t i = 0; i < kRows; i += 10000) write_rows(*c, i, 10000, 1);
   CHECK_OK(database->checkpoint());
-  const uint64_t row_bytes = kDimensions * 4 + 8 + 4;
+  constexpr double kReplacedBytes = kReplaced * (kDimensions * 4 + 8 + 4);
+  constexpr double kGraphTimes = 40;
   Random random(test_seed());
   uint64_t salt = 2;
-  uint64_t worst = 0;
-  for (int round = 0; round < 30; ++round) {
+  double sum = 0;
+  double worst = 0;
+  int graphs = 0;
+  for (int round = 0; round < rounds; ++round) {
     for (size_t i = 0; i < kReplaced; ++i) write_rows(*c, random.below(kRows), 1, salt++);
     const size_t from = env.changes();
     CHECK_OK(database->checkpoint());
-    const uint64_t written = bytes_written(env, from);
-    // The graph, once in a while, is not among "those bytes": on average it is.
-    if (round % 3 != 2) worst = std::max(worst, written);
-    std::printf("# round %d: %llu bytes, %.1f times what was replaced\n", round,
-                static_cast<unsigned long long>(written),
-                static_cast<double>(written) / static_cast<double>(kReplaced * row_bytes));
+    const double times = static_cast<double>(bytes_written(env, from)) / kReplacedBytes;
+    if (times > kGraphTimes) {
+      ++graphs;
+      continue;
+    }
+    sum += times;
+    worst = std::max(worst, times);
   }
+  std::printf("# without the graph %.1f times what was replaced, %.1f at most; %d graphs of %d\n",
+              sum / (rounds - graphs), worst, graphs, rounds);
+  CHECK(sum / (rounds - graphs) < 10);
+  CHECK(worst < kGraphTimes);
+  CHECK(graphs >= 1 && graphs <= rounds / 8);
   const std::string text = dump(*database);
   c.reset();
   database.reset();
@@ -191,7 +203,8 @@ TEST(a_damaged_graph_is_built_anew) {
   for (const std::string& path : env.paths()) {
     const size_t size = env.bytes(path)->size();
     if (!path.ends_with(".seg")) continue;
-    for (size_t at = 100; at < size; at += size / 20) places.emplace_back(path, at);
+    const size_t step = size / (kSanitized ? 9 : 20);
+    for (size_t at = 100; at < size; at += step) places.emplace_back(path, at);
   }
   for (const auto& [segment, at] : places) {
     const auto damaged = env.copy(at);
@@ -213,8 +226,8 @@ TEST(a_damaged_graph_is_built_anew) {
     CHECK_OK(check_database(*opened.value()));
     rebuilt += anew;
   }
-  CHECK(rebuilt > 5);
-  CHECK(refused > 5);
+  CHECK(rebuilt > (kSanitized ? 2 : 5));
+  CHECK(refused > (kSanitized ? 2 : 5));
 }
 
 // What is replaced again and again must not fill the disk.
@@ -238,7 +251,7 @@ TEST(disk_use_is_bounded_under_churn) {
     if (call == SimEnv::Call::kRename) most_during = std::max(most_during, bytes_used(env));
     return SimEnv::Fault();
   };
-  const uint64_t salts = kSanitized ? 12 : 40;
+  const uint64_t salts = kSanitized ? 8 : 40;
   for (uint64_t salt = 2; salt < salts; ++salt) {
     for (int i = 0; i < 20; ++i) write_rows(*c, random.below(kRows - 100), 100, salt * 100 + i);
     CHECK_OK(database->checkpoint());
