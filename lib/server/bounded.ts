@@ -6,6 +6,8 @@
 import { OmenError } from '../errors.js'
 import type { Caller } from './caller.js'
 
+const TIMER_MS_MAX = 2 ** 31 - 1
+
 /**
  * What `work` comes to, if it comes in time. It does not begin where no time is left.
  *
@@ -20,7 +22,7 @@ export async function within<T>(
   let timer: NodeJS.Timeout | undefined
   let gone = (): void => {}
   const over = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(late()), timeoutMs)
+    if (timeoutMs <= TIMER_MS_MAX) timer = setTimeout(() => reject(late()), timeoutMs)
     gone = () => reject(new OmenError('ERR_ABORTED', 'the caller has gone'))
     if (signal.aborted) gone()
     else signal.addEventListener('abort', gone)

@@ -31,6 +31,12 @@ export function startCall(
   return call
 }
 
+/** The same caller, with another time. */
+export function withTime(caller: Caller, timeoutMs: number): Caller {
+  const { access, keyName, signal, requestId, instance } = caller
+  return { access, keyName, signal, requestId, instance, timeoutMs: Math.max(0, timeoutMs) }
+}
+
 export function mustWrite(caller: Pick<Caller, 'access'>): void {
   if (caller.access !== 'write') {
     throw new OmenError('ERR_FORBIDDEN', 'this API key may only read')

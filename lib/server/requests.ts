@@ -3,8 +3,11 @@
  *
  * Why: a connection may break after the commit and before the answer. The client then repeats the
  * write under the same id, and is told what it would have been told. Invariants:
- * 1. A write of a known id does not run; while the first is at work, the second waits for it.
- * 2. What failed is forgotten: it stored nothing, and may be tried again.
+ * 1. A write of a known id does not run; while the first is at work, the second waits for it, as
+ *    long as its own caller has time.
+ * 2. What failed is forgotten: it stored nothing, and may be tried again. Who waits for an attempt
+ *    that its own caller ended (gone, or out of time) does so itself, one at a time; any other
+ *    failure is everybody's answer.
  * 3. An entry lives for REMEMBERED_MS after its write. When there are too many, new ids are refused
  *    (ERR_BUSY) rather than old ones forgotten.
  * 4. An id belongs to one key and one request, as `whatOf` tells them apart; used for another it is
@@ -19,7 +22,9 @@ import { createHash, randomBytes } from 'node:crypto'
 import type { NativeDatabase, NativeReceipt } from '../../types/native.js'
 import { nowMs } from '../clock.js'
 import { OmenError } from '../errors.js'
-import type { Caller } from './caller.js'
+import { within } from './bounded.js'
+import { type Caller, withTime } from './caller.js'
+import { omenErrorOf } from './faults.js'
 
 const REMEMBERED_MS = 10 * 60_000
 const ENTRIES_MAX = 500_000
@@ -32,6 +37,8 @@ interface Entry {
   readonly what: string
   /** Its answer, or, of an earlier run of the server, what it came to. */
   readonly answer: Promise<unknown> | Receipt
+  /** Whose attempt it is; undefined of an earlier run's. */
+  readonly caller: Caller | undefined
   /** undefined while it is at work. */
   until: number | undefined
 }
@@ -40,8 +47,11 @@ interface Entry {
 export interface Write<T> {
   /** Which write it is: whatOf. Asked for only where an id came. */
   what(): string
-  /** @param tag  For the receipt; undefined where none is kept. */
-  run(tag: Uint8Array | undefined): Promise<T>
+  /**
+   * @param caller  Whose time is what is left of it.
+   * @param tag     For the receipt; undefined where none is kept.
+   */
+  run(caller: Caller, tag: Uint8Array | undefined): Promise<T>
   /** What `run` answered in an earlier run of the server. */
   told(receipt: Receipt): T | Promise<T>
 }
@@ -62,7 +72,7 @@ export class Requests {
     const until = nowMs() + REMEMBERED_MS
     for (const { tag, ...receipt } of database.receipts()) {
       const [key, what] = [tag.slice(0, 2 * HASH_BYTES), tag.slice(2 * HASH_BYTES)]
-      this.#entries.set(key, { what, answer: receipt, until })
+      this.#entries.set(key, { what, answer: receipt, caller: undefined, until })
     }
     this.#instance = database.id()
   }
@@ -78,19 +88,31 @@ export class Requests {
 
   /** Runs a write, or answers as it was answered before. */
   async once<T>(caller: Caller, write: Write<T>): Promise<T> {
-    const { requestId, instance, keyName } = caller
-    if (requestId === undefined) return write.run(undefined)
+    const { requestId, keyName, timeoutMs } = caller
+    if (requestId === undefined) return write.run(caller, undefined)
     const key = hashed(`${keyName} ${requestId}`)
     const what = hashed(write.what())
-    const known = this.#entries.get(key)
-    if (known !== undefined) {
-      if (known.what === what) {
-        const { answer } = known
-        return answer instanceof Promise ? (answer as Promise<T>) : write.told(answer)
+    const start = nowMs()
+    let asking = caller
+    for (;;) {
+      const known = this.#entries.get(key)
+      if (known === undefined) return this.#begin(asking, write, key, what)
+      if (known.what !== what) {
+        const message = `the request id ${requestId} was used for another request`
+        throw new OmenError('ERR_ARGUMENT', `${message}; give each write an id of its own`)
       }
-      const message = `the request id ${requestId} was used for another request`
-      throw new OmenError('ERR_ARGUMENT', `${message}; give each write an id of its own`)
+      const { answer } = known
+      if (!(answer instanceof Promise)) return write.told(answer)
+      if (known.until !== undefined || !(await within(asking, () => wasEnded(known)))) {
+        return answer as Promise<T>
+      }
+      asking = withTime(caller, timeoutMs - (nowMs() - start))
     }
+  }
+
+  /** Runs a write whose id is not known. */
+  #begin<T>(caller: Caller, write: Write<T>, key: string, what: string): Promise<T> {
+    const { instance } = caller
     if (instance !== undefined && this.#instance !== undefined && instance !== this.#instance) {
       const message =
         'the server was started anew since this write was first sent: whether it was stored is ' +
@@ -102,11 +124,8 @@ export class Requests {
       throw new OmenError('ERR_BUSY', 'too many writes are remembered; retry later')
     }
     const tag = this.#isOnDisk ? Buffer.from(key + what, 'hex') : undefined
-    return this.#run(key, what, write.run(tag))
-  }
-
-  #run<T>(key: string, what: string, answer: Promise<T>): Promise<T> {
-    const entry: Entry = { what, answer, until: undefined }
+    const answer = write.run(caller, tag)
+    const entry: Entry = { what, answer, caller, until: undefined }
     this.#entries.set(key, entry)
     answer.then(
       () => {
@@ -126,6 +145,19 @@ export class Requests {
       if (until === undefined || until > now) return
       this.#entries.delete(key)
     }
+  }
+}
+
+const CALLERS_END: readonly unknown[] = ['ERR_ABORTED', 'ERR_TIMEOUT']
+
+/** Whether a write failed for what its caller did, which says nothing of the next one's. */
+async function wasEnded({ answer, caller }: Entry): Promise<boolean> {
+  try {
+    await answer
+    return false
+  } catch (error) {
+    // A stream that broke shows as all sorts of faults.
+    return caller?.signal.aborted === true || CALLERS_END.includes(omenErrorOf(error)?.code)
   }
 }
 

@@ -66,7 +66,7 @@ export function openCollection(
   caller: Caller,
   request: OpenCollectionRequest,
 ): Promise<OpenCollectionResponse> {
-  const run = async (tag: Uint8Array | undefined) => {
+  const run = async (_by: Caller, tag: Uint8Array | undefined) => {
     const name = collectionName(request.name)
     const { database } = engine
     const options = nativeOptions(request.options)
@@ -97,7 +97,7 @@ export function dropCollection(
   caller: Caller,
   request: DropCollectionRequest,
 ): Promise<DropCollectionResponse> {
-  const run = async (tag: Uint8Array | undefined) => {
+  const run = async (_by: Caller, tag: Uint8Array | undefined) => {
     const existed = engine.dropCollection(request.name, tag)
     await engine.settle()
     return create(DropCollectionResponseSchema, { existed })

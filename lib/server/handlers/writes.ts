@@ -53,10 +53,10 @@ export function write(
   request: WriteRequest,
 ): Promise<WriteResponse> {
   const { engine, pending, requests } = context
-  const run = async (tag: Uint8Array | undefined) => {
+  const run = async (by: Caller, tag: Uint8Array | undefined) => {
     const collection = engine.collection(request.collection)
     const { batch } = request
-    const staging = new Staging(context, caller, collection, request, tag)
+    const staging = new Staging(context, by, collection, request, tag)
     try {
       await staging.take(batch)
       const { firstGeneratedId } = await staging.commit()
@@ -90,7 +90,8 @@ export async function upload(
     const message = first.done ? undefined : first.value.message
     if (message?.case !== 'begin') throw argumentError('an upload begins with `begin`')
     const begin = message.value
-    const run = (tag: Uint8Array | undefined) => readUpload(context, caller, begin, source, tag)
+    const run = (by: Caller, tag: Uint8Array | undefined) =>
+      readUpload(context, by, begin, source, tag)
     const what = () => whatOf('Upload', begin.collection, toBinary(UploadBeginSchema, begin))
     const once = () => context.requests.once(caller, { what, run, told: writtenBefore })
     return await context.pending.during(begin.collection, once)
@@ -132,7 +133,7 @@ export function update(
   request: UpdateRequest,
 ): Promise<UpdateResponse> {
   const { vector, metadata, unset } = request
-  const run = async (tag: Uint8Array | undefined) => {
+  const run = async (by: Caller, tag: Uint8Array | undefined) => {
     const collection = engine.collection(request.collection)
     if (vector.length === 0 && metadata === undefined && unset.length === 0) {
       throw argumentError('a change without vector, metadata or unset changes nothing')
@@ -141,7 +142,7 @@ export function update(
     if (path !== undefined) throw argumentError('unset takes top-level keys, and no paths')
     const floats = vector.length === 0 ? undefined : floatsOf(vector, 'vector')
     const id = idOfMessage(request.id)
-    const call = startCall(engine.addon, caller, tag)
+    const call = startCall(engine.addon, by, tag)
     const keys = unset.length === 0 ? undefined : unset
     await call.settle(collection.update(id, floats, metadata, keys, call.operation))
     return create(UpdateResponseSchema)
@@ -157,10 +158,10 @@ export function remove(
   request: DeleteRequest,
 ): Promise<DeleteResponse> {
   const { engine, pending, requests } = context
-  const run = async (tag: Uint8Array | undefined) => {
+  const run = async (by: Caller, tag: Uint8Array | undefined) => {
     const collection = engine.collection(request.collection)
     const { which } = request
-    const call = startCall(engine.addon, caller, tag)
+    const call = startCall(engine.addon, by, tag)
     if (which.case === undefined) throw argumentError('delete takes `ids` or `filter`')
     if (which.case === 'filter') {
       if (/^\s*(\{\s*\})?\s*$/.test(which.value)) {
@@ -190,9 +191,9 @@ export function clear(
   caller: Caller,
   request: ClearRequest,
 ): Promise<ClearResponse> {
-  const run = async (tag: Uint8Array | undefined) => {
+  const run = async (by: Caller, tag: Uint8Array | undefined) => {
     const collection = engine.collection(request.collection)
-    const call = startCall(engine.addon, caller, tag)
+    const call = startCall(engine.addon, by, tag)
     await call.settle(collection.clear(call.operation))
     return create(ClearResponseSchema)
   }
