@@ -38,13 +38,16 @@ export interface ServerLimits {
   concurrency?: number | undefined
   /** Connections of each port; further ones are closed. Default 1 024. */
   connections?: number | undefined
-  /** Milliseconds that a request may take, whatever it asks for. ERR_TIMEOUT. Default 60 000. */
+  /**
+   * Milliseconds that a request may take, whatever it asks for, once it has come; of an upload, its
+   * commit. ERR_TIMEOUT. Default 60 000.
+   */
   timeoutMs?: number | undefined
   /** Milliseconds for the headers of a request to come. Default 10 000. */
   headersTimeoutMs?: number | undefined
   /**
-   * Milliseconds for all of a request to come, uploads too, and for a message of its answer to be
-   * taken. Default 300 000.
+   * Milliseconds for all of a request to come; of an upload, for each message with rows; and for a
+   * message of an answer to be taken. Default 300 000.
    */
   requestTimeoutMs?: number | undefined
   /** Milliseconds that shutting down waits for running requests. Default 10 000. */

@@ -8,6 +8,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { nowMs } from '../clock.js'
 import { OmenError } from '../errors.js'
+import { endIfLate } from './arrival.js'
 import type { Console } from './console.js'
 import {
   type AnyRequest,
@@ -66,6 +67,9 @@ export function createListener(around: Surroundings, { rpc, rest, page, places }
       return
     }
     observeAtClose(around, response, exchange, leave)
+    if (!isRpc || rpc.methodOf(path) !== 'upload') {
+      endIfLate(request, response, exchange, around.limits.requestTimeoutMs)
+    }
     if (request.method === 'OPTIONS') finish(response, 204, {}, undefined)
     else if (isRpc) rpc.serve(request, response, path)
     else if (!page?.serve(request, response, path)) rest?.(request, response)

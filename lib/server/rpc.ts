@@ -245,9 +245,8 @@ export class Rpc {
   #caller(context: HandlerContext, method: Method): Caller {
     const { pass } = context.values.get(exchangeKey)
     if (pass === undefined) throw new Error('a call came past the gate')
-    const { timeoutMs, requestTimeoutMs } = this.#context.limits
-    // The rows of an upload may take as long as a request may take to come.
-    const most = method === 'upload' ? timeoutMs + requestTimeoutMs : timeoutMs
+    // An upload takes as long as its rows come; once they are here, its commit has this time.
+    const most = method === 'upload' ? Number.POSITIVE_INFINITY : this.#context.limits.timeoutMs
     return {
       ...pass,
       signal: context.signal,

@@ -132,7 +132,7 @@ function webServer(settings: Settings, certificate: Certificate | undefined, han
   const { headersTimeoutMs, requestTimeoutMs, timeoutMs } = settings.limits
   const options = {
     headersTimeout: headersTimeoutMs,
-    requestTimeout: Math.max(requestTimeoutMs, headersTimeoutMs),
+    requestTimeout: 0, // arrival.ts
     connectionsCheckingInterval: Math.min(CHECK_MS, headersTimeoutMs),
     keepAliveTimeout: KEEP_ALIVE_MS,
   }
@@ -155,16 +155,6 @@ function grpcServer(settings: Settings, certificate: Certificate | undefined, ha
       : http2.createSecureServer({ ...options, ...certificate }, handler)
   watchSessions(server, { strangerMs: settings.limits.headersTimeoutMs, idleMs: KEEP_ALIVE_MS })
   return server
-}
-
-/** Ends a stream of HTTP/2 whose request does not come to its end. */
-function bounded(handler: Handler, requestTimeoutMs: number): Handler {
-  return (request, response) => {
-    const timer = setTimeout(() => response.destroy(), requestTimeoutMs)
-    request.once('end', () => clearTimeout(timer))
-    response.once('close', () => clearTimeout(timer))
-    handler(request, response)
-  }
 }
 
 /** Told now and then, not each time: what brings many of them shall not fill the log. */
@@ -234,9 +224,8 @@ export class RunningServer implements Server {
         const rpc = new Rpc(context, log, 'grpc')
         const places = placesOf(limits.connections, log)
         const listener = createListener(around, { rpc, rest: undefined, places })
-        const handler = bounded(listener, limits.requestTimeoutMs)
         const grpcAt = await server.#bind(() => {
-          const made = grpcServer(settings, certificate, handler)
+          const made = grpcServer(settings, certificate, listener)
           places.watch(made, true)
           return made
         }, settings.grpcPort)

@@ -2,7 +2,6 @@
 // It was told ERR_ABORTED, which was the end of the first attempt, whose connection had died: the
 // row was stored by nobody, and the client could not tell.
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import net from 'node:net'
@@ -92,7 +91,7 @@ function upload({ url }, id, more = []) {
   }
   const end = () => socket.write('0\r\n\r\n')
   const answered = async () => {
-    if (!socket.destroyed) await once(socket, 'close')
+    if (!socket.destroyed) await new Promise((resolve) => socket.once('close', resolve))
     return answer
   }
   return { socket, send, end, answered }

@@ -10,7 +10,7 @@ import type {
   NativeWriteBatch,
   NativeWriteKind,
 } from '../../../types/native.js'
-import type { Call } from '../../call.js'
+import { nowMs } from '../../clock.js'
 import { WriteQueue } from '../../collection/staging.js'
 import { Pace } from '../../collection/writes.js'
 import { OmenError } from '../../errors.js'
@@ -18,7 +18,7 @@ import { argumentError } from '../../options.js'
 import { floatsOf } from '../../wire/bytes.js'
 import { idsOfMessage } from '../../wire/messages.js'
 import { type Batch, WriteKind } from '../../wire/protocol.js'
-import { type Caller, startCall } from '../caller.js'
+import { type Caller, startCall, withTime } from '../caller.js'
 import type { Context } from './context.js'
 import { checkLimit } from './limits.js'
 
@@ -42,7 +42,10 @@ export class Staging {
   readonly #dimensions: number
   readonly #batch: NativeWriteBatch
   readonly #queue = new WriteQueue()
-  readonly #call: Call
+  readonly #context: Context
+  readonly #caller: Caller
+  readonly #tag: Uint8Array | undefined
+  readonly #deadline: number
   #row = 0
   #hasIds = false
 
@@ -54,7 +57,7 @@ export class Staging {
     announced: Announced,
     tag: Uint8Array | undefined,
   ) {
-    const { engine, limits } = context
+    const { limits } = context
     const { kind, rows } = announced
     const nativeKind = NATIVE_KIND[kind]
     if (nativeKind === undefined) throw argumentError(`the kind of write ${kind} is unknown`)
@@ -69,7 +72,10 @@ export class Staging {
     this.rows = rows
     this.#dimensions = dimensions
     this.#batch = collection.beginWrite(nativeKind, rows, dimensions)
-    this.#call = startCall(engine.addon, caller, tag)
+    this.#context = context
+    this.#caller = caller
+    this.#tag = tag
+    this.#deadline = nowMs() + caller.timeoutMs
   }
 
   /** Takes the rows of one message. */
@@ -92,8 +98,7 @@ export class Staging {
     await this.#queue.push({
       rows,
       stage: (until) => {
-        const over = this.#call.over()
-        if (over !== undefined) throw over
+        this.#checkTime()
         row = pace.run(row, rows, until, stage)
         return row === rows
       },
@@ -129,12 +134,23 @@ export class Staging {
     if (this.#row !== this.rows) {
       throw argumentError(`${this.#row} rows came, and ${this.rows} were announced`)
     }
-    this.#call.submitted(0)
-    return this.#call.settle(this.#batch.commit(this.#call.operation))
+    this.#checkTime()
+    const { engine, limits } = this.#context
+    // The rows of an upload may have come for longer than a call may take.
+    const leftMs = Math.min(this.#deadline - nowMs(), limits.timeoutMs)
+    const call = startCall(engine.addon, withTime(this.#caller, leftMs), this.#tag)
+    call.submitted(0)
+    return call.settle(this.#batch.commit(call.operation))
+  }
+
+  #checkTime(): void {
+    const { signal, timeoutMs } = this.#caller
+    if (signal.aborted) throw new OmenError('ERR_ABORTED', 'the caller has gone')
+    if (nowMs() <= this.#deadline) return
+    throw new OmenError('ERR_TIMEOUT', `not done within ${timeoutMs} ms`)
   }
 
   abort(): void {
     this.#batch.abort()
-    this.#call.end()
   }
 }

@@ -1,6 +1,7 @@
 /** Writes: rows in one message or many, update, delete, clear, optimize. */
 
 import type { NativeIds } from '../../../types/native.js'
+import { nowMs } from '../../clock.js'
 import { OmenError } from '../../errors.js'
 import { argumentError } from '../../options.js'
 import { floatsOf } from '../../wire/bytes.js'
@@ -30,6 +31,7 @@ import {
   type WriteResponse,
   WriteResponseSchema,
 } from '../../wire/protocol.js'
+import { within } from '../bounded.js'
 import { type Caller, startCall } from '../caller.js'
 import { type Receipt, whatOf } from '../requests.js'
 import type { Context } from './context.js'
@@ -78,16 +80,51 @@ export function write(
   return pending.during(request.collection, once)
 }
 
+/**
+ * The messages of an upload, each within `requestTimeoutMs`; those without rows have no time of
+ * their own. Throws ERR_TIMEOUT.
+ */
+class Arrivals {
+  readonly #source: AsyncIterator<UploadRequest>
+  readonly #signal: AbortSignal
+  readonly #messageMs: number
+  #until: number
+
+  constructor({ limits }: Context, { signal }: Caller, messages: AsyncIterable<UploadRequest>) {
+    this.#source = messages[Symbol.asyncIterator]()
+    this.#signal = signal
+    this.#messageMs = limits.requestTimeoutMs
+    this.#until = nowMs() + this.#messageMs
+  }
+
+  /** undefined at the end. */
+  async next(): Promise<UploadRequest['message'] | undefined> {
+    const call = { signal: this.#signal, timeoutMs: this.#until - nowMs() }
+    const late = `no rows of the upload came within ${this.#messageMs} ms`
+    const next = await within(call, () => this.#source.next(), late)
+    return next.done ? undefined : next.value.message
+  }
+
+  /** Rows came: the next ones have as long again. */
+  renew(): void {
+    this.#until = nowMs() + this.#messageMs
+  }
+
+  /** Not waited for: what never comes would never let it end. */
+  end(): void {
+    this.#source.return?.()?.catch(() => {})
+  }
+}
+
 /** A write that is sent again is answered before its rows are read. */
 export async function upload(
   context: Context,
   caller: Caller,
   messages: AsyncIterable<UploadRequest>,
 ): Promise<WriteResponse> {
-  const source = messages[Symbol.asyncIterator]()
+  const source = new Arrivals(context, caller, messages)
   try {
-    const first = await source.next()
-    const message = first.done ? undefined : first.value.message
+    const message = await source.next()
     if (message?.case !== 'begin') throw argumentError('an upload begins with `begin`')
     const begin = message.value
     const run = (by: Caller, tag: Uint8Array | undefined) =>
@@ -96,7 +133,7 @@ export async function upload(
     const once = () => context.requests.once(caller, { what, run, told: writtenBefore })
     return await context.pending.during(begin.collection, once)
   } finally {
-    await source.return?.()
+    source.end()
   }
 }
 
@@ -104,20 +141,21 @@ async function readUpload(
   context: Context,
   caller: Caller,
   begin: UploadBegin,
-  source: AsyncIterator<UploadRequest>,
+  source: Arrivals,
   tag: Uint8Array | undefined,
 ): Promise<WriteResponse> {
   const collection = context.engine.collection(begin.collection)
   const staging = new Staging(context, caller, collection, begin, tag)
   let hadIds = false
   try {
-    for (let next = await source.next(); !next.done; next = await source.next()) {
-      const { message } = next.value
+    source.renew()
+    for (let message = await source.next(); message; message = await source.next()) {
       if (message.case === 'begin') throw argumentError('an upload begins once')
       if (message.case !== 'batch')
         throw argumentError('a message of an upload is `begin` or `batch`')
       hadIds ||= idsOfMessage(message.value.ids) !== undefined
       await staging.take(message.value)
+      if (message.value.vectors.length > 0) source.renew()
     }
     const { firstGeneratedId } = await staging.commit()
     return written(staging.rows, hadIds ? undefined : firstGeneratedId)
