@@ -118,8 +118,8 @@ test('over REST, advice is of requests', async (t) => {
   assert.match(details.big, /id 18446744073709551615 exists/)
   assert.match(details.missing, /or use PUT \.\.\.\/records/)
   assert.match(details.all, /use POST \.\.\.\/clear/)
-  assert.match(details.negative, /^ids\.0: an id is a text, an integer from 0, or \{"\$int"/)
-  assert.match(details.other, /^vectors\.1\.1: must be number/)
+  assert.match(details.negative, /^row 0: an id is a text, an integer from 0, or \{"\$int"/)
+  assert.match(details.other, /^row 1: "x" is not a number/)
 })
 
 // What was started with flags is told so to everybody; programs keep the words of programs.

@@ -51,14 +51,20 @@ export async function listCollections(
   return create(ListCollectionsResponseSchema, { names })
 }
 
-/**
- * Checked as `collection()` checks them. The schema is JSON text already, for the engine to read.
- */
+/** Checked as `collection()` checks them. */
 function nativeOptions(options: CollectionOptions | undefined): NativeCollectionOptions {
   if (options === undefined) return {}
   const { $typeName: _, $unknown: __, schema, ...given } = options
-  const { native } = readCollection(given, false)
-  return schema === undefined ? native : { ...native, schema }
+  const all = schema === undefined ? given : { ...given, schema: schemaOf(schema) }
+  return readCollection(all, false).native
+}
+
+function schemaOf(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    throw argumentError('the schema is no JSON')
+  }
 }
 
 export function openCollection(

@@ -4,6 +4,7 @@ import type { NativeIds } from '../../../types/native.js'
 import { nowMs } from '../../clock.js'
 import { OmenError } from '../../errors.js'
 import { argumentError } from '../../options.js'
+import { withoutRow } from '../../rows/changes.js'
 import { floatsOf } from '../../wire/bytes.js'
 import { idOfMessage, idsOfMessage } from '../../wire/messages.js'
 import {
@@ -182,7 +183,10 @@ export function update(
     const id = idOfMessage(request.id)
     const call = startCall(engine.addon, by, tag)
     const keys = unset.length === 0 ? undefined : unset
-    await call.settle(collection.update(id, floats, metadata, keys, call.operation))
+    const work = collection.update(id, floats, metadata, keys, call.operation)
+    await call.settle(work).catch((error: unknown) => {
+      throw withoutRow(error)
+    })
     return create(UpdateResponseSchema)
   }
   const told = () => create(UpdateResponseSchema)

@@ -8,15 +8,14 @@ import { inWords, REST } from '../../words.js'
 import { archive } from '../handlers/backup.js'
 import * as database from '../handlers/database.js'
 import type { Metrics } from '../metrics.js'
-import { statsOf, textOf } from './json.js'
+import { statsOf } from './json.js'
 import { openApi } from './openapi.js'
 import { type Asked, type Route, Written } from './route.js'
 import * as s from './schemas.js'
 
 async function open({ context, caller, body }: Asked, name: string, mode: wire.OpenMode) {
   const { name: _, schema, ...options } = body as s.CollectionBody & { name?: string }
-  const text = textOf(schema)
-  const given = text === undefined ? options : { ...options, schema: text }
+  const given = schema === undefined ? options : { ...options, schema: JSON.stringify(schema) }
   const request = wire.create(wire.OpenCollectionRequestSchema, {
     name,
     mode,

@@ -10,16 +10,17 @@ import * as writes from '../handlers/writes.js'
 import {
   batchOf,
   countOf,
+  filterText,
   hitsText,
-  idOf,
   idOfPath,
+  idsOf,
   includeOf,
+  metadataText,
+  queriesOf,
   recordsOf,
   resultsOf,
   shapeOf,
-  textOf,
   vectorBytes,
-  vectorsOf,
 } from './json.js'
 import { type Asked, JSON_TYPE, type Route, Written } from './route.js'
 import * as s from './schemas.js'
@@ -36,7 +37,7 @@ function searchInit({ k, ef, maxDistance, exact }: SearchParts, filter: string |
 
 function searchRequest({ params, body, bytes, query }: Asked): wire.SearchRequest {
   const asked = bytes === undefined ? (body as s.SearchBody) : (query as s.SearchQuery)
-  const filter = typeof asked.filter === 'string' ? asked.filter : textOf(asked.filter)
+  const filter = bytes === undefined ? filterText(asked.filter) : (asked.filter as string)
   return wire.create(wire.SearchRequestSchema, {
     collection: params.name,
     query: bytes ?? vectorBytes((body as s.SearchBody).vector),
@@ -56,7 +57,7 @@ async function search(asked: Asked): Promise<Written> {
     collection: params.name,
     query: bytes ?? vectorBytes((body as s.SearchBody).vector),
     include: includeOf(given.include),
-    filter: typeof given.filter === 'string' ? given.filter : textOf(given.filter),
+    filter: bytes === undefined ? filterText(given.filter) : (given.filter as string),
     k,
     ef,
     maxDistance,
@@ -68,10 +69,10 @@ async function search(asked: Asked): Promise<Written> {
 async function searchBatch({ context, caller, params, body, bytes, query }: Asked) {
   const asked = bytes === undefined ? (body as s.SearchBatchBody) : (query as s.SearchBatchQuery)
   const { dimensions } = context.engine.collection(params.name)
-  const filter = typeof asked.filter === 'string' ? asked.filter : textOf(asked.filter)
+  const filter = bytes === undefined ? filterText(asked.filter) : (asked.filter as string)
   const given =
     bytes === undefined
-      ? vectorsOf((body as s.SearchBatchBody).vectors, dimensions)
+      ? queriesOf((body as s.SearchBatchBody).vectors, { rows: asked.count ?? 0, dimensions })
       : { bytes, rows: countOf(bytes, asked.count, dimensions) }
   if (given.rows === 0) return { k: asked.k ?? 10, results: [] }
   const request = wire.create(wire.SearchBatchRequestSchema, {
@@ -162,8 +163,8 @@ export const RECORD_ROUTES: readonly Route[] = [
     body: s.GetBody,
     answer: s.Answers.found,
     async run({ context, caller, params, body }) {
-      const { ids: given, include: asked } = body as { ids: s.IdJson[]; include?: s.IncludeJson }
-      const ids = given.map((id) => idOf(id))
+      const { ids: given, include: asked } = body as s.GetBody
+      const ids = idsOf(given)
       const include = includeOf(asked)
       const init = { collection: params.name, ids: idsToMessage(ids), include }
       const request = wire.create(wire.GetRequestSchema, init)
@@ -178,7 +179,7 @@ export const RECORD_ROUTES: readonly Route[] = [
     body: s.ChangeBody,
     async run({ context, caller, params, body }) {
       const { vector, metadata, unset } = body as s.ChangeBody
-      const text = textOf(metadata)
+      const text = metadata === undefined ? undefined : metadataText(metadata)
       const request = wire.create(wire.UpdateRequestSchema, {
         collection: params.name,
         id: idToMessage(idOfPath(params.id)),
@@ -211,10 +212,9 @@ export const RECORD_ROUTES: readonly Route[] = [
         throw argumentError('delete takes `ids` or `filter`, one of the two')
       }
       if (ids === undefined) {
-        return remove(asked, { case: 'filter', value: textOf(filter) as string })
+        return remove(asked, { case: 'filter', value: filterText(filter) as string })
       }
-      const value = idsToMessage(ids.map((id) => idOf(id)))
-      return remove(asked, { case: 'ids', value })
+      return remove(asked, { case: 'ids', value: idsToMessage(idsOf(ids)) })
     },
   },
   {
@@ -227,7 +227,7 @@ export const RECORD_ROUTES: readonly Route[] = [
     async run({ context, caller, params, body }) {
       const { limit, cursor, filter, include: asked } = body as s.ScrollBody
       if (limit < 1) throw argumentError(`limit is an integer from 1 to 10000, not ${limit}`)
-      const text = textOf(filter)
+      const text = filterText(filter)
       const include = includeOf(asked)
       const request = wire.create(wire.ScrollRequestSchema, {
         collection: params.name,
@@ -249,7 +249,7 @@ export const RECORD_ROUTES: readonly Route[] = [
     body: s.CountBody,
     answer: s.Answers.count,
     async run({ context, caller, params, body }) {
-      const filter = textOf((body as { filter?: object }).filter)
+      const filter = filterText((body as s.CountBody).filter)
       const init = { collection: params.name, ...(filter === undefined ? {} : { filter }) }
       const request = wire.create(wire.CountRequestSchema, init)
       return { count: Number((await reads.count(context, caller, request)).count) }

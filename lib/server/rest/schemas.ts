@@ -1,11 +1,14 @@
 /**
  * Schemas of REST: what bodies and queries look like, for validation, types and OpenAPI alike.
  *
- * They judge shapes; what is in vectors, ids, metadata and filters is the handlers' and the
- * engine's to judge, whose messages are the same for everyone.
+ * They judge shapes; what vectors, ids, metadata and filters of a body are is judged as it is for
+ * everyone, with the codes of these faults: JUDGED_ELSEWHERE.
  */
 
-import { type Static, Type } from '@sinclair/typebox'
+import { type Static, type TSchema, Type } from '@sinclair/typebox'
+
+/** Keys of bodies whose schemas are for the reader alone. */
+export const JUDGED_ELSEWHERE = ['ids', 'vectors', 'vector', 'metadata', 'filter'] as const
 
 const strict = { additionalProperties: false }
 
@@ -24,8 +27,15 @@ const VectorJson = Type.Union([Type.Array(Type.Number()), Type.String()], {
   description: 'Numbers, or float32 (little-endian) as base64.',
 })
 const VectorsJson = Type.Union(
-  [Type.Array(Type.Union([Type.Array(Type.Number()), Type.String()])), Type.String()],
-  { description: 'Vectors, or all rows of float32 (little-endian) as base64.' },
+  [
+    Type.Array(Type.Union([Type.Array(Type.Number()), Type.String()])),
+    Type.Array(Type.Number()),
+    Type.String(),
+  ],
+  {
+    description:
+      'Vectors, or the numbers of all rows, or all rows of float32 (little-endian) as base64.',
+  },
 )
 const MetadataJson = Type.Unsafe<Record<string, unknown>>({
   type: 'object',
@@ -188,14 +198,19 @@ export const Answers = {
   }),
 }
 
-export type IdJson = Static<typeof IdJson>
 export type IncludeJson = Static<typeof IncludeJson>
-export type RowsBody = Static<typeof RowsBody>
-export type SearchBody = Static<typeof SearchBody>
-export type SearchBatchBody = Static<typeof SearchBatchBody>
-export type ScrollBody = Static<typeof ScrollBody>
-export type ChangeBody = Static<typeof ChangeBody>
-export type DeleteBody = Static<typeof DeleteBody>
+/** A body as it came: what is judged elsewhere may be anything. */
+type Came<T extends TSchema> = {
+  [K in keyof Static<T>]: K extends (typeof JUDGED_ELSEWHERE)[number] ? unknown : Static<T>[K]
+}
+export type RowsBody = Came<typeof RowsBody>
+export type GetBody = Came<typeof GetBody>
+export type SearchBody = Came<typeof SearchBody>
+export type SearchBatchBody = Came<typeof SearchBatchBody>
+export type ScrollBody = Came<typeof ScrollBody>
+export type ChangeBody = Came<typeof ChangeBody>
+export type DeleteBody = Came<typeof DeleteBody>
+export type CountBody = Came<typeof CountBody>
 export type CollectionBody = Static<typeof CollectionBody>
 export type SearchQuery = Static<typeof SearchQuery>
 export type SearchBatchQuery = Static<typeof SearchBatchQuery>

@@ -2,7 +2,7 @@
  * Serving a route, by Fastify or directly: its checks, who calls it, and what a fault is told as.
  */
 
-import type { TSchema } from '@sinclair/typebox'
+import { type TSchema, Type } from '@sinclair/typebox'
 import { Ajv } from 'ajv'
 import { OmenError } from '../../errors.js'
 import { argumentError } from '../../options.js'
@@ -13,7 +13,7 @@ import type { Context } from '../handlers/context.js'
 import type { Log } from '../log.js'
 import { ResponseCaller } from '../response-caller.js'
 import type { Route } from './route.js'
-import { ID_FORMS, IdJson, NoBody, NoQuery } from './schemas.js'
+import { JUDGED_ELSEWHERE, NoBody, NoQuery } from './schemas.js'
 
 const TIMEOUT = 'omendb-timeout-ms'
 
@@ -29,17 +29,24 @@ function validatorOf(ajv: Ajv, schema: TSchema | undefined): (value: unknown) =>
   return (value) => {
     if (validate(value)) return
     const faults = validate.errors ?? []
-    // An id has three forms, of which the first alone would be told.
-    const id = faults.find(({ parentSchema }) => parentSchema?.description === IdJson.description)
-    const { instancePath = '', message = '', params } = id ?? faults[0] ?? {}
+    const { instancePath = '', message = '', params } = faults[0] ?? {}
     const extra = (params as { additionalProperty?: string } | undefined)?.additionalProperty
     const path = instancePath.slice(1).replaceAll('/', '.')
     const known = extra === undefined ? message : `unknown key ${JSON.stringify(extra)}`
-    const what = id === undefined ? known : `an id is ${ID_FORMS}`
+    // Of several values each tells that it is not this one.
+    const values = faults.flatMap(({ keyword, schema }) => (keyword === 'const' ? [schema] : []))
+    const what = values.length > 0 ? `must be one of ${values.join(', ')}` : known
     throw new OmenError('ERR_ARGUMENT', path === '' ? what : `${path}: ${what}`, {
       details: path === '' ? {} : { path },
     })
   }
+}
+
+/** The schema of a body without what is judged elsewhere. */
+function shapeOf(schema: TSchema): TSchema {
+  const properties: Record<string, TSchema> = { ...schema.properties }
+  for (const key of JUDGED_ELSEWHERE) if (key in properties) properties[key] = Type.Unknown()
+  return { ...schema, properties }
 }
 
 /** What a request gives, once it fits its route. */
@@ -57,7 +64,8 @@ export function checkOf(route: Route): (body: unknown, query: unknown) => Given 
   // What a route does not know it refuses: who gives a filter to one that has none means less than
   // it does. Those that anybody may ask are asked by all sorts of programs.
   const isOpen = route.access === 'none'
-  const checkBody = validatorOf(bodies, route.body ?? (isOpen ? undefined : NoBody))
+  const body = route.body ?? (isOpen ? undefined : NoBody)
+  const checkBody = validatorOf(bodies, body && shapeOf(body))
   const checkQuery = validatorOf(queries, route.query ?? (isOpen ? undefined : NoQuery))
   const { binaryQuery } = route
   const checkBinaryQuery = validatorOf(queries, binaryQuery)
