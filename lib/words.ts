@@ -4,7 +4,7 @@
  * asks over REST, has others. A message without such advice stays as it is.
  */
 
-import { OmenError } from './errors.js'
+import { type ErrorCode, OmenError } from './errors.js'
 
 /** Parts of messages, and what is said instead; '' for what has no counterpart. */
 type Words = readonly (readonly [said: string | RegExp, instead: string])[]
@@ -40,9 +40,34 @@ export const REST: Words = [
   ['use clear()', 'use POST .../clear'],
   ['use upsert to replace it', 'use PUT to replace it'],
   ['or use upsert', 'or use PUT .../records'],
+  ['; open it instead', '; PUT opens it'],
   ['rebuild the graph with optimize()', 'rebuild the graph with POST .../optimize'],
+  ['Client or gRPC, which send bytes', 'gRPC, which sends bytes'],
   LARGE_ID,
 ]
+
+/** Of callers of the contract in any language: over gRPC, gRPC-web and the JSON of Connect. */
+export const RPC: Words = [
+  ['use clear()', 'use Clear'],
+  ['use upsert to replace it', 'write it with the kind WRITE_KIND_UPSERT to replace it'],
+  ['or use upsert', 'or write it with the kind WRITE_KIND_UPSERT'],
+  ['rebuild the graph with optimize()', 'rebuild the graph with Optimize'],
+  LARGE_ID,
+]
+
+/** What to do about a code, over REST, where that of ERROR_CODES is for programs: `title`. */
+export const REST_ADVICE: Partial<Record<ErrorCode, string>> = {
+  ERR_EXISTS: 'Use PUT to replace or to open, or another id or name.',
+  ERR_CLOSED: 'Retry when the server is ready.',
+  ERR_ABORTED: 'The caller had gone; a write may be stored.',
+  ERR_TIMEOUT: "Raise omendb-timeout-ms or the server's limit, lower ef, or send less at once.",
+  ERR_MEMORY: "Raise the server's --max-memory-bytes, delete records, or use a smaller codec.",
+  ERR_LOCKED: 'Close the other writer, or start the server with --read-only.',
+  ERR_READ_ONLY: 'Start the server without --read-only to write.',
+  ERR_IO: "Check the server's disk; its log names the path.",
+  ERR_IO_POISONED: 'Start the server anew: a sync failed earlier.',
+  ERR_NATIVE: "Read the server's log.",
+}
 
 export function inWords(message: string, words: Words): string {
   let text = message

@@ -15,7 +15,7 @@ import { setTrailerStatus } from '@connectrpc/connect/protocol-grpc'
 import { ERROR_CODES, OmenError } from '../errors.js'
 import { errorToMessage } from '../wire/messages.js'
 import { ErrorDetailSchema } from '../wire/protocol.js'
-import { SERVED, toldIn } from '../words.js'
+import { inWords, RPC, SERVED, toldIn } from '../words.js'
 import { type AnyResponse, isGone } from './exchange.js'
 
 export const RETRY_AFTER_S = '1'
@@ -86,11 +86,16 @@ export function serverFault(): OmenError {
   return new OmenError('ERR_NATIVE', 'the server failed, which is a bug of it; its log says why')
 }
 
-export function connectErrorOf(error: OmenError): ConnectError {
+/** What `Client` speaks: its callers are programs, whose words the messages have. */
+const OF_CLIENT = /^application\/(connect\+)?proto$/
+
+/** @param contentType  Of the request: it tells who reads the message. */
+export function connectErrorOf(error: OmenError, contentType?: string | null): ConnectError {
   const headers = error.code === 'ERR_BUSY' ? { 'retry-after': RETRY_AFTER_S } : undefined
   const detail = { desc: ErrorDetailSchema, value: errorToMessage(error) }
   const { grpcStatus } = ERROR_CODES[error.code]
-  return new ConnectError(error.message, grpcStatus as Code, headers, [detail])
+  const message = OF_CLIENT.test(contentType ?? '') ? error.message : inWords(error.message, RPC)
+  return new ConnectError(message, grpcStatus as Code, headers, [detail])
 }
 
 /**
@@ -104,7 +109,7 @@ export function refuseRpc(
   error: OmenError,
   isRead = false,
 ): void {
-  const fault = connectErrorOf(error)
+  const fault = connectErrorOf(error, contentType)
   const headers: Record<string, string> = Object.fromEntries(fault.metadata)
   if (contentType?.startsWith('application/grpc')) {
     for (const [name, value] of setTrailerStatus(new Headers(), fault)) headers[name] = value

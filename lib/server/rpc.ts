@@ -260,7 +260,7 @@ export class Rpc {
     if (known !== undefined) {
       exchange.code = known.code
       exchange.fault = withPath(known)
-      return connectErrorOf(known)
+      return connectErrorOf(known, context.requestHeader.get('content-type'))
     }
     const fault = this.#bug(error, exchange)
     exchange.code = fault.code

@@ -110,8 +110,9 @@ test('over REST, advice is of requests', async (t) => {
       },
     ],
   ]) {
-    const { detail } = await ask(method, at, body)
+    const { detail, title } = await ask(method, at, body)
     assert.ok(!METHODS.test(detail), detail)
+    assert.ok(!METHODS.test(title), title)
     details[name] = detail
   }
   assert.match(details.exists, /id 1 exists; use PUT to replace it/)
@@ -120,6 +121,40 @@ test('over REST, advice is of requests', async (t) => {
   assert.match(details.all, /use POST \.\.\.\/clear/)
   assert.match(details.negative, /^row 0: an id is a text, an integer from 0, or \{"\$int"/)
   assert.match(details.other, /^row 1: "x" is not a number/)
+})
+
+// `title` tells what to do for each code, in the words of requests and of the server's flags.
+test('over REST, no advice is of a program', () => {
+  const { ERROR_CODES } = createRequire(import.meta.url)('../../dist/lib/errors.js')
+  const { REST_ADVICE } = createRequire(import.meta.url)('../../dist/lib/words.js')
+  for (const [code, { advice }] of Object.entries(ERROR_CODES)) {
+    const title = REST_ADVICE[code] ?? advice
+    assert.doesNotMatch(title, /\b[a-z]+[A-Z]\w*|upsert|\(\)|Client|signal|[Rr]eopen|rebuild/, code)
+  }
+})
+
+// Who generated a client from the contract has neither methods nor options of the library.
+test('over gRPC and the JSON of Connect, advice is of the contract', async (t) => {
+  const { server, ask } = await served(t)
+  await ask('POST', '/collections', { name: 'c', dimensions: 2 })
+  const send = async (method, body) => {
+    const response = await fetch(`${server.url}/omendb.v1.OmenDB/${method}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    })
+    return (await response.json()).message
+  }
+  const vectors = Buffer.from(new Float32Array([1, 2]).buffer).toString('base64')
+  const ids = { mixed: [{ integer: '18446744073709551615' }] }
+  const write = { collection: 'c', rows: 1, batch: { vectors, ids } }
+  assert.equal(await send('Write', write), undefined)
+  const upsert = 'write it with the kind WRITE_KIND_UPSERT'
+  const exists = `row 0: id 18446744073709551615 exists; ${upsert} to replace it`
+  assert.equal(await send('Write', write), exists)
+  assert.match(await send('Delete', { collection: 'c', filter: '{}' }), /every record: use Clear$/)
+  const change = { collection: 'c', id: { integer: '7' }, metadata: '{}' }
+  assert.equal(await send('Update', change), `no record has the id 7; add it first, or ${upsert}`)
 })
 
 // What was started with flags is told so to everybody; programs keep the words of programs.
@@ -144,13 +179,15 @@ test('a server tells that it only reads, and a client what a program may do', as
 
 // Advice that was reworded in the engine would come through unnoticed.
 test('what is put into other words is still said', () => {
-  const { REST, SERVED, SHELL, START } = createRequire(import.meta.url)('../../dist/lib/words.js')
+  const { REST, RPC, SERVED, SHELL, START } = createRequire(import.meta.url)(
+    '../../dist/lib/words.js',
+  )
   const sources = ['csrc', 'lib'].flatMap((place) =>
     readdirSync(path.join(root, place), { recursive: true, encoding: 'utf8' })
       .filter((file) => /\.(cc|ts)$/.test(file) && file !== 'words.ts')
       .map((file) => readFileSync(path.join(root, place, file), 'utf8')),
   )
-  for (const [said] of [...REST, ...SERVED, ...SHELL, ...START]) {
+  for (const [said] of [...REST, ...RPC, ...SERVED, ...SHELL, ...START]) {
     if (said instanceof RegExp) continue
     const words = said.replace(/^[,;] /, '')
     assert.ok(

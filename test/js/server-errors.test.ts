@@ -6,6 +6,7 @@ import test, { type TestContext } from 'node:test'
 import { DB, ERROR_CODES, type ErrorCode } from 'omendb'
 import type { Server, ServerOptions } from 'omendb/server'
 import { native } from '../../dist/lib/native.js'
+import { REST_ADVICE } from '../../dist/lib/words.js'
 import { type Answer, type Ask, connectAnswer, grpcAnswer, restAnswer } from './server-ask.js'
 import { directory, KEYS, serve } from './server-support.js'
 
@@ -196,7 +197,7 @@ for (const [name, given] of Object.entries(CASES)) {
     judge('REST', code, given, rest)
     assert.equal(rest.status, httpStatus)
     assert.equal(rest.contentType, 'application/problem+json')
-    assert.equal(rest.title, advice)
+    assert.equal(rest.title, REST_ADVICE[code] ?? advice)
     assert.equal(rest.retryAfter, code === 'ERR_BUSY' ? '1' : undefined)
 
     const connect = await connectAnswer(server, given)

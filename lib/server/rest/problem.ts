@@ -2,7 +2,7 @@
 
 import { ERROR_CODES, type OmenError } from '../../errors.js'
 import { idToJson } from '../../ids.js'
-import { inWords, REST } from '../../words.js'
+import { inWords, REST, REST_ADVICE } from '../../words.js'
 import type { AnyResponse } from '../exchange.js'
 import { finish, RETRY_AFTER_S } from '../faults.js'
 import { AddressError } from '../gate.js'
@@ -15,7 +15,7 @@ function problemOf(error: OmenError): Record<string, unknown> {
   const { row, path, id } = error.details
   return {
     type: `urn:omendb:error:${error.code}`,
-    title: error instanceof AddressError ? error.advice : advice,
+    title: error instanceof AddressError ? error.advice : (REST_ADVICE[error.code] ?? advice),
     status: httpStatus,
     detail: inWords(error.message, REST),
     code: error.code,
