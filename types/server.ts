@@ -32,7 +32,7 @@ export interface ServerLimits {
   k?: number | undefined
   /** `ef`. ERR_LIMIT. Default 10 000, the most there is. */
   ef?: number | undefined
-  /** Nested objects and arrays of a JSON body. ERR_LIMIT. Default 100. */
+  /** Nested objects and arrays of a body of JSON, however it comes. ERR_LIMIT. Default 100. */
   jsonDepth?: number | undefined
   /** Requests at work at once. ERR_BUSY. Default 512. */
   concurrency?: number | undefined

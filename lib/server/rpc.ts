@@ -14,6 +14,7 @@ import {
   createContextValues,
   type HandlerContext,
 } from '@connectrpc/connect'
+import type { UniversalServerRequest } from '@connectrpc/connect/protocol'
 import {
   universalRequestFromNodeRequest,
   universalResponseToNodeResponse,
@@ -21,6 +22,7 @@ import {
 import { OmenError } from '../errors.js'
 import { OmenDB } from '../wire/protocol.js'
 import { type Caller, mustWrite } from './caller.js'
+import { depthBounded } from './depth.js'
 import { type AnyRequest, type AnyResponse, Exchange, exchangeOf, isGone } from './exchange.js'
 import { connectErrorOf, omenErrorOf, refuseRpc, serverFault, withPath } from './faults.js'
 import type { Context } from './handlers/context.js'
@@ -70,6 +72,10 @@ function changeTrailers(response: AnyResponse, exchange: Exchange): void {
     tellInTrailers(trailers as Record<string, unknown>, exchange)
     add(trailers)
   }
+}
+
+function isPieces(body: UniversalServerRequest['body']): body is AsyncIterable<Uint8Array> {
+  return typeof body === 'object' && body !== null && Symbol.asyncIterator in body
 }
 
 /** Which protocols a port speaks. gRPC needs HTTP/2. */
@@ -143,7 +149,7 @@ export class Rpc {
     sent.once('finish', () => drain(request))
     const values = createContextValues().set(exchangeKey, exchange)
     const incoming = universalRequestFromNodeRequest(request, response, undefined, values)
-    handler(incoming)
+    handler({ ...incoming, body: this.#bounded(incoming.body, contentType) })
       .then(async (outgoing) => {
         const untold = await untoldFault(outgoing, exchange)
         if (untold !== undefined) {
@@ -161,6 +167,14 @@ export class Rpc {
         this.#log.debug({ error, method: exchange.method }, 'an answer was not sent')
         response.destroy()
       })
+  }
+
+  /** Of JSON, no deeper than it may be. */
+  #bounded(body: UniversalServerRequest['body'], contentType = ''): typeof body {
+    const isFramed = /^application\/[\w-]+\+json/i.test(contentType)
+    const isJson = isFramed || /^application\/json/i.test(contentType)
+    if (!isJson || !isPieces(body)) return body
+    return depthBounded(body, this.#context.limits.jsonDepth, isFramed)
   }
 
   async #unary(request: AnyRequest, response: AnyResponse, method: Method): Promise<void> {

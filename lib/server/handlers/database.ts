@@ -39,7 +39,9 @@ import {
 } from '../../wire/protocol.js'
 import { within } from '../bounded.js'
 import type { Caller } from '../caller.js'
+import { checkDepth } from '../depth.js'
 import { type Receipt, whatOf } from '../requests.js'
+import type { Limits } from '../settings.js'
 import type { Context } from './context.js'
 
 export async function listCollections(
@@ -52,14 +54,18 @@ export async function listCollections(
 }
 
 /** Checked as `collection()` checks them. */
-function nativeOptions(options: CollectionOptions | undefined): NativeCollectionOptions {
+function nativeOptions(
+  options: CollectionOptions | undefined,
+  { jsonDepth }: Limits,
+): NativeCollectionOptions {
   if (options === undefined) return {}
   const { $typeName: _, $unknown: __, schema, ...given } = options
-  const all = schema === undefined ? given : { ...given, schema: schemaOf(schema) }
+  const all = schema === undefined ? given : { ...given, schema: schemaOf(schema, jsonDepth) }
   return readCollection(all, false).native
 }
 
-function schemaOf(text: string): unknown {
+function schemaOf(text: string, depthMax: number): unknown {
+  checkDepth(Buffer.from(text), depthMax)
   try {
     return JSON.parse(text)
   } catch {
@@ -68,14 +74,14 @@ function schemaOf(text: string): unknown {
 }
 
 export function openCollection(
-  { engine, requests }: Context,
+  { engine, limits, requests }: Context,
   caller: Caller,
   request: OpenCollectionRequest,
 ): Promise<OpenCollectionResponse> {
   const run = async (_by: Caller, tag: Uint8Array | undefined) => {
     const name = collectionName(request.name)
     const { database } = engine
-    const options = nativeOptions(request.options)
+    const options = nativeOptions(request.options, limits)
     if (caller.access !== 'write' && request.mode !== OpenMode.OPEN) {
       const exists = database.listCollections().includes(name)
       if (!exists || request.mode === OpenMode.CREATE) {

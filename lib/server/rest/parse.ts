@@ -1,7 +1,7 @@
 /** Bodies of JSON, parsed where they are neither too deep nor damaged. */
 
-import { OmenError } from '../../errors.js'
 import { argumentError } from '../../options.js'
+import { checkDepth } from '../depth.js'
 
 /** undefined where there is no body. Throws ERR_ARGUMENT, ERR_LIMIT. */
 export function parseJson(body: Buffer, depthMax: number): unknown {
@@ -19,23 +19,5 @@ export function parseJson(body: Buffer, depthMax: number): unknown {
     // The message of JSON.parse quotes the text, which belongs in no log.
     const at = /position (\d+)/.exec((error as Error).message)?.[1]
     throw argumentError(`the body is no JSON${at === undefined ? '' : `, at character ${at}`}`)
-  }
-}
-
-const QUOTE = 0x22
-const BACKSLASH = 0x5c
-
-/** Before it is parsed: what is nested deep costs more than it should everywhere. */
-function checkDepth(body: Buffer, depthMax: number): void {
-  let depth = 0
-  for (let i = 0; i < body.length; i++) {
-    const byte = body[i]
-    if (byte === QUOTE) {
-      for (i++; i < body.length && body[i] !== QUOTE; i++) if (body[i] === BACKSLASH) i++
-    } else if (byte === 0x7b || byte === 0x5b) {
-      if (++depth > depthMax) {
-        throw new OmenError('ERR_LIMIT', `the JSON is nested deeper than ${depthMax} levels`)
-      }
-    } else if (byte === 0x7d || byte === 0x5d) depth--
   }
 }
