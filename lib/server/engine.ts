@@ -40,15 +40,17 @@ export class Engine {
   /**
    * Opens the database: recovery takes time. `tell` hears how far it is, when it is long; `opened`
    * gets a database on disk before anybody else.
+   *
+   * @returns undefined where this was closed meanwhile.
    */
   async open(
     tell: (progress: Progress) => void,
     opened: (database: NativeDatabase) => void,
-  ): Promise<void> {
+  ): Promise<NativeDatabase | undefined> {
     const { data, durability, residency, readOnly, maxMemoryBytes } = this.settings
     if (data === undefined) {
       this.#database = new this.addon.Database({ maxMemoryBytes })
-      return
+      return this.#database
     }
     const options: NativeDiskOptions = { durability, residency, readOnly, maxMemoryBytes }
     const settings = { signal: undefined, timeoutMs: undefined, onProgress: tell }
@@ -56,9 +58,13 @@ export class Engine {
     const opening = this.addon.openDatabase(databasePath(data), options, call.operation)
     call.submitted(0)
     const database = await call.settle(opening)
-    if (this.#closing !== undefined) return database.close()
+    if (this.#closing !== undefined) {
+      await database.close()
+      return undefined
+    }
     opened(database)
     this.#database = database
+    return database
   }
 
   get isOpen(): boolean {

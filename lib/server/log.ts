@@ -6,7 +6,6 @@
 
 import { type DestinationStream, pino } from 'pino'
 import type { LogLevel, LogTarget } from '../../types/server.js'
-import type { Progress } from '../../types/values.js'
 
 export type Log = ReturnType<typeof createLog>
 
@@ -18,19 +17,6 @@ export function createLog(level: LogLevel, target: LogTarget | undefined) {
     serializers: { error: pino.stdSerializers.err },
   }
   return pino(options, harmless(target))
-}
-
-const OPENING_MS = 2_000
-
-/** How far a long opening is: a line every two seconds. */
-export function tellOpening(log: Log): (progress: Progress) => void {
-  let told = performance.now()
-  return ({ done, total }) => {
-    const now = performance.now()
-    if (now - told < OPENING_MS) return
-    told = now
-    log.info({ done, total }, 'opening the database: linking records into the graph')
-  }
 }
 
 /** A target of the caller's that throws fails no request. */

@@ -6,11 +6,12 @@
  * `drainMs`, then closes connections and the database.
  */
 
-import { readFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmdirSync } from 'node:fs'
 import http from 'node:http'
 import http2 from 'node:http2'
 import https from 'node:https'
 import type { AddressInfo, Server as NetServer, Socket } from 'node:net'
+import path from 'node:path'
 import type { Server, ServerOptions } from '../../types/server.js'
 import { nowMs } from '../clock.js'
 import { argumentError } from '../options.js'
@@ -21,8 +22,9 @@ import { Gate } from './gate.js'
 import type { Context } from './handlers/context.js'
 import { lingerAtEnd, unlessLingering } from './linger.js'
 import { createListener, type Surroundings } from './listener.js'
-import { createLog, type Log, tellOpening } from './log.js'
+import { createLog, type Log } from './log.js'
 import { Metrics } from './metrics.js'
+import { Opening } from './opening.js'
 import { Pending } from './pending.js'
 import { Places } from './places.js'
 import { Requests } from './requests.js'
@@ -55,6 +57,20 @@ function readCertificate({ tls }: Settings): Certificate | undefined {
     }
   }
   return { cert: read('cert', tls.cert), key: read('key', tls.key), minVersion: 'TLSv1.2' }
+}
+
+/** Made nowhere: a name that is misspelt is to be noticed before a backup is needed. */
+function checkBackups({ backupDirectory }: Settings): void {
+  if (backupDirectory === undefined) return
+  try {
+    rmdirSync(mkdtempSync(path.join(backupDirectory, 'omendb-backup-')))
+  } catch (cause) {
+    const reason = (cause as NodeJS.ErrnoException).code
+    throw argumentError(
+      `backupDirectory (--backup-directory): nothing can be made in ${backupDirectory}: ` +
+        `${reason}; give a directory that is there and can be written to`,
+    )
+  }
 }
 
 type Handler = (request: AnyRequest, response: AnyResponse) => void
@@ -178,6 +194,7 @@ export class RunningServer implements Server {
   readonly #requests: Requests
   readonly #ports: Port[] = []
   #closing: Promise<void> | undefined
+  #hasStarted = false
 
   private constructor(settings: Settings, log: Log, { engine, gate, requests }: Context) {
     this.#gate = gate
@@ -188,14 +205,22 @@ export class RunningServer implements Server {
   }
 
   async #open(): Promise<void> {
-    await this.#engine.open(tellOpening(this.log), (db) => this.#requests.open(db))
-    this.log.info({ data: this.#settings.data ?? 'memory' }, 'the database is open')
+    const { url, grpcUrl } = this
+    const data = this.#settings.data ?? 'memory'
+    this.log.info({ data, url, grpcUrl }, 'opening the database')
+    const opening = new Opening(this.log, data)
+    const database = await this.#engine.open(opening.tell, (db) => this.#requests.open(db))
+    if (database === undefined) return
+    await opening.tellEnd(database)
+    this.log.info({ url, grpcUrl }, 'listening')
+    this.#hasStarted = true
   }
 
   /** Binds the ports, and begins to open the database. */
   static async start(options: ServerOptions | undefined): Promise<RunningServer> {
     const settings = readSettings(options)
     const certificate = readCertificate(settings)
+    checkBackups(settings)
     const log = createLog(settings.logLevel, settings.log)
     const engine = new Engine(settings)
     const { limits } = settings
@@ -231,7 +256,6 @@ export class RunningServer implements Server {
         }, settings.grpcPort)
         server.grpcUrl = `${scheme}://${shown}:${grpcAt}`
       }
-      log.info({ url: server.url, grpcUrl: server.grpcUrl }, 'listening')
       // Not before: a start that fails at a port or a certificate makes no database.
       server.ready = server.#open()
       server.ready.catch(() => {}) // Told to those who wait for it.
@@ -268,6 +292,6 @@ export class RunningServer implements Server {
     // A database that is still being opened is closed when that is done.
     await this.ready.catch(() => {})
     await this.#engine.close()
-    this.log.info('closed')
+    if (this.#hasStarted) this.log.info('closed')
   }
 }

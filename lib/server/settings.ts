@@ -150,7 +150,7 @@ export function readSettings(options: ServerOptions | undefined): Settings {
     tls: readTls(reader),
     insecure: reader.flag('insecure'),
     corsOrigins: reader.list('corsOrigins').map(checkOrigin),
-    allowedHosts: reader.list('allowedHosts').map((host) => host.toLowerCase()),
+    allowedHosts: reader.list('allowedHosts').map(checkHost),
     console: reader.flag('console', true),
     limits: readLimits(reader.within('limits')),
     durability: reader.oneOf('durability', DURABILITIES),
@@ -225,18 +225,34 @@ function checkOrigin(origin: string): string {
   )
 }
 
+const HOST = /^(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_]([a-z0-9_-]{0,62}))*\.?$/
+
+/** As the gate compares it: in small letters, an address of IPv6 without brackets. */
+function checkHost(given: string): string {
+  const name = given.toLowerCase()
+  const host = isIP(name.slice(1, -1)) === 6 && name.startsWith('[') ? name.slice(1, -1) : name
+  if (isIP(host) !== 0 || (HOST.test(host) && !/^[\d.]+$/.test(host))) return host
+  throw argumentError(
+    'allowedHosts (--allowed-host): a name is like db.example.com or 10.0.0.1, without scheme, ' +
+      `port and path, not ${describe(given)}`,
+  )
+}
+
 export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))
 }
 
 function checkExposure({ host, insecure, tls, readWriteKeys, readOnlyKeys }: Settings): void {
   if (isLoopback(host) || insecure) return
-  const missing: string[] = []
-  if (readWriteKeys.length + readOnlyKeys.length === 0) missing.push('an API key')
-  if (tls === undefined) missing.push('TLS')
-  if (missing.length === 0) return
+  const hasKey = readWriteKeys.length + readOnlyKeys.length > 0
+  if (hasKey && tls !== undefined) return
+  const missing = hasKey
+    ? 'no TLS'
+    : tls === undefined
+      ? 'neither an API key nor TLS'
+      : 'no API key'
   throw argumentError(
-    `the host ${host} is reachable by others, and the server has not ${missing.join(' nor ')}: ` +
-      'give them, bind 127.0.0.1, or set `insecure` (--insecure) where a proxy sees to it',
+    `the host ${host} is reachable by others, and the server has ${missing}: ` +
+      'give it, bind 127.0.0.1, or set `insecure` (--insecure) where a proxy sees to it',
   )
 }

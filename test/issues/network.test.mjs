@@ -1,7 +1,7 @@
 // Bugs found in the server and the client, each with what a user would have seen.
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import net from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -107,14 +107,16 @@ test('a stream whose message cannot be read is a fault of its caller', async () 
   await server.close()
 })
 
-// A directory of backups that was not there was told as a bug of the server.
+// A directory of backups that had gone was told as a bug of the server.
 test('a backup that cannot be gathered is ERR_IO', async (t) => {
   const made = mkdtempSync(path.join(tmpdir(), 'omendb-issue-'))
   t.after(() => rmSync(made, { recursive: true, force: true }))
-  const backupDirectory = path.join(made, 'none')
+  const backupDirectory = path.join(made, 'copies')
+  mkdirSync(backupDirectory)
   const data = path.join(made, 'db')
   const options = { port: 0, grpcPort: false, logLevel: 'silent', data, backupDirectory }
   const server = await createServer(options)
+  rmSync(backupDirectory, { recursive: true })
   const response = await fetch(`${server.url}/v1/backup`, { method: 'POST' })
   assert.equal((await response.json()).code, 'ERR_IO')
   await server.close()

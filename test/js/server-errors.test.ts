@@ -1,6 +1,7 @@
 // Every error that can reach a client, provoked over REST, Connect and gRPC: its status, its code,
 // its details, its message. A code that is added to the table must be placed here.
 import assert from 'node:assert/strict'
+import { rmSync } from 'node:fs'
 import net from 'node:net'
 import test, { type TestContext } from 'node:test'
 import { DB, ERROR_CODES, type ErrorCode } from 'omendb'
@@ -83,7 +84,7 @@ const CASES: Partial<Record<ErrorCode, Case>> = {
   ERR_TIMEOUT: { ...search({}), timeoutMs: 0 },
   ERR_MEMORY: { ...write(['x']), server: { maxMemoryBytes: 1 } },
   ERR_READ_ONLY: { ...write(['x']), server: { readOnly: true } },
-  ERR_IO: { ...backup, server: { backupDirectory: '/no/such/directory' }, says: /ENOENT/ },
+  ERR_IO: { ...backup, says: /ENOENT/ },
   ERR_UNSUPPORTED: { ...backup, says: /in memory/ },
   ERR_AUTH: { ...list, key: 'unknown-0123456789', server: { apiKeys: KEYS } },
   ERR_FORBIDDEN: { ...write(['x']), key: KEYS.readOnly[0] as string, server: { apiKeys: KEYS } },
@@ -130,7 +131,13 @@ async function serverFor(t: TestContext, code: ErrorCode, given: ServerOptions):
       throw new TypeError('a bug, with a secret')
     }
   }
-  const isOnDisk = code === 'ERR_IO' || code === 'ERR_READ_ONLY'
+  if (code === 'ERR_IO') {
+    const backupDirectory = directory(t)
+    const server = await serve(t, { backupDirectory, data: directory(t) })
+    rmSync(backupDirectory, { recursive: true })
+    return server
+  }
+  const isOnDisk = code === 'ERR_READ_ONLY'
   const options = isOnDisk ? { ...given, data: directory(t) } : given
   if (code === 'ERR_READ_ONLY') {
     const db = await DB.open(options.data as string)
