@@ -144,7 +144,10 @@ function* calls(hasRecords) {
   for (const options of SEARCH) {
     const body = { vector: V, ...options }
     yield { of: (c) => c.search(V, options), method: 'POST', at: '/search', body }
+    yield { of: (c) => c.explain(V, options), method: 'POST', at: '/explain', body }
     if (options.include !== undefined) continue
+    const none = { vectors: [], ...options }
+    yield { of: (c) => c.searchBatch([], options), method: 'POST', at: '/search/batch', body: none }
     const batch = { vectors: [V], ...options }
     yield {
       of: (c) => c.searchBatch([V], options),
@@ -153,6 +156,9 @@ function* calls(hasRecords) {
       body: batch,
     }
   }
+  const include = { vector: V, include: 'none' }
+  const explained = (c) => c.explain(V, { include: 'none' })
+  yield { of: explained, method: 'POST', at: '/explain', body: include }
   for (const options of OPTIONS) {
     yield {
       of: (_, db) => db.collection('other', options),

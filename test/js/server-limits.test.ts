@@ -290,6 +290,7 @@ test('bodies that are nearly right are refused with the place of the fault', asy
     ['/search', '{"vector":[1,2],"filter":[]}', 'ERR_FILTER'],
     ['/search', '{"vector":[1,2],"filter":{"a":{"$x":1}}}', 'ERR_FILTER', 'a.$x'],
     ['/search', '{"vector":[1,2]', 'ERR_ARGUMENT'],
+    ['/search/batch', '{"vectors":[[1,2]],"count":2}', 'ERR_ARGUMENT'],
     ['/search', '', 'ERR_ARGUMENT'],
     ['/records', '{"vectors":[[1,2],[1,2,3]]}', 'ERR_DIMENSIONS', 1],
     ['/records', '{"ids":[1.5],"vectors":[[1,2]]}', 'ERR_ID', 0],

@@ -38,7 +38,7 @@ const PAGE_ROWS_MAX = 10_000
 type Asked = Pick<SearchRequest, 'k' | 'ef' | 'maxDistance' | 'exact' | 'filter'>
 
 /** Checked as `search()` checks them, so that faults have the same words. */
-function searchOf({ k, ef, maxDistance, exact, filter }: Asked, limits: Limits): SearchCall {
+export function searchOf({ k, ef, maxDistance, exact, filter }: Asked, limits: Limits): SearchCall {
   const call = searchCall()
   readSearch({ k, ef, maxDistance, exact }, call, 0)
   checkLimit(call.k, limits.k, 'k')

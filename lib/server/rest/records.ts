@@ -35,13 +35,12 @@ function searchInit({ k, ef, maxDistance, exact }: SearchParts, filter: string |
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
 }
 
-function searchRequest({ params, body, bytes, query }: Asked): wire.SearchRequest {
-  const asked = bytes === undefined ? (body as s.SearchBody) : (query as s.SearchQuery)
+function explainRequest({ params, body, bytes, query }: Asked): wire.SearchRequest {
+  const asked = bytes === undefined ? (body as s.ExplainBody) : (query as s.ExplainQuery)
   const filter = bytes === undefined ? filterText(asked.filter) : (asked.filter as string)
   return wire.create(wire.SearchRequestSchema, {
     collection: params.name,
-    query: bytes ?? vectorBytes((body as s.SearchBody).vector),
-    include: includeOf(asked.include),
+    query: bytes ?? vectorBytes((body as s.ExplainBody).vector),
     ...searchInit(asked, filter),
   })
 }
@@ -74,7 +73,11 @@ async function searchBatch({ context, caller, params, body, bytes, query }: Aske
     bytes === undefined
       ? queriesOf((body as s.SearchBatchBody).vectors, { rows: asked.count ?? 0, dimensions })
       : { bytes, rows: countOf(bytes, asked.count, dimensions) }
-  if (given.rows === 0) return { k: asked.k ?? 10, results: [] }
+  if (asked.count !== undefined && asked.count !== given.rows) {
+    throw argumentError(`count is ${asked.count}, and ${given.rows} queries came`)
+  }
+  const { k } = reads.searchOf({ ...searchInit(asked, filter) }, context.limits)
+  if (given.rows === 0) return { k, results: [] }
   const request = wire.create(wire.SearchBatchRequestSchema, {
     collection: params.name,
     queries: given.bytes,
@@ -280,11 +283,11 @@ export const RECORD_ROUTES: readonly Route[] = [
     url: `${AT}/explain`,
     summary: 'Searches, and tells how',
     access: 'read',
-    body: s.SearchBody,
-    binaryQuery: s.SearchQuery,
+    body: s.ExplainBody,
+    binaryQuery: s.ExplainQuery,
     answer: s.Answers.plan,
     run: async (asked) =>
-      plainOf(await reads.explain(asked.context, asked.caller, searchRequest(asked))),
+      plainOf(await reads.explain(asked.context, asked.caller, explainRequest(asked))),
   },
   {
     method: 'POST',

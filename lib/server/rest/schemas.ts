@@ -111,6 +111,10 @@ export const SearchBody = Type.Object(
   },
   strict,
 )
+export const ExplainBody = Type.Object(
+  { vector: VectorJson, ...search, filter: Type.Optional(FilterJson) },
+  strict,
+)
 export const SearchBatchBody = Type.Object(
   {
     vectors: VectorsJson,
@@ -135,6 +139,7 @@ export const SearchQuery = Type.Object(
   { ...search, filter: filterText, include: Type.Optional(IncludeJson) },
   strict,
 )
+export const ExplainQuery = Type.Object({ ...search, filter: filterText }, strict)
 export const SearchBatchQuery = Type.Object(
   { count: Type.Optional(Type.Integer()), ...search, filter: filterText },
   strict,
@@ -206,6 +211,7 @@ type Came<T extends TSchema> = {
 export type RowsBody = Came<typeof RowsBody>
 export type GetBody = Came<typeof GetBody>
 export type SearchBody = Came<typeof SearchBody>
+export type ExplainBody = Came<typeof ExplainBody>
 export type SearchBatchBody = Came<typeof SearchBatchBody>
 export type ScrollBody = Came<typeof ScrollBody>
 export type ChangeBody = Came<typeof ChangeBody>
@@ -213,4 +219,5 @@ export type DeleteBody = Came<typeof DeleteBody>
 export type CountBody = Came<typeof CountBody>
 export type CollectionBody = Static<typeof CollectionBody>
 export type SearchQuery = Static<typeof SearchQuery>
+export type ExplainQuery = Static<typeof ExplainQuery>
 export type SearchBatchQuery = Static<typeof SearchBatchQuery>
