@@ -61,6 +61,8 @@ type Start = (c: NativeCollection, all: Opened) => Promise<unknown> | undefined
 /** Each operation with the point where it is held; `staged` waits for its commit, in no thread. */
 const OPERATIONS: Record<string, [point: string | undefined, Start]> = {
   search: ['search', (c) => c.search(...search, 3)],
+  // One that is expected to be short shares its task with others.
+  searchShort: ['search', (c) => c.searchQueued(...search, 1, undefined, 0.01)],
   searchBatch: [
     'search-batch',
     (c) => c.searchBatch(vector, 1, DIMENSIONS, 5, 0, 0, 1e9, undefined),

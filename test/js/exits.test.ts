@@ -21,7 +21,7 @@ const REPEAT = Number(process.env.OMENDB_REPEAT ?? 3)
 const REPEAT_ON_DISK = Number(process.env.OMENDB_REPEAT ?? 1)
 const LIMIT_MS = 20_000
 const OPERATIONS = [
-  ...['search', 'searchBatch', 'explain', 'get', 'count', 'scroll'],
+  ...['search', 'searchShort', 'searchBatch', 'explain', 'get', 'count', 'scroll'],
   ...['add', 'link', 'upsert', 'update', 'delete', 'deleteFilter', 'clear', 'optimize'],
   ...['staged', 'upkeep', 'check'],
 ]
