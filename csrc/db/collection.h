@@ -103,7 +103,9 @@ struct Commit {
   // With a tag: on disk, what the commit came to is logged with it, and kept (db/receipts.h).
   std::optional<Receipt> receipt;
 
-  // Called once on the committing thread, after the outputs are set. May be nullptr with run().
+  // Called once, after the outputs are set, on the committing thread or by the committer of the
+  // log, which the last owner of the database joins: it must not give back what may be the last
+  // reference, but may have the pool do so. May be nullptr with run().
   void (*on_done)(Commit* commit, void* context) = nullptr;
   void* context = nullptr;
 

@@ -99,10 +99,13 @@ Result<Thread> Thread::start(const char* name, void (*run)(void*), void* argumen
 
 void Thread::join() {
   OMEN_ASSERT(handle_ != 0);
+  // A thread that joined itself would go on in what its owner frees.
 #if defined(_WIN32)
+  OMEN_ASSERT(GetThreadId(reinterpret_cast<HANDLE>(handle_)) != GetCurrentThreadId());
   WaitForSingleObject(reinterpret_cast<HANDLE>(handle_), INFINITE);
   CloseHandle(reinterpret_cast<HANDLE>(handle_));
 #else
+  OMEN_ASSERT(pthread_equal(as_pthread(handle_), pthread_self()) == 0);
   pthread_join(as_pthread(handle_), nullptr);
 #endif
   handle_ = 0;

@@ -1,6 +1,9 @@
 // The mailbox, and what operations do on the pool.
 #include "napi/runtime.h"
 
+#include <new>
+
+#include "db/database.h"
 #include "napi/handle.h"
 
 namespace omen::napi {
@@ -44,7 +47,23 @@ void Mailbox::post_list(const MailList& list) {
       return;
     }
   }
-  delete_all(list.first_);
+  delete_on_pool(list.first_);
+}
+
+void Mailbox::delete_on_pool(AsyncOp* first) {
+  struct Deletion : Task {
+    AsyncOp* first = nullptr;
+  };
+  const Result<Executor*> pool = process_executor();
+  OMEN_ASSERT(pool.is_ok());  // The operation ran by it.
+  auto* deletion = new (std::nothrow) Deletion;
+  if (deletion == nullptr) return;  // Without memory it is kept rather than freed in a wrong place.
+  deletion->first = first;
+  deletion->run = [](Task* task) {
+    const std::unique_ptr<Deletion> own(static_cast<Deletion*>(task));
+    delete_all(own->first);
+  };
+  pool.value()->submit(deletion);
 }
 
 AsyncOp* Mailbox::take_all() {

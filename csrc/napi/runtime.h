@@ -10,7 +10,8 @@
 //   1. Between start() and finished() only the engine's threads touch the operation's inputs and
 //      outputs; no JS memory is among them.
 //   2. After Mailbox::close() nothing dereferences the environment or its wake-up function. An
-//      operation that finishes later is deleted where it finishes.
+//      operation that finishes later is deleted on the pool: with it may go the last reference to a
+//      database, which joins the committer, and that may be the thread that it finishes on.
 //   3. An operation is settled or deleted exactly once.
 // Threads: as each function says.
 #pragma once
@@ -77,13 +78,14 @@ class Mailbox {
   AsyncOp* take_all();
   // JS thread, at the end of the environment.
   void close();
-  // A list of take_all() that will not be settled.
+  // A list of take_all() that will not be settled. JS thread.
   static void delete_all(AsyncOp* first);
   // Any thread: a hint, to skip work that nobody waits for.
   bool is_closed() const { return closed_.load(std::memory_order_relaxed); }
 
  private:
   void post_list(const MailList& list);
+  static void delete_on_pool(AsyncOp* first);
 
   std::mutex mutex_;
   std::atomic<bool> closed_{false};
