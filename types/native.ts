@@ -512,7 +512,7 @@ export interface NativeAddon {
   sliceNsMax(reset?: boolean): number
   /** Bytes held by all databases of the process. */
   processMemoryBytes(): number
-  /** Of the pool. */
+  /** Of the pool. Throws what making a database throws where there is none. */
   threads(): number
 
   /** Test builds (OMENDB_TEST_POINTS) only. Pauses the next thread that comes to the point. */

@@ -33,7 +33,7 @@ void Lots::push(PoolOp* op, uint64_t expected_ns, Executor& executor) {
       waiting_ns_ = waiting_ns;
     }
   }
-  if (!is_queued) return op->launch_alone(executor);
+  if (!is_queued) return op->launch(executor);
   if (drain == nullptr) return;
   drain->lots = shared_from_this();
   drain->executor = &executor;
@@ -62,14 +62,14 @@ void Lots::run(Task* task) {
   MailList lot;
   while (now_ns - start_ns < kTurnNs) {
     PoolOp* const op = drain->lots->pop();
-    if (op == nullptr) return Mailbox::post_all(std::move(lot));
+    if (op == nullptr) return Mailbox::post_all(lot);
     op->run_now();
     now_ns = system_clock().now_ns();
     if (lot.is_empty()) lot_ns = now_ns;
     lot.add(op);
     if (now_ns - lot_ns >= kLotNs) Mailbox::post_all(std::exchange(lot, {}));
   }
-  Mailbox::post_all(std::move(lot));
+  Mailbox::post_all(lot);
   Executor& executor = *drain->executor;
   executor.submit(drain.release());
 }

@@ -21,7 +21,8 @@ namespace omen::napi {
 
 class Lots : public std::enable_shared_from_this<Lots> {
  public:
-  // Takes the operation over. `expected_ns`: what it will take, about.
+  // Takes the operation over. `expected_ns`: what it will take, about. Without memory for a task it
+  // is launched anew.
   void push(PoolOp* op, uint64_t expected_ns, Executor& executor);
 
  private:
@@ -31,6 +32,7 @@ class Lots : public std::enable_shared_from_this<Lots> {
   };
   static void run(Task* task);
   PoolOp* pop();
+
   std::mutex mutex_;
   PoolOp* first_ = nullptr;
   PoolOp* last_ = nullptr;

@@ -5,7 +5,6 @@
 #include <node_api.h>
 
 #include "base/test_points.h"
-#include "exec/thread.h"
 #include "napi/classes.h"
 #include "napi/collection_object.h"
 #include "napi/database_object.h"
@@ -87,10 +86,15 @@ napi_value slice_ns_max(napi_env env, napi_callback_info info) {
   return value;
 }
 
-napi_value threads(napi_env env, napi_callback_info) {
-  const Result<unsigned> width = hardware_threads();  // Whether it can be had DB told before.
+napi_value threads(napi_env env, napi_callback_info info) {
+  const Call call(env, info);
+  const Result<Executor*> pool = call.environment->executor();
   napi_value value = nullptr;
-  napi_create_uint32(env, width.is_ok() ? width.value() : 1, &value);
+  if (pool.is_ok()) {
+    napi_create_uint32(env, pool.value()->width(), &value);
+  } else {
+    call.environment->throw_status(pool.status());
+  }
   return value;
 }
 

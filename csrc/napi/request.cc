@@ -19,9 +19,10 @@ class RequestOp final : public PoolOp {
     if (request_->is_wait()) return launch_wait();
     Commit* commit = request_->commit();
     if (commit == nullptr) {
-      const std::shared_ptr<Lots> lots = std::move(lots_);  // The operation may be gone after it.
+      // The operation may be gone after it. Without: a task of its own, which push() may ask for.
+      const std::shared_ptr<Lots> lots = std::move(lots_);
       const uint64_t expected_ns = lots == nullptr ? 0 : request_->expected_ns();
-      if (expected_ns == 0) return PoolOp::launch_alone(executor);
+      if (expected_ns == 0) return PoolOp::launch(executor);
       return lots->push(this, expected_ns, executor);
     }
     operation->commit = commit;

@@ -3,7 +3,7 @@
 
 #include <new>
 
-#include "db/database.h"
+#include "exec/thread_pool.h"
 #include "napi/handle.h"
 
 namespace omen::napi {
@@ -23,10 +23,10 @@ void MailList::add(AsyncOp* op) {
 void Mailbox::post(AsyncOp* op) {
   MailList list;
   list.add(op);
-  post_list(list);
+  post_all(list);
 }
 
-void Mailbox::post_all(MailList list) {
+void Mailbox::post_all(const MailList& list) {
   if (list.is_empty()) return;
   // The operations may be deleted by the other thread as soon as they are posted, with the
   // mailbox's last owner in them.
@@ -54,8 +54,8 @@ void Mailbox::delete_on_pool(AsyncOp* first) {
   struct Deletion : Task {
     AsyncOp* first = nullptr;
   };
-  const Result<Executor*> pool = process_executor();
-  OMEN_ASSERT(pool.is_ok());  // The operation ran by it.
+  const Result<ThreadPool*> pool = ThreadPool::process();
+  OMEN_ASSERT(pool.is_ok());  // It is there: the operation ran by it.
   auto* deletion = new (std::nothrow) Deletion;
   if (deletion == nullptr) return;  // Without memory it is kept rather than freed in a wrong place.
   deletion->first = first;
@@ -93,10 +93,7 @@ void Mailbox::delete_all(AsyncOp* first) {
 
 void AsyncOp::finished() {
   if (handle != nullptr) handle->work_ended();
-  // The operation may be deleted by the other thread as soon as it is posted, with the mailbox's
-  // last owner in it.
-  const std::shared_ptr<Mailbox> mailbox = mailbox_;
-  mailbox->post(this);
+  Mailbox::post(this);
 }
 
 void PoolOp::run_now() {
@@ -107,14 +104,12 @@ void PoolOp::run_now() {
   if (handle != nullptr) handle->work_ended();
 }
 
-void PoolOp::launch_alone(Executor& executor) {
+void PoolOp::launch(Executor& executor) {
   task_.op = this;
   task_.run = [](Task* task) {
     PoolOp* op = static_cast<RunTask*>(task)->op;
     op->run_now();
-    MailList list;
-    list.add(op);
-    Mailbox::post_all(list);
+    Mailbox::post(op);
   };
   executor.submit(&task_);
 }

@@ -69,10 +69,10 @@ class Mailbox {
   // JS thread, once: what wakes it.
   void open(napi_threadsafe_function wakeup) { wakeup_ = wakeup; }
   napi_threadsafe_function wakeup() const { return wakeup_; }
-  // Any thread. Takes the operation over.
-  void post(AsyncOp* op);
+  // Any thread. Takes the operation over, for the mailbox of its environment.
+  static void post(AsyncOp* op);
   // The same for some of one environment, none included, with one wake-up.
-  static void post_all(MailList list);
+  static void post_all(const MailList& list);
   // JS thread. All that lie here, oldest first, linked by mail_next_. nullptr if none is left; the
   // next post wakes again.
   AsyncOp* take_all();
@@ -137,9 +137,7 @@ class AsyncOp {
 // An operation that is one task on the pool.
 class PoolOp : public AsyncOp {
  public:
-  void launch(Executor& executor) override { launch_alone(executor); }
-  // As a task of its own.
-  void launch_alone(Executor& executor);
+  void launch(Executor& executor) override;
   // The work of that task on this thread, but for finished(): ready for the mailbox.
   void run_now();
 

@@ -97,6 +97,15 @@ function upload({ url }, id, more = []) {
   return { socket, send, end, answered }
 }
 
+/** An upload that comes whole, at once. */
+function wholeUpload(server, id) {
+  const sent = upload(server, id)
+  sent.send(begin)
+  sent.send(batch(ROWS))
+  sent.end()
+  return sent
+}
+
 for (const where of ['memory', 'disk']) {
   test(`in ${where}, repetitions of an upload whose connection died store it once`, async (t) => {
     const { server, count, pending } = await served(t, where === 'disk')
@@ -128,10 +137,7 @@ test('an attempt that dies within a message is repeated too', async (t) => {
   first.send(begin)
   first.send(batch(ROWS).subarray(0, 20))
   await pending(1)
-  const second = upload(server, 'u')
-  second.send(begin)
-  second.send(batch(ROWS))
-  second.end()
+  const second = wholeUpload(server, 'u')
   await pending(2)
   first.socket.destroy()
   assert.ok(!(await second.answered()).includes('error'))
@@ -165,10 +171,7 @@ test('another fault of the first attempt is the answer of all', async (t) => {
   const first = upload(server, 'u')
   first.send(begin)
   await pending(1)
-  const second = upload(server, 'u')
-  second.send(begin)
-  second.send(batch(ROWS))
-  second.end()
+  const second = wholeUpload(server, 'u')
   await pending(2)
   first.send(batch(ROWS + 1))
   for (const { answered } of [first, second]) {
