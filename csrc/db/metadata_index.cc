@@ -56,7 +56,7 @@ Status Collection::Impl::fill_columns(Store& s) const {
     parallel_for(*env.executor, slots.size(), kSlotsPerTask,
                  [&](size_t from, size_t until, unsigned) {
                    for (size_t i = from; i < until; ++i) {
-                     Result<ParsedRecord> parsed = s.columns.parse(s.columns.json(slots[i]));
+                     Result<ParsedRecord> parsed = s.columns.parse_stored(slots[i]);
                      if (parsed.is_ok()) {
                        records[i] = parsed.take();
                        continue;

@@ -117,8 +117,14 @@ class RecordReader {
  public:
   static Result<ParsedRecord> read(std::string_view json, const Schema* schema,
                                    RetiringPool* pool, MemoryAccount* account);
+  // The same of a block that is stored already, and stays whose it is.
+  static Result<ParsedRecord> read_stored(MetadataBlock* block, const Schema* schema,
+                                          MemoryAccount* account);
   // The block of a text that read() takes, in memory of its bytes().
   static MetadataBlock* make_block(void* memory, std::string_view json);
+
+ private:
+  static Result<bool> find_fields(const Schema* schema, ParsedRecord* record, bool* has_date);
 };
 
 }  // namespace omen

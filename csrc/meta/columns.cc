@@ -66,6 +66,12 @@ Result<ParsedRecord> Columns::parse(std::string_view json) const {
   return RecordReader::read(json, schema_.get(), &blocks_, account_);
 }
 
+Result<ParsedRecord> Columns::parse_stored(uint32_t slot) const {
+  MetadataBlock* block = block_at(block_rows_, slot).load(std::memory_order_acquire);
+  OMEN_ASSERT(block != nullptr);
+  return RecordReader::read_stored(block, schema_.get(), account_);
+}
+
 const MetadataBlock* Columns::block(uint32_t slot) const {
   // A collection whose records have no metadata has no row for them either.
   if (slot >= block_rows_end_.load(std::memory_order_acquire)) return nullptr;
@@ -266,6 +272,7 @@ void Columns::store_cell(Column* column, uint32_t slot, Cell fresh) {
 
 void Columns::apply(uint32_t slot, ParsedRecord&& record) {
   OMEN_ASSERT(record.is_reserved_ && record.slot_ == slot);
+  OMEN_ASSERT(record.block_ == nullptr || record.pool_ != nullptr);  // Not one of parse_stored().
   MetadataBlock* old = block_at(block_rows_, slot)
                            .exchange(record.block_, std::memory_order_acq_rel);
   record.block_ = nullptr;

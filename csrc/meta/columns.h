@@ -15,11 +15,10 @@
 //   2. Every string code in a cell names a dictionary entry, and an entry's count of references is
 //      the number of cells and array elements that hold it.
 //   3. At most kIndexedFieldsMax columns. One without cells gives up its place when it is wanted.
-// Threads: parse() any; restore() any, each for slots of its own; reserve(), cancel(), apply(),
-// clear(), cover() and fill() one at a time (the commit lock, or, for fill(), one that excludes
-// it);
-// readers any time under a pin of the epoch domain. Blocks, arrays and strings are retired through
-// it.
+// Threads: parse() and parse_stored() any; restore() any, each for slots of its own; reserve(),
+// cancel(), apply(), clear(), cover() and fill() one at a time (the commit lock, or, for fill(),
+// one that excludes it); readers any time under a pin of the epoch domain. Blocks, arrays and
+// strings are retired through it.
 #pragma once
 
 #include <atomic>
@@ -63,6 +62,9 @@ class Columns {
   // below `slots` that have none. About `text_bytes` of them come. ERR_MEMORY.
   Status cover(uint32_t slots, uint64_t text_bytes);
   Status restore(std::span<const uint32_t> slots, std::span<const std::string_view> jsons);
+  // The fields of such a slot's block, which stays where it is: for fill(), and until then nobody
+  // may change the slot. ERR_METADATA where the text is none that parse() takes.
+  Result<ParsedRecord> parse_stored(uint32_t slot) const;
   // Fills the cells of such slots with what parsing their blocks gave. ERR_METADATA past 1 024
   // fields, ERR_MEMORY; those before records[row()] are filled then.
   Status fill(std::span<const uint32_t> slots, std::span<ParsedRecord> records);

@@ -295,7 +295,7 @@ class FieldPacker {
 
 ParsedRecord::~ParsedRecord() {
   OMEN_ASSERT(!is_reserved_);  // Columns::apply() or cancel() was forgotten.
-  if (block_ != nullptr) pool_->release(block_, block_->bytes());
+  if (block_ != nullptr && pool_ != nullptr) pool_->release(block_, block_->bytes());
   if (fields_ != nullptr) {
     free_bytes(fields_, fields_bytes_);
     account_->release(Use::kScratch, fields_bytes_);
@@ -313,6 +313,16 @@ void ParsedRecord::swap(ParsedRecord& other) noexcept {
   std::swap(is_reserved_, other.is_reserved_);
 }
 
+namespace {
+
+Status check_size(std::string_view json) {
+  if (json.size() <= kRecordBytesMax) return Status::ok();
+  return fault("", std::to_string(json.size()) + " bytes of JSON are past the limit of " +
+                       std::to_string(kRecordBytesMax) + " a record");
+}
+
+}  // namespace
+
 MetadataBlock* RecordReader::make_block(void* memory, std::string_view json) {
   auto* block = new (memory) MetadataBlock{static_cast<uint32_t>(json.size()), 0};
   std::memcpy(block->text(), json.data(), json.size());
@@ -327,46 +337,61 @@ Result<ParsedRecord> RecordReader::read(std::string_view json, const Schema* sch
                                         RetiringPool* pool, MemoryAccount* account) {
   ParsedRecord record;
   if (json.empty() || json == "{}") return record;
-  if (json.size() > kRecordBytesMax) {
-    return fault("", std::to_string(json.size()) + " bytes of JSON are past the limit of " +
-                         std::to_string(kRecordBytesMax) + " a record");
-  }
+  OMEN_TRY(check_size(json));
   record.pool_ = pool;
   record.account_ = account;
   OMEN_ASSIGN(void* memory, pool->allocate(sizeof(MetadataBlock) + json.size()));
   record.block_ = make_block(memory, json);
   record.block_->flags = 0;
-
-  Bump bump;
-  Result<const JsonNode*> root =
-      parse_json(record.json(), kRecordDepthMax, ErrorCode::kMetadata, &bump);
-  if (!root.is_ok()) return root.status();
-  if (root.value()->kind != JsonKind::kObject) {
-    return fault("", std::string("a record's metadata is an object, not ") +
-                         json_kind_name(root.value()->kind));
-  }
-  FieldFinder finder(schema, &bump);
-  OMEN_TRY(finder.walk(*root.value(), ""));
-  if (finder.has_date()) record.block_->flags |= MetadataBlock::kHasDate;
-  if (root.value()->count == 0) {
+  bool has_date = false;
+  OMEN_ASSIGN(const bool has_keys, find_fields(schema, &record, &has_date));
+  if (has_date) record.block_->flags |= MetadataBlock::kHasDate;
+  if (!has_keys) {
     pool->release(record.block_, record.block_->bytes());
     record.block_ = nullptr;
-    return record;
   }
-  FieldPacker packer(record.block_, finder.first(), finder.count());
+  return record;
+}
+
+Result<ParsedRecord> RecordReader::read_stored(MetadataBlock* block, const Schema* schema,
+                                               MemoryAccount* account) {
+  ParsedRecord record;
+  record.account_ = account;
+  record.block_ = block;
+  OMEN_TRY(check_size(block->json()));
+  bool has_date = false;
+  OMEN_TRY(find_fields(schema, &record, &has_date).status());
+  return record;
+}
+
+// Fills the record's fields out of its block. false: the record is {}.
+Result<bool> RecordReader::find_fields(const Schema* schema, ParsedRecord* record,
+                                       bool* has_date) {
+  Bump bump;
+  OMEN_ASSIGN(const JsonNode* root,
+              parse_json(record->json(), kRecordDepthMax, ErrorCode::kMetadata, &bump));
+  if (root->kind != JsonKind::kObject) {
+    return fault("", std::string("a record's metadata is an object, not ") +
+                         json_kind_name(root->kind));
+  }
+  FieldFinder finder(schema, &bump);
+  OMEN_TRY(finder.walk(*root, ""));
+  *has_date = finder.has_date();
+  if (root->count == 0) return false;
+  FieldPacker packer(record->block_, finder.first(), finder.count());
   const uint64_t bytes = packer.bytes();
-  if (bytes == 0) return record;
-  OMEN_TRY(account->reserve(Use::kScratch, bytes));
+  if (bytes == 0) return true;
+  OMEN_TRY(record->account_->reserve(Use::kScratch, bytes));
   Result<std::byte*> fields = allocate_bytes(static_cast<size_t>(bytes));
   if (!fields.is_ok()) {
-    account->release(Use::kScratch, bytes);
+    record->account_->release(Use::kScratch, bytes);
     return fields.status();
   }
-  record.fields_ = reinterpret_cast<RecordField*>(fields.value());
-  record.fields_bytes_ = bytes;
-  record.field_count_ = finder.count();
-  packer.pack(record.fields_);
-  return record;
+  record->fields_ = reinterpret_cast<RecordField*>(fields.value());
+  record->fields_bytes_ = bytes;
+  record->field_count_ = finder.count();
+  packer.pack(record->fields_);
+  return true;
 }
 
 }  // namespace omen

@@ -4,7 +4,8 @@
 // pin sees one version whole; the fields found in it feed the columns. Parsing needs no shared
 // state but the pool, so that a batch parses in parallel before any lock is taken.
 // Invariants:
-//   1. A ParsedRecord owns its block until Columns::apply() takes it.
+//   1. A ParsedRecord owns its block until Columns::apply() takes it; that of
+//      Columns::parse_stored() never does, and goes before the slot's block may change.
 //   2. Between Columns::reserve() and apply() or cancel() it also holds a reference to each of its
 //      strings in the dictionary: one of the two must be called, before the Columns go.
 // Threads: one at a time.
@@ -62,7 +63,7 @@ class ParsedRecord {
   void swap(ParsedRecord& other) noexcept;
 
   MetadataBlock* block_ = nullptr;  // nullptr: the record is {}.
-  RetiringPool* pool_ = nullptr;
+  RetiringPool* pool_ = nullptr;  // The block's; nullptr: it is not the record's own.
   MemoryAccount* account_ = nullptr;
   RecordField* fields_ = nullptr;  // In one allocation with what they point to.
   uint64_t fields_bytes_ = 0;
