@@ -40,19 +40,22 @@ const cmakeJs = path.join(root, 'node_modules/cmake-js/bin/cmake-js')
 // CI compiles everything once, and is sooner done with several files at a time; elsewhere a change
 // shall compile one file.
 const isWhole = Boolean(process.env.CI)
+const settings = []
+if (targets.length > 0) settings.push(`OMENDB_CHOSEN=${targets.join(';')}`)
+if (isWhole) settings.push('OMENDB_UNITY=ON')
 // cmake-js would name the host's compiler.
 const foreign = ['arm64', 'asan', 'fuzz', 'tsan'].includes(preset)
 if (existsSync(cmakeJs) && !foreign) {
   const args = ['configure', '--log-level', 'warn', '-O', `out/${preset}`]
   // Of itself it makes every build a Release, whatever the preset says.
   args.push(`--CDCMAKE_BUILD_TYPE=${buildType()}`)
-  if (isWhole) args.push('--CDOMENDB_UNITY=ON')
+  args.push(...settings.map((setting) => `--CD${setting}`))
   if (process.platform !== 'win32') args.push('--prefer-make')
   must(process.execPath, [cmakeJs, ...args, '--', '--preset', preset])
 } else {
-  must('cmake', ['--preset', preset, ...(isWhole ? ['-DOMENDB_UNITY=ON'] : [])])
+  must('cmake', ['--preset', preset, ...settings.map((setting) => `-D${setting}`)])
 }
-const targetArgs = targets.length > 0 ? ['--target', ...targets] : []
+const targetArgs = targets.length > 0 ? ['--target', 'chosen'] : []
 must('cmake', ['--build', '--preset', preset, '-j', String(availableParallelism()), ...targetArgs])
 if (buildOnly) process.exit(0)
 

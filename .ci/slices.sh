@@ -131,6 +131,7 @@ slice_tsan() {
 }
 
 slice_arm64() {
+  need_clang >/dev/null
   need aarch64-linux-gnu-g++ g++-aarch64-linux-gnu
   need qemu-aarch64 qemu-user
   local tests cpu
