@@ -257,7 +257,7 @@ export class Transport {
   async #refusal(response: Response, sent: Sent): Promise<OmenError> {
     const bytes = await this.#bytes(response, sent)
     const fault = parsed(bytes) as ConnectFault | undefined
-    if (typeof fault?.code === 'string') return errorOf(fault)
+    if (typeof fault?.code === 'string' && CONNECT_CODE.test(fault.code)) return errorOf(fault)
     const { status } = response
     const code = STATUS_CODES[status]
     // No proxy's trouble, which may pass: nothing of ours is at that address.
@@ -277,6 +277,9 @@ const STATUS_CODES: Record<number, ErrorCode> = {
   429: 'ERR_BUSY',
   504: 'ERR_TIMEOUT',
 }
+
+/** Of another form is what documents of other errors have: those of REST for example. */
+const CONNECT_CODE = /^[a-z_]+$/
 
 /** An error as the Connect protocol has it. */
 interface ConnectFault {

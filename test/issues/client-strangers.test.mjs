@@ -41,6 +41,18 @@ test('what answers 404, and a redirect', async (t) => {
   await toldAtOnce(to, /unexpected redirect; give the address that it redirects to/, toAsked)
 })
 
+// Its code was taken for one of RPC: "Retry when the server is ready", after four more attempts.
+test('a path of REST in place of the address', async (t) => {
+  const server = await createServer({ port: 0, grpcPort: false })
+  t.after(() => server.close())
+  for (const path of ['/v1', '/v1/collections', '/v1/collections/movies']) {
+    await toldAtOnce(
+      server.url + path,
+      /no OmenDB server answers at .*: its answer is HTTP status 404/,
+    )
+  }
+})
+
 // A proxy whose server is not there yet answers so: that may pass.
 test('what answers 502 is asked again', async (t) => {
   const [web, asked] = await answering(t, 502)
