@@ -230,7 +230,7 @@ export class RunningServer implements Server {
     const context: Context = { engine, limits, gate, pending: new Pending(), requests }
     const metrics = new Metrics(context)
     const around: Surroundings = { gate, limits, log, metrics, requests }
-    const rest = await createRest(context, metrics, log)
+    const rest = await createRest(context, metrics, log, page?.paths ?? [])
     const webRpc = new Rpc(context, log, 'web')
     const places = placesOf(limits.connections, log)
     const web = createListener(around, { rpc: webRpc, rest, page, places })

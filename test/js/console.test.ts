@@ -499,7 +499,7 @@ test('the files of the console: headers, hosts, keys, and none where it is off',
     assert.equal(head.headers.get('content-length'), String(Buffer.byteLength(body)))
     assert.equal(await statusOf(server.url, url, { host: 'evil.example.com' }), 403)
     assert.equal(await statusOf(server.url, url, { origin: 'https://evil.example.com' }), 403)
-    assert.equal((await fetch(server.url + url, { method: 'POST' })).status, 404)
+    assert.equal((await fetch(server.url + url, { method: 'POST' })).status, 405)
   }
   for (const url of ['/console/', '/console/main.ts', '/console/../package.json', '/console.js'])
     assert.equal(await statusOf(server.url, url, {}), 401, url)

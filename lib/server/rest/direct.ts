@@ -9,14 +9,13 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { parse } from 'node:querystring'
-import { ERROR_CODES } from '../../errors.js'
 import { bodyOf } from '../body.js'
 import { type AnyRequest, type AnyResponse, exchangeOf, isGone } from '../exchange.js'
 import type { Context } from '../handlers/context.js'
 import type { Log } from '../log.js'
 import { abandonUnsent, sendAtEndOfTurn } from '../turn.js'
 import { parseJson } from './parse.js'
-import { problemBytes, problemHeaders } from './problem.js'
+import { problemBytes, problemHeaders, statusOf } from './problem.js'
 import type { Route, Written } from './route.js'
 import { callerOf, checkOf, isPlain, toldOf } from './serving.js'
 
@@ -51,7 +50,7 @@ export function createDirect(route: Route, context: Context, log: Log) {
       })
     } catch (error) {
       const told = toldOf(error, request, log)
-      answer(response, ERROR_CODES[told.code].httpStatus, problemHeaders(told), problemBytes(told))
+      answer(response, statusOf(told), problemHeaders(told), problemBytes(told))
     }
   }
 

@@ -3,6 +3,7 @@
 import type { TSchema } from '@sinclair/typebox'
 import type { Route } from './route.js'
 import { Answers } from './schemas.js'
+import { BYTES_BODY, JSON_BODY } from './serving.js'
 
 interface ObjectSchema {
   properties?: Record<string, TSchema & { description?: string }>
@@ -45,9 +46,9 @@ function parametersOf(route: Route): object[] {
 
 function bodyOf({ body, binaryQuery }: Route): object | undefined {
   if (body === undefined) return undefined
-  const content: Record<string, object> = { 'application/json': { schema: body } }
+  const content: Record<string, object> = { [JSON_BODY]: { schema: body } }
   if (binaryQuery !== undefined) {
-    content['application/octet-stream'] = {
+    content[BYTES_BODY] = {
       schema: { type: 'string', format: 'binary', description: 'float32, little-endian, by rows' },
     }
   }
@@ -75,9 +76,11 @@ export function openApi(routes: readonly Route[]): object {
     description: 'What went wrong: docs/errors.md lists the codes and their status.',
     content: { 'application/problem+json': { schema: Answers.problem } },
   }
+  const otherType = { ...problem, description: 'The body is of another type, or compressed.' }
   for (const route of routes) {
     const { method, url, summary, access } = route
     const requestBody = bodyOf(route)
+    const refusals = requestBody === undefined ? {} : { 415: otherType }
     const at = openApiPath(url)
     paths[at] = {
       ...paths[at],
@@ -87,7 +90,7 @@ export function openApi(routes: readonly Route[]): object {
         ...(access === 'none' ? { security: [] } : {}),
         parameters: parametersOf(route),
         ...(requestBody === undefined ? {} : { requestBody }),
-        responses: { ...answerOf(route), default: problem },
+        responses: { ...answerOf(route), ...refusals, default: problem },
       },
     }
   }

@@ -7,7 +7,7 @@
  */
 
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify'
-import { ERROR_CODES, OmenError } from '../../errors.js'
+import { OmenError } from '../../errors.js'
 import { mustWrite } from '../caller.js'
 import { type AnyRequest, type AnyResponse, exchangeOf } from '../exchange.js'
 import type { Context } from '../handlers/context.js'
@@ -16,12 +16,23 @@ import type { Metrics } from '../metrics.js'
 import { databaseRoutes } from './database.js'
 import { createDirect } from './direct.js'
 import { parseJson } from './parse.js'
-import { problemBytes, problemHeaders } from './problem.js'
+import { HttpError, problemBytes, problemHeaders, statusOf } from './problem.js'
 import { RECORD_ROUTES, SEARCH_URL } from './records.js'
 import { type Route, Written } from './route.js'
-import { callerOf, checkOf, mustBePlain, toldOf } from './serving.js'
+import {
+  BYTES_BODY,
+  callerOf,
+  checkOf,
+  JSON_BODY,
+  mustBeOf,
+  mustBePlain,
+  toldOf,
+  typesOf,
+} from './serving.js'
 
 const PATH_PART_MAX = 4096
+/** Others are ERR_UNSUPPORTED everywhere. OPTIONS never comes here. */
+const VERBS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'] as const
 
 type Handle = (request: AnyRequest, response: AnyResponse) => void
 
@@ -32,7 +43,13 @@ export function routesOf(metrics: Metrics): readonly Route[] {
   return all
 }
 
-export async function createRest(context: Context, metrics: Metrics, log: Log): Promise<Handle> {
+/** @param pages  Paths that are served before REST, by GET and HEAD. */
+export async function createRest(
+  context: Context,
+  metrics: Metrics,
+  log: Log,
+  pages: Iterable<string>,
+): Promise<Handle> {
   let handle: Handle | undefined
   const app = fastify({
     logger: false,
@@ -51,6 +68,7 @@ export async function createRest(context: Context, metrics: Metrics, log: Log): 
   addFaults(app, log)
   const routes = routesOf(metrics)
   for (const route of routes) addRoute(app, route, context)
+  for (const [url, verbs] of verbsOf(routes, pages)) refuseOthers(app, url, verbs)
   await app.ready()
   const others = handle
   if (others === undefined) throw new Error('Fastify made no handler')
@@ -63,51 +81,82 @@ export async function createRest(context: Context, metrics: Metrics, log: Log): 
 
 function addParsers(app: FastifyInstance, { limits }: Context): void {
   app.removeAllContentTypeParsers()
-  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) => {
+  app.addContentTypeParser(JSON_BODY, { parseAs: 'buffer' }, (_request, body, done) => {
     try {
       done(null, parseJson(body as Buffer, limits.jsonDepth))
     } catch (error) {
       done(error as Error)
     }
   })
-  app.addContentTypeParser(
-    'application/octet-stream',
-    { parseAs: 'buffer' },
-    (_request, body, done) => done(null, body),
+  app.addContentTypeParser(BYTES_BODY, { parseAs: 'buffer' }, (_request, body, done) =>
+    done(null, body),
   )
 }
 
 function refuse(cause: unknown, request: FastifyRequest, reply: FastifyReply, log: Log) {
   const told = toldOf(cause, request.raw, log)
-  const { httpStatus } = ERROR_CODES[told.code]
-  return reply.code(httpStatus).headers(problemHeaders(told)).send(problemBytes(told))
+  return reply.code(statusOf(told)).headers(problemHeaders(told)).send(problemBytes(told))
+}
+
+/** What each path takes. */
+function verbsOf(routes: readonly Route[], pages: Iterable<string>): Map<string, Set<string>> {
+  const found = new Map<string, Set<string>>()
+  for (const url of pages) found.set(url, new Set(['GET', 'HEAD']))
+  for (const { url, method, access } of routes) {
+    const verbs = found.get(url) ?? new Set()
+    verbs.add(method)
+    if (hasHead(access)) verbs.add('HEAD')
+    found.set(url, verbs)
+  }
+  return found
+}
+
+function refuseOthers(app: FastifyInstance, url: string, verbs: ReadonlySet<string>): void {
+  const taken = VERBS.filter((verb) => verbs.has(verb))
+  app.route({
+    method: VERBS.filter((verb) => !verbs.has(verb)),
+    url,
+    onRequest: async ({ method }) => {
+      const message = `this path takes ${taken.join(', ')}, not ${method}`
+      throw new HttpError(message, 405, { allow: taken.join(', ') })
+    },
+    handler: async () => {},
+  })
 }
 
 function addFaults(app: FastifyInstance, log: Log): void {
   app.setNotFoundHandler((request, reply) => {
-    const [path] = request.url.split('?')
-    const error = new OmenError('ERR_NOT_FOUND', `there is no ${request.method} ${path}`)
-    exchangeOf(request.raw).code = error.code
-    return reply.code(404).headers(problemHeaders(error)).send(problemBytes(error))
+    const { method, url } = request
+    const isVerb = VERBS.some((verb) => verb === method)
+    const error = isVerb
+      ? new OmenError('ERR_NOT_FOUND', `there is no ${method} ${url.split('?', 1)[0]}`)
+      : new OmenError('ERR_UNSUPPORTED', `this server takes ${VERBS.join(', ')}, not ${method}`)
+    return refuse(error, request, reply, log)
   })
   app.setErrorHandler((cause, request, reply) => refuse(cause, request, reply, log))
   // Answers need no schema to be written by.
   app.setSerializerCompiler(() => (data) => JSON.stringify(data))
 }
 
+/** What watches over servers often asks by HEAD. */
+function hasHead(access: Route['access']): boolean {
+  return access === 'none'
+}
+
 function addRoute(app: FastifyInstance, route: Route, context: Context): void {
   const { method, url, access, answer, status } = route
   const check = checkOf(route)
+  const types = typesOf(route)
   app.route({
     method,
     url,
-    // What watches over servers often asks by HEAD.
-    exposeHeadRoute: access === 'none',
+    exposeHeadRoute: hasHead(access),
     onRequest: async (request) => {
       const exchange = exchangeOf(request.raw)
       exchange.method = `${method} ${url}`
       if (access === 'write') mustWrite({ access: exchange.pass?.access ?? 'read' })
       mustBePlain(request.raw)
+      if (method !== 'GET') mustBeOf(request.raw, types)
     },
     handler: async (request, reply) => {
       const given = check(request.body, request.query)

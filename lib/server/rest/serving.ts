@@ -12,10 +12,13 @@ import { omenErrorOf, serverFault, withPath } from '../faults.js'
 import type { Context } from '../handlers/context.js'
 import type { Log } from '../log.js'
 import { ResponseCaller } from '../response-caller.js'
+import { HttpError } from './problem.js'
 import type { Route } from './route.js'
 import { JUDGED_ELSEWHERE, NoBody, NoQuery } from './schemas.js'
 
 const TIMEOUT = 'omendb-timeout-ms'
+export const JSON_BODY = 'application/json'
+export const BYTES_BODY = 'application/octet-stream'
 
 const options = { verbose: true, useDefaults: false, allowUnionTypes: true }
 // Numbers of a query are texts; those of a body are not.
@@ -72,8 +75,7 @@ export function checkOf(route: Route): (body: unknown, query: unknown) => Given 
   return (body, query) => {
     const given = body ?? {}
     if (Buffer.isBuffer(given)) {
-      if (binaryQuery === undefined) throw argumentError('this route takes no bytes')
-      checkBinaryQuery(query)
+      checkBinaryQuery(query) // There is one: mustBeOf let the bytes through.
       return { body: given, bytes: given }
     }
     checkQuery(query)
@@ -92,7 +94,26 @@ export function isPlain({ headers }: AnyRequest): boolean {
 export function mustBePlain(request: AnyRequest): void {
   if (isPlain(request)) return
   const message = 'this server takes no compressed bodies: send it without content-encoding'
-  throw new OmenError('ERR_UNSUPPORTED', message)
+  throw new HttpError(message, 415, { 'accept-encoding': 'identity' })
+}
+
+/** Content types of the bodies that a route takes. */
+export function typesOf({ binaryQuery }: Route): readonly string[] {
+  return binaryQuery === undefined ? [JSON_BODY] : [JSON_BODY, BYTES_BODY]
+}
+
+function ofOtherType(types: readonly string[]): OmenError {
+  const message = `a body here is of content type ${types.join(' or ')}`
+  return new HttpError(message, 415, { accept: types.join(', ') })
+}
+
+/** Throws ERR_UNSUPPORTED, before a body is read. One that is empty is of any type. */
+export function mustBeOf({ headers }: AnyRequest, types: readonly string[]): void {
+  const type = headers['content-type']?.split(';', 1)[0]?.trim().toLowerCase()
+  if (type !== undefined && types.includes(type)) return
+  const isEmpty = headers['transfer-encoding'] === undefined && !Number(headers['content-length'])
+  if (!isEmpty) throw ofOtherType(types)
+  delete headers['content-type'] // Fastify would look for what reads it.
 }
 
 export function callerOf(request: AnyRequest, response: AnyResponse, { limits }: Context): Caller {
@@ -131,7 +152,7 @@ function faultOf(cause: unknown): OmenError | undefined {
     return new OmenError('ERR_LIMIT', 'the body is larger than this server takes; split it')
   }
   if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') {
-    return argumentError('the content type is application/json, or application/octet-stream')
+    return ofOtherType([JSON_BODY]) // Behind mustBeOf: its parameters cannot be read.
   }
   if (code === 'FST_ERR_BAD_URL') {
     return argumentError('the path cannot be read: what stands behind a % is no byte of UTF-8')
