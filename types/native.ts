@@ -169,7 +169,13 @@ export interface NativeDatabaseStats {
   simdFeatures: string
   threads: number
   /** On disk: what opening did. Records replayed, bytes of a torn tail cut off. */
-  recovery?: { records: number; cutBytes: number; snapshotRecords: number; rebuiltGraphs: number }
+  recovery?: {
+    records: number
+    cutBytes: number
+    snapshotRecords: number
+    rebuiltGraphs: number
+    rebuiltCollections: string[]
+  }
   storage?: {
     snapshotBytes: number
     logBytes: number

@@ -98,6 +98,8 @@ export interface Recovery {
   snapshotRecords: number
   /** Collections whose stored graph was missing or damaged, and was built anew. */
   rebuiltGraphs: number
+  /** Their names. */
+  rebuiltCollections: string[]
   /** Entries of the log that were replayed. */
   records: number
   /**

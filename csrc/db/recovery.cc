@@ -64,7 +64,7 @@ Status Replay::load(const Directory& directory) {
     const Result<bool> loaded = made->load(std::move(in), files);
     if (!loaded.is_ok()) return told_of(directory.path(), loaded.status());
     const bool is_whole = loaded.value();
-    db_->recovery.rebuilt_graphs += is_whole ? 0 : 1;
+    if (!is_whole) db_->recovery.rebuilt_graphs.emplace_back(made->name());
     db_->recovery.snapshot_records += made->count();
   }
   for (const Receipt& receipt : snapshot.receipts) OMEN_TRY(keep(receipt, snapshot.sequence));

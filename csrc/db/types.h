@@ -151,7 +151,8 @@ struct RecoveryStats {
   uint64_t records = 0;    // Of the log, replayed.
   uint64_t cut_bytes = 0;  // Behind the last whole commit: torn by a crash, never acknowledged.
   uint64_t snapshot_records = 0;  // Taken from the snapshot.
-  uint64_t rebuilt_graphs = 0;    // Of collections whose stored graph was missing or damaged.
+  // Collections whose stored graph was missing or damaged, and was built anew.
+  std::vector<std::string> rebuilt_graphs;
 };
 
 // What lies on disk.

@@ -68,6 +68,16 @@ ObjectOut& ObjectOut::text(const char* name, std::string_view value) {
   return text.is_ok() ? set(name, text.value()) : *this;
 }
 
+ObjectOut& ObjectOut::texts(const char* name, const std::vector<std::string>& values) {
+  napi_value array = nullptr;
+  napi_create_array_with_length(env_, values.size(), &array);
+  for (size_t i = 0; i < values.size(); ++i) {
+    const Result<napi_value> text = make_text(env_, values[i]);
+    if (text.is_ok()) napi_set_element(env_, array, static_cast<uint32_t>(i), text.value());
+  }
+  return set(name, array);
+}
+
 ObjectOut& ObjectOut::set(const char* name, napi_value value) {
   napi_set_named_property(env_, object_, name, value);
   return *this;
@@ -265,11 +275,13 @@ napi_value make_stats(napi_env env, const DatabaseStats& stats) {
       .text("simdFeatures", stats.simd_features)
       .count("threads", stats.threads);
   if (stats.is_on_disk) {
+    const std::vector<std::string>& rebuilt = stats.recovery.rebuilt_graphs;
     ObjectOut recovery(env);
     recovery.count("records", stats.recovery.records)
         .count("cutBytes", stats.recovery.cut_bytes)
         .count("snapshotRecords", stats.recovery.snapshot_records)
-        .count("rebuiltGraphs", stats.recovery.rebuilt_graphs);
+        .count("rebuiltGraphs", rebuilt.size())
+        .texts("rebuiltCollections", rebuilt);
     out.set("recovery", recovery.value());
     ObjectOut storage(env);
     storage.count("snapshotBytes", stats.storage.snapshot_bytes)

@@ -29,6 +29,7 @@ class ObjectOut {
   ObjectOut& count(const char* name, uint64_t value);
   ObjectOut& flag(const char* name, bool value);
   ObjectOut& text(const char* name, std::string_view value);
+  ObjectOut& texts(const char* name, const std::vector<std::string>& values);
   ObjectOut& set(const char* name, napi_value value);
   napi_value value() const { return object_; }
 

@@ -97,8 +97,11 @@ function describe(where: string, { collections, recovery }: Found, ok: boolean):
   if (recovery !== undefined) {
     text += `Opened ${counted(recovery.snapshotRecords, 'record')} of the snapshot, then replayed `
     text += `${counted(recovery.records, 'entry', 'entries')} of the log.\n`
-    if (recovery.rebuiltGraphs > 0) {
-      text += `Built ${counted(recovery.rebuiltGraphs, 'graph')} anew: none was stored, or whole.\n`
+    const rebuilt = recovery.rebuiltCollections
+    if (rebuilt.length > 0) {
+      const names = rebuilt.join(', ')
+      text += `Built ${counted(rebuilt.length, 'graph')} anew (${names}): `
+      text += 'none was stored, or whole.\n'
     }
     if (recovery.cutBytes > 0) {
       text += `Passed over ${counted(recovery.cutBytes, 'byte')} at the end of the log, which a `

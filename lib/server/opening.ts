@@ -41,15 +41,12 @@ export class Opening {
   /** It is open. */
   async tellEnd(database: NativeDatabase): Promise<void> {
     const ms = this.#ms
-    const { recovery, collections } = await database.stats()
-    const graphs = recovery?.rebuiltGraphs ?? 0
-    if (graphs > 0) {
-      // Which they were is known where they were all.
-      const isAll = collections.length === graphs
-      const names = isAll ? { collections: collections.map(({ name }) => name) } : {}
-      const line = { graphs, ...names, ms }
+    const { recovery } = await database.stats()
+    const { rebuiltCollections: rebuilt = [], ...counts } = recovery ?? {}
+    if (rebuilt.length > 0) {
+      const line = { graphs: rebuilt.length, collections: rebuilt, ms }
       this.#log.warn(line, 'graphs were built anew: the stored ones were missing or damaged')
     }
-    this.#log.info({ data: this.#data, ms, ...recovery }, 'the database is open')
+    this.#log.info({ data: this.#data, ms, ...counts }, 'the database is open')
   }
 }

@@ -120,7 +120,7 @@ struct Opened {
 void go_on_whole(const Course& course, std::shared_ptr<Database> database, const Opened& found) {
   if (!CHECK(is_known(course, found.text))) std::printf("    found:\n%s", found.text.c_str());
   // What is damaged of a graph is told by a check until the next snapshot replaces it.
-  if (database->stats().recovery.rebuilt_graphs > 0) CHECK_OK(database->checkpoint());
+  if (!database->stats().recovery.rebuilt_graphs.empty()) CHECK_OK(database->checkpoint());
   // So is what is damaged of mapped vectors that no record has any more: nobody else reads them.
   const Status checked = check_database(*database);
   const bool is_mapped = found.options.residency == Residency::kMapped;

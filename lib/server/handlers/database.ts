@@ -177,7 +177,10 @@ export async function databaseStats(
     threads: stats.threads,
     nativeSliceNsMax: BigInt(engine.addon.sliceNsMax()),
   }
-  if (recovery !== undefined) init.recovery = integers(recovery)
+  if (recovery !== undefined) {
+    const { rebuiltCollections, ...counts } = recovery
+    init.recovery = { ...integers(counts), rebuiltCollections }
+  }
   if (storage !== undefined) {
     const { checkpointError, ...bytes } = storage
     init.storage = { ...integers(bytes), checkpointError }
