@@ -6,6 +6,7 @@
  * the collection of that name now.
  */
 
+import path from 'node:path'
 import type {
   NativeAddon,
   NativeCheckReport,
@@ -31,6 +32,7 @@ export class Engine {
   #checking: Promise<NativeCheckReport[]> | undefined
   readonly #ends = new Set<() => Promise<void>>()
   #closing: Promise<void> | undefined
+  #directory: string | undefined
 
   constructor(readonly settings: Settings) {
     this.addon = native()
@@ -55,7 +57,9 @@ export class Engine {
     const options: NativeDiskOptions = { durability, residency, readOnly, maxMemoryBytes }
     const settings = { signal: undefined, timeoutMs: undefined, onProgress: tell }
     const call = Call.start(this.addon, settings) as Call
-    const opening = this.addon.openDatabase(databasePath(data), options, call.operation)
+    const where = databasePath(data)
+    this.#directory = `${where}${path.sep}`
+    const opening = this.addon.openDatabase(where, options, call.operation)
     call.submitted(0)
     const database = await call.settle(opening)
     if (this.#closing !== undefined) {
@@ -65,6 +69,11 @@ export class Engine {
     opened(database)
     this.#database = database
     return database
+  }
+
+  /** For callers, who are told no paths: files of the database have their names alone. */
+  withoutPaths(text: string): string {
+    return this.#directory === undefined ? text : text.replaceAll(this.#directory, '')
   }
 
   get isOpen(): boolean {

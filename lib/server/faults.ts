@@ -90,11 +90,16 @@ export function serverFault(): OmenError {
 const OF_CLIENT = /^application\/(connect\+)?proto$/
 
 /** @param contentType  Of the request: it tells who reads the message. */
+export function wordsOf(message: string, contentType?: string | null): string {
+  return OF_CLIENT.test(contentType ?? '') ? message : inWords(message, RPC)
+}
+
+/** @param contentType  Of the request. */
 export function connectErrorOf(error: OmenError, contentType?: string | null): ConnectError {
   const headers = error.code === 'ERR_BUSY' ? { 'retry-after': RETRY_AFTER_S } : undefined
   const detail = { desc: ErrorDetailSchema, value: errorToMessage(error) }
   const { grpcStatus } = ERROR_CODES[error.code]
-  const message = OF_CLIENT.test(contentType ?? '') ? error.message : inWords(error.message, RPC)
+  const message = wordsOf(error.message, contentType)
   return new ConnectError(message, grpcStatus as Code, headers, [detail])
 }
 

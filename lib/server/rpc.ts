@@ -20,11 +20,11 @@ import {
   universalResponseToNodeResponse,
 } from '@connectrpc/connect-node'
 import { OmenError } from '../errors.js'
-import { OmenDB } from '../wire/protocol.js'
+import { type CheckResponse, OmenDB } from '../wire/protocol.js'
 import { type Caller, mustWrite } from './caller.js'
 import { depthBounded } from './depth.js'
 import { type AnyRequest, type AnyResponse, Exchange, exchangeOf, isGone } from './exchange.js'
-import { connectErrorOf, omenErrorOf, refuseRpc, serverFault, withPath } from './faults.js'
+import { connectErrorOf, omenErrorOf, refuseRpc, serverFault, withPath, wordsOf } from './faults.js'
 import type { Context } from './handlers/context.js'
 import { ACCESS, HANDLERS, type Method } from './handlers/index.js'
 import { addHealth } from './health.js'
@@ -76,6 +76,16 @@ function changeTrailers(response: AnyResponse, exchange: Exchange): void {
 
 function isPieces(body: UniversalServerRequest['body']): body is AsyncIterable<Uint8Array> {
   return typeof body === 'object' && body !== null && Symbol.asyncIterator in body
+}
+
+/** The reports of a check have advice too, which is for programs with a `Client`. */
+function toldTo(contentType: string | null | undefined, method: Method, answer: object): object {
+  if (method === 'check') {
+    for (const report of (answer as CheckResponse).reports) {
+      report.problem = wordsOf(report.problem, contentType)
+    }
+  }
+  return answer
 }
 
 /** Which protocols a port speaks. gRPC needs HTTP/2. */
@@ -189,7 +199,8 @@ export class Rpc {
       const caller = new ResponseCaller(pass, response, allowedMs)
       const message = await readUnary(request, method, bodyBytes)
       isRead = true
-      const answer = await handler(this.#context, caller, message)
+      const contentType = request.headers['content-type']
+      const answer = toldTo(contentType, method, await handler(this.#context, caller, message))
       sendAtEndOfTurn({
         // A stream of HTTP/2 whose caller has gone throws; the listener sees who has.
         send: () => {
@@ -227,7 +238,8 @@ export class Rpc {
     return async (request: unknown, context: HandlerContext): Promise<object> => {
       const handler = handlers[method] as (...given: unknown[]) => Promise<object>
       try {
-        return await handler(this.#context, this.#caller(context, method), request)
+        const answer = await handler(this.#context, this.#caller(context, method), request)
+        return toldTo(context.requestHeader.get('content-type'), method, answer)
       } catch (error) {
         throw this.#fault(error, context)
       }

@@ -183,7 +183,10 @@ export async function databaseStats(
   }
   if (storage !== undefined) {
     const { checkpointError, ...bytes } = storage
-    init.storage = { ...integers(bytes), checkpointError }
+    init.storage = {
+      ...integers(bytes),
+      checkpointError: engine.withoutPaths(checkpointError),
+    }
   }
   return create(DatabaseStatsSchema, init)
 }
@@ -205,8 +208,9 @@ export async function check(
 ): Promise<CheckResponse> {
   const reports = await within(caller, () => engine.check())
   return create(CheckResponseSchema, {
-    reports: reports.map(({ records, unreachable, ...report }) => ({
+    reports: reports.map(({ records, unreachable, problem, ...report }) => ({
       ...report,
+      problem: engine.withoutPaths(problem),
       records: BigInt(records),
       unreachable: BigInt(unreachable),
     })),
