@@ -23,6 +23,12 @@ function aborted(signal: AbortSignalLike): OmenError {
   })
 }
 
+/** Throws if a call is over before it begins: all that ends one whose work is done at once. */
+export function checkBegins({ signal, timeoutMs }: CallSettings): void {
+  if (signal?.aborted) throw aborted(signal)
+  if (timeoutMs === 0) throw new OmenError('ERR_TIMEOUT', 'not done within 0 ms')
+}
+
 /** The one listener on a signal, and what it calls. */
 interface Watch {
   readonly calls: Set<() => void>
@@ -126,6 +132,28 @@ export class Call {
     if (total === 0) return
     if (rows === 0) this.#telling.tell(done, total)
     else this.#telling.tell(Math.floor((rows + rows * (done / total)) / 2), rows)
+  }
+
+  /**
+   * Waits for work that native code cannot end, and ends the call: with what it comes to, or
+   * before, and then the work goes on. It does not begin where no time is left.
+   */
+  static async during<T>(
+    addon: NativeAddon,
+    settings: CallSettings,
+    work: () => Promise<T>,
+  ): Promise<T> {
+    checkBegins(settings)
+    const call = Call.start(addon, settings)
+    if (call === undefined) return work()
+    try {
+      return await new Promise<T>((resolve, reject) => {
+        call.wait(reject)
+        work().then(resolve, reject)
+      })
+    } finally {
+      call.end()
+    }
   }
 
   /** Waits for native work and ends the call. Names the signal's reason as the cause. */

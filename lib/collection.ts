@@ -177,8 +177,10 @@ export abstract class RecordMethods<M extends object = Metadata>
     return reads.getSync(this._open(), which, options) as never
   }
 
-  async has(id: Id): Promise<boolean> {
-    return this._open().has(normalId(id))
+  async has(id: Id, options?: CallOptions): Promise<boolean> {
+    const collection = this._open()
+    const key = normalId(id)
+    return Call.during(this._session.addon, readCall(options), () => collection.has(key))
   }
 
   hasSync(id: Id): boolean {
@@ -284,8 +286,11 @@ export class NamedCollection<M extends object = Metadata>
     return this.name
   }
 
-  async stats(): Promise<CollectionStats> {
-    return reads.collectionStats(await this._open().stats())
+  async stats(options?: CallOptions): Promise<CollectionStats> {
+    const collection = this._open()
+    const settings = readCall(options)
+    const work = () => collection.stats()
+    return reads.collectionStats(await Call.during(this._session.addon, settings, work))
   }
 
   statsSync(): CollectionStats {

@@ -16,6 +16,7 @@ import type {
   NativeDatabase,
 } from '../types/native.js'
 import type {
+  CallOptions,
   CollectionOptions,
   MemoryOptions,
   OpenCollectionOptions,
@@ -23,13 +24,13 @@ import type {
 } from '../types/options.js'
 import type { CheckReport, DatabaseStats } from '../types/stats.js'
 import type { Metadata, UrlLike } from '../types/values.js'
-import { Call } from './call.js'
+import { Call, checkBegins } from './call.js'
 import { collectionStats } from './collection/reads.js'
 import { Session } from './collection/session.js'
 import { plainWrite } from './collection/writes.js'
 import { NamedCollection, RecordMethods } from './collection.js'
 import { native } from './native.js'
-import { collectionName, readCollection, readMemory, readOpen } from './options.js'
+import { collectionName, readCall, readCollection, readMemory, readOpen } from './options.js'
 import { databasePath } from './paths.js'
 
 const DEFAULT = 'default'
@@ -160,9 +161,9 @@ export class DB<M extends object = Metadata> extends RecordMethods<M> implements
 
   async collection<C extends object = Metadata>(
     name: string,
-    options?: OpenCollectionOptions,
+    options?: OpenCollectionOptions & CallOptions,
   ): Promise<LocalCollection<C>> {
-    const opened = this.#collection<C>(name, options)
+    const opened = this.#collection<C>(name, options, false)
     await this.#settle()
     return opened
   }
@@ -171,17 +172,19 @@ export class DB<M extends object = Metadata> extends RecordMethods<M> implements
     name: string,
     options?: OpenCollectionOptions,
   ): LocalCollection<C> {
-    const opened = this.#collection<C>(name, options)
+    const opened = this.#collection<C>(name, options, true)
     this.#settleSync()
     return opened
   }
 
   #collection<C extends object>(
     name: string,
-    options: OpenCollectionOptions | undefined,
+    options: unknown,
+    isSync: boolean,
   ): LocalCollection<C> {
     this._session.check()
-    const { native: given, createIfMissing } = readCollection(options, true)
+    const { native: given, createIfMissing, settings } = readCollection(options, true, isSync)
+    checkBegins(settings)
     const mode = createIfMissing ? 0 : 2
     const opened = this._session.database.collection(collectionName(name), given, mode)
     return new NamedCollection<C>(this._session, opened)
@@ -189,9 +192,9 @@ export class DB<M extends object = Metadata> extends RecordMethods<M> implements
 
   async createCollection<C extends object = Metadata>(
     name: string,
-    options?: CollectionOptions,
+    options?: CollectionOptions & CallOptions,
   ): Promise<LocalCollection<C>> {
-    const created = this.#create<C>(name, options)
+    const created = this.#create<C>(name, options, false)
     await this.#settle()
     return created
   }
@@ -200,22 +203,22 @@ export class DB<M extends object = Metadata> extends RecordMethods<M> implements
     name: string,
     options?: CollectionOptions,
   ): LocalCollection<C> {
-    const created = this.#create<C>(name, options)
+    const created = this.#create<C>(name, options, true)
     this.#settleSync()
     return created
   }
 
-  #create<C extends object>(
-    name: string,
-    options: CollectionOptions | undefined,
-  ): LocalCollection<C> {
+  #create<C extends object>(name: string, options: unknown, isSync: boolean): LocalCollection<C> {
     this._session.check()
-    const { native: given } = readCollection(options, false)
+    const { native: given, settings } = readCollection(options, false, isSync)
+    checkBegins(settings)
     const created = this._session.database.collection(collectionName(name), given, 1)
     return new NamedCollection<C>(this._session, created)
   }
 
-  async listCollections(): Promise<string[]> {
+  async listCollections(options?: CallOptions): Promise<string[]> {
+    this._session.check()
+    checkBegins(readCall(options))
     return this.listCollectionsSync()
   }
 
@@ -224,11 +227,17 @@ export class DB<M extends object = Metadata> extends RecordMethods<M> implements
     return this._session.database.listCollections().sort()
   }
 
-  async dropCollection(name: string): Promise<boolean> {
+  async dropCollection(name: string, options?: CallOptions): Promise<boolean> {
     this._session.check()
     const checked = collectionName(name)
+    const settings = readCall(options)
+    checkBegins(settings)
+    const call = Call.start(this._session.addon, settings)
     // In its turn: writes called before this one commit first.
-    return this._session.queue(checked).push(plainWrite(() => this.#dropped(checked)))
+    return this._session.queue(checked).push(
+      plainWrite(() => this.#dropped(checked)),
+      call,
+    )
   }
 
   dropCollectionSync(name: string): boolean {
@@ -249,10 +258,8 @@ export class DB<M extends object = Metadata> extends RecordMethods<M> implements
     return this._session.database.dropCollection(name)
   }
 
-  async stats(): Promise<DatabaseStats> {
-    this._session.check()
-    const stats = await this._session.database.stats()
-    return this.#stats(stats)
+  async stats(options?: CallOptions): Promise<DatabaseStats> {
+    return this.#stats(await this.#during(options, () => this._session.database.stats()))
   }
 
   statsSync(): DatabaseStats {
@@ -268,6 +275,11 @@ export class DB<M extends object = Metadata> extends RecordMethods<M> implements
     }
   }
 
+  #during<T>(options: CallOptions | undefined, work: () => Promise<T>): Promise<T> {
+    this._session.check()
+    return Call.during(this._session.addon, readCall(options), work)
+  }
+
   /** Collections that were made or dropped are as durable as promised. */
   async #settle(): Promise<void> {
     if (this.#isOnDisk) await this._session.database.settle()
@@ -277,9 +289,10 @@ export class DB<M extends object = Metadata> extends RecordMethods<M> implements
     if (this.#isOnDisk) this._session.database.settleSync()
   }
 
-  async flush(): Promise<void> {
-    this._session.check()
-    if (this.#isOnDisk) await this._session.database.flush()
+  async flush(options?: CallOptions): Promise<void> {
+    await this.#during(options, async () => {
+      if (this.#isOnDisk) await this._session.database.flush()
+    })
   }
 
   flushSync(): void {
@@ -287,9 +300,8 @@ export class DB<M extends object = Metadata> extends RecordMethods<M> implements
     if (this.#isOnDisk) this._session.database.flushSync()
   }
 
-  async check(): Promise<CheckReport[]> {
-    this._session.check()
-    return this._session.database.check()
+  async check(options?: CallOptions): Promise<CheckReport[]> {
+    return this.#during(options, () => this._session.database.check())
   }
 
   checkSync(): CheckReport[] {

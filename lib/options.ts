@@ -68,11 +68,12 @@ function signalOf(value: unknown): AbortSignalLike {
   return signal as AbortSignalLike
 }
 
-function timeoutOf(value: unknown): number | undefined {
+/** Infinity is kept: a Client takes its own time where none is given. */
+function timeoutOf(value: unknown): number {
   if (typeof value !== 'number' || !(value >= 0)) {
     throw argumentError(`timeoutMs is a number of milliseconds from 0, not ${describe(value)}`)
   }
-  return value === Number.POSITIVE_INFINITY ? undefined : value
+  return value
 }
 
 const NO_SETTINGS: CallSettings = Object.freeze({
@@ -329,19 +330,23 @@ function readCollectionOption(key: string, value: unknown, out: NativeCollection
 export function readCollection(
   options: unknown,
   mayOpen: boolean,
-): { native: NativeCollectionOptions; createIfMissing: boolean } {
+  isSync = true,
+): { native: NativeCollectionOptions; createIfMissing: boolean; settings: CallSettings } {
   const out: NativeCollectionOptions = {}
   let createIfMissing = true
+  const settings = { ...NO_SETTINGS }
   if (options !== undefined) {
     const given = optionsObject(options)
     for (const key in given) {
       const value = given[key]
       if (value === undefined) continue
       if (mayOpen && key === 'createIfMissing') createIfMissing = boolean(value, key)
+      else if (!isSync && key === 'signal') settings.signal = signalOf(value)
+      else if (!isSync && key === 'timeoutMs') settings.timeoutMs = timeoutOf(value)
       else if (!readCollectionOption(key, value, out)) throw unknownOption(key)
     }
   }
-  return { native: out, createIfMissing }
+  return { native: out, createIfMissing, settings }
 }
 
 /** Options of `new DB()`: the database's, and those of its default collection. */

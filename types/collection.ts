@@ -93,7 +93,7 @@ export interface Records<M extends object = Metadata> {
     options?: GetOptions<I>,
   ): Promise<(Row<M, I> | undefined)[]>
   /** Whether a record of this id exists. */
-  has(id: Id): Promise<boolean>
+  has(id: Id, options?: CallOptions): Promise<boolean>
   /** The exact number of records, or of those that match. */
   count(filter?: Filter<M>, options?: CallOptions): Promise<number>
   /**
@@ -198,7 +198,7 @@ export interface SyncRecords<M extends object = Metadata> {
 export interface Collection<M extends object = Metadata> extends Records<M> {
   readonly name: string
   /** Options, counts, and bytes by use. */
-  stats(): Promise<CollectionStats>
+  stats(options?: CallOptions): Promise<CollectionStats>
 }
 
 /** A collection of an embedded database: also has the Sync twins and `searchInto`. */

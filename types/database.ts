@@ -1,7 +1,7 @@
 /** What every database can do, embedded or remote. */
 
 import type { Collection, Records } from './collection.js'
-import type { CollectionOptions, OpenCollectionOptions } from './options.js'
+import type { CallOptions, CollectionOptions, OpenCollectionOptions } from './options.js'
 import type { CheckReport, DatabaseStats } from './stats.js'
 import type { Metadata } from './values.js'
 
@@ -17,31 +17,31 @@ export interface Database<M extends object = Metadata> extends Records<M> {
    */
   collection<C extends object = Metadata>(
     name: string,
-    options?: OpenCollectionOptions,
+    options?: OpenCollectionOptions & CallOptions,
   ): Promise<Collection<C>>
   /** As `collection`, but ERR_EXISTS if there is one of that name. */
   createCollection<C extends object = Metadata>(
     name: string,
-    options?: CollectionOptions,
+    options?: CollectionOptions & CallOptions,
   ): Promise<Collection<C>>
   /** The names of all collections, sorted. */
-  listCollections(): Promise<string[]>
+  listCollections(options?: CallOptions): Promise<string[]>
   /** Deletes a collection with all that is in it. Resolves to whether it existed. */
-  dropCollection(name: string): Promise<boolean>
+  dropCollection(name: string, options?: CallOptions): Promise<boolean>
   /** Options, counts and bytes of all collections. */
-  stats(): Promise<DatabaseStats>
+  stats(options?: CallOptions): Promise<DatabaseStats>
   /**
    * Resolves when every write that has resolved is on the device, whatever the durability. In
    * memory there is nothing to do.
    *
    * @throws {OmenError} ERR_IO_POISONED: a sync failed; open the database again.
    */
-  flush(): Promise<void>
+  flush(options?: CallOptions): Promise<void>
   /**
    * Verifies the invariants of every collection, and of a database on disk reads again all that its
-   * snapshot has there. Takes time in proportion to the data.
+   * snapshot has there. Takes time in proportion to the data; if the call ends before, it goes on.
    */
-  check(): Promise<CheckReport[]>
+  check(options?: CallOptions): Promise<CheckReport[]>
   /**
    * Refuses new calls with ERR_CLOSED, lets running ones finish, puts what is written on the
    * device, frees the memory. Idempotent. Rejects, though closed, if something that was

@@ -149,7 +149,10 @@ export interface OpenOptions extends CollectionOptions {
 export interface CallOptions {
   /** Aborting rejects with ERR_ABORTED, `cause` being the signal's reason. */
   signal?: AbortSignalLike | undefined
-  /** Milliseconds from the call on, queueing included. Then ERR_TIMEOUT. Default: none. */
+  /**
+   * Milliseconds from the call on, queueing included. Then ERR_TIMEOUT. Infinity: no bound, which
+   * is the default of a DB; a Client has a time of its own.
+   */
   timeoutMs?: number | undefined
 }
 

@@ -8,7 +8,7 @@ import type { Database } from '../../types/database.js'
 import type { CallOptions, CollectionOptions, OpenCollectionOptions } from '../../types/options.js'
 import type { CheckReport, DatabaseStats } from '../../types/stats.js'
 import type { Metadata } from '../../types/values.js'
-import { collectionName, readCollection } from '../options.js'
+import { collectionName, readCall, readCollection } from '../options.js'
 import { plainOf } from '../wire/messages.js'
 import * as wire from '../wire/protocol.js'
 import { backupOf } from './backup.js'
@@ -18,7 +18,6 @@ import { readClientSettings } from './settings.js'
 import { OPEN_MODES, Target } from './target.js'
 
 const DEFAULT = 'default'
-const NO_LIMITS = { signal: undefined, timeoutMs: undefined }
 
 /**
  * A database on a server: named collections, and on itself the methods of the one named `default`.
@@ -55,59 +54,62 @@ export class Client<M extends object = Metadata> extends RemoteRecords<M> implem
 
   async collection<C extends object = Metadata>(
     name: string,
-    options?: OpenCollectionOptions,
+    options?: OpenCollectionOptions & CallOptions,
   ): Promise<Collection<C>> {
-    const { native, createIfMissing } = readCollection(options, true)
+    const { native, createIfMissing, settings } = readCollection(options, true, false)
     const target = new Target(this._session, collectionName(name), native)
-    await target.open(createIfMissing ? OPEN_MODES.openOrCreate : OPEN_MODES.open)
+    await target.open(createIfMissing ? OPEN_MODES.openOrCreate : OPEN_MODES.open, settings)
     return new RemoteCollection<C>(this._session, target)
   }
 
   async createCollection<C extends object = Metadata>(
     name: string,
-    options?: CollectionOptions,
+    options?: CollectionOptions & CallOptions,
   ): Promise<Collection<C>> {
-    const { native } = readCollection(options, false)
+    const { native, settings } = readCollection(options, false, false)
     const target = new Target(this._session, collectionName(name), native)
-    await target.open(OPEN_MODES.create)
+    await target.open(OPEN_MODES.create, settings)
     return new RemoteCollection<C>(this._session, target)
   }
 
-  async listCollections(): Promise<string[]> {
+  async listCollections(options?: CallOptions): Promise<string[]> {
     const message = wire.create(wire.ListCollectionsRequestSchema)
-    const { names } = await this._session.read(NO_LIMITS, (sent) =>
+    const { names } = await this._session.read(readCall(options), (sent) =>
       this._session.transport.call('listCollections', message, sent),
     )
     return names
   }
 
-  async dropCollection(name: string): Promise<boolean> {
+  async dropCollection(name: string, options?: CallOptions): Promise<boolean> {
     const message = wire.create(wire.DropCollectionRequestSchema, { name: collectionName(name) })
+    const settings = readCall(options)
     // In its turn: writes called before this one commit first.
-    const { existed } = await this._session.write(name, NO_LIMITS, (sent) =>
+    const { existed } = await this._session.write(name, settings, (sent) =>
       this._session.transport.call('dropCollection', message, sent),
     )
     if (name === DEFAULT) this.#default.forget()
     return existed
   }
 
-  async stats(): Promise<DatabaseStats> {
+  async stats(options?: CallOptions): Promise<DatabaseStats> {
     const message = wire.create(wire.GetDatabaseStatsRequestSchema)
-    const found = await this._session.read(NO_LIMITS, (sent) =>
+    const found = await this._session.read(readCall(options), (sent) =>
       this._session.transport.call('getDatabaseStats', message, sent),
     )
     const { collections: _, ...rest } = plainOf(found)
     return { ...rest, collections: found.collections.map(statsOf) } as DatabaseStats
   }
 
-  async flush(): Promise<void> {
+  async flush(options?: CallOptions): Promise<void> {
     const message = wire.create(wire.FlushRequestSchema)
-    await this._session.read(NO_LIMITS, (s) => this._session.transport.call('flush', message, s))
+    await this._session.read(readCall(options), (sent) =>
+      this._session.transport.call('flush', message, sent),
+    )
   }
 
-  async check(): Promise<CheckReport[]> {
+  async check(options?: CallOptions): Promise<CheckReport[]> {
     const message = wire.create(wire.CheckRequestSchema)
-    const { reports } = await this._session.read(NO_LIMITS, (sent) =>
+    const { reports } = await this._session.read(readCall(options), (sent) =>
       this._session.transport.call('check', message, sent),
     )
     return reports.map((report) => plainOf(report))

@@ -222,8 +222,10 @@ export abstract class RemoteRecords<M extends object = Metadata> implements Reco
     })
   }
 
-  async has(id: Id): Promise<boolean> {
-    const [row] = await this.#get([normalId(id)], readGet({ include: 'none' }))
+  async has(id: Id, options?: CallOptions): Promise<boolean> {
+    const { signal, timeoutMs } = readCall(options)
+    const read = { ...readGet({ include: 'none' }), signal, timeoutMs }
+    const [row] = await this.#get([normalId(id)], read)
     return row !== undefined
   }
 
@@ -327,12 +329,12 @@ export abstract class RemoteRecords<M extends object = Metadata> implements Reco
   }
 
   /** @internal */
-  protected async _stats(): Promise<CollectionStats> {
+  protected async _stats(options?: CallOptions): Promise<CollectionStats> {
     const message = wire.create(wire.GetCollectionStatsRequestSchema, {
       collection: this._target().name,
     })
-    const limits = { signal: undefined, timeoutMs: undefined }
-    return statsOf(await this.#read(limits, (t, s) => t.call('getCollectionStats', message, s)))
+    const settings = readCall(options)
+    return statsOf(await this.#read(settings, (t, s) => t.call('getCollectionStats', message, s)))
   }
 }
 
@@ -364,7 +366,7 @@ export class RemoteCollection<M extends object = Metadata>
     return this.#target
   }
 
-  stats(): Promise<CollectionStats> {
-    return this._stats()
+  stats(options?: CallOptions): Promise<CollectionStats> {
+    return this._stats(options)
   }
 }

@@ -73,7 +73,8 @@ export class Deadline {
       const { reason } = this.#signal
       return new OmenError('ERR_ABORTED', "the caller's signal aborted the call", { cause: reason })
     }
-    if (!this.#controller.signal.aborted && nowMs() <= this.#end) return undefined
+    // At its end it is over: clocks of browsers stand still for a while, and 0 ms are no time.
+    if (!this.#controller.signal.aborted && nowMs() < this.#end) return undefined
     const what = this.#ofWaits ? 'nothing came' : 'not done'
     return new OmenError('ERR_TIMEOUT', `${what} within ${this.#timeoutMs} ms`)
   }

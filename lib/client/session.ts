@@ -25,7 +25,8 @@ export interface Streaming {
   end(): void
 }
 
-type Limits = Pick<CallSettings, 'signal' | 'timeoutMs'>
+/** Of one call; those that it does not give are the client's. */
+export type Limits = Pick<CallSettings, 'signal' | 'timeoutMs'>
 
 /** What a call relies on that others may change: where its collection is, and its dimensions. */
 export interface Ground {

@@ -8,7 +8,9 @@ import {
   OpenCollectionRequestSchema,
   OpenMode,
 } from '../wire/protocol.js'
-import type { Ground, Session } from './session.js'
+import type { Ground, Limits, Session } from './session.js'
+
+const NO_LIMITS: Limits = { signal: undefined, timeoutMs: undefined }
 
 export const OPEN_MODES = {
   open: OpenMode.OPEN,
@@ -30,8 +32,7 @@ export class Target implements Ground {
   ) {}
 
   /** Opens the collection on the server, in its turn among the writes to it. */
-  async open(mode: OpenMode): Promise<void> {
-    const limits = { signal: undefined, timeoutMs: undefined }
+  async open(mode: OpenMode, limits: Limits = NO_LIMITS): Promise<void> {
     const given = Object.entries(this.options).filter(([, value]) => value !== undefined)
     const request = create(OpenCollectionRequestSchema, {
       name: this.name,

@@ -2,7 +2,7 @@
 // Connect (Client), REST and gRPC. Code written against one runs on the others.
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { type Client, type DB, OmenError } from 'omendb'
+import { type CallOptions, type Client, type DB, OmenError } from 'omendb'
 import { open, WAYS, type Way } from './server-support.js'
 import { flatVectors, rejected, vectors } from './support.js'
 
@@ -310,6 +310,40 @@ everywhere('signals and times end a call, and nothing is stored', {}, async (db)
   assert.equal(await c.count(), 0)
   assert.equal(await db.count(), 1)
   await rejected(() => db.search([1, 2], { timeoutMs: -1 }), 'ERR_ARGUMENT')
+})
+
+everywhere('calls without other options take a signal and a time too', {}, async (db, way) => {
+  const c = await db.collection('c', { dimensions: 2 })
+  await c.add({ id: 'a', vector: [1, 2] })
+  const calls: Record<string, (options: CallOptions) => Promise<unknown>> = {
+    has: (options) => c.has('a', options),
+    'stats of a collection': (options) => c.stats(options),
+    stats: (options) => db.stats(options),
+    flush: (options) => db.flush(options),
+    check: (options) => db.check(options),
+    listCollections: (options) => db.listCollections(options),
+    collection: (options) => db.collection('d', options),
+    createCollection: (options) => db.createCollection('e', { dimensions: 3, ...options }),
+    dropCollection: (options) => db.dropCollection('c', options),
+  }
+  const reason = new Error('not needed')
+  for (const [name, call] of Object.entries(calls)) {
+    const { cause } = await rejected(
+      () => call({ signal: AbortSignal.abort(reason) }),
+      'ERR_ABORTED',
+    )
+    assert.equal(cause, reason, name)
+    await rejected(() => call({ timeoutMs: 0 }), 'ERR_TIMEOUT')
+    await rejected(() => call({ timeoutMs: -1 }), 'ERR_ARGUMENT')
+    await rejected(() => call({ timeout: 1 } as CallOptions), 'ERR_ARGUMENT')
+  }
+  // None of them did anything.
+  assert.deepEqual(await db.listCollections(), ['c'])
+  const { signal } = new AbortController()
+  for (const [name, call] of Object.entries(calls)) {
+    assert.ok((await call({ signal, timeoutMs: 60_000 })) !== false, `${way}: ${name}`)
+  }
+  assert.deepEqual(await db.listCollections(), ['d', 'e'])
 })
 
 everywhere('a closed handle refuses', {}, async (db) => {

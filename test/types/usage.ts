@@ -1,7 +1,15 @@
 // What a user writes, compiled against the packed declarations. It never runs.
 //
 // Each @ts-expect-error is a mistake that the types must catch; the compiler fails if it does not.
-import { type Collection, DB, type Filter, type Id, type LocalCollection, OmenError } from 'omendb'
+import {
+  type CallOptions,
+  type Collection,
+  DB,
+  type Filter,
+  type Id,
+  type LocalCollection,
+  OmenError,
+} from 'omendb'
 
 interface Movie {
   title: string
@@ -16,6 +24,7 @@ type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 
 function same<A, B>(_: Same<A, B>): void {}
 
 const query = new Float32Array(384)
+declare const signal: NonNullable<CallOptions['signal']>
 
 export async function interfaces(store: DB): Promise<void> {
   const movies = await store.collection<Movie>('movies', { dimensions: 384, metric: 'cosine' })
@@ -48,6 +57,17 @@ export async function interfaces(store: DB): Promise<void> {
   for await (const record of movies.records({ filter: { 'author.born': null } })) {
     void record.metadata.author.name
   }
+  await store.collection<Movie>('movies', { createIfMissing: false, signal, timeoutMs: 10 })
+  await store.createCollection('others', { dimensions: 3, signal })
+  await store.dropCollection('others', { signal })
+  // @ts-expect-error: what is done at once takes no signal.
+  store.collectionSync('movies', { signal })
+  const bound = { signal, timeoutMs: 10 }
+  void [await store.stats(bound), await store.check(bound), await store.listCollections(bound)]
+  await store.flush(bound)
+  void ((await movies.has(1, { signal })) && (await movies.stats({ timeoutMs: 10 })).count)
+  // @ts-expect-error: no such option.
+  await movies.has(1, { include: 'none' })
   const remote: Collection<Movie> = movies
   void remote
 }
