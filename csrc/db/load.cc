@@ -15,6 +15,7 @@
 #include "db/stored_codec.h"
 #include "exec/beside.h"
 #include "exec/hardware.h"
+#include "storage/checks.h"
 #include "storage/segment.h"
 
 namespace omen {
@@ -43,9 +44,7 @@ uint64_t count_bits(const std::vector<uint64_t>& bits) {
 }
 
 Status impossible(const SegmentReader& file, const std::string& what) {
-  return Status::error(ErrorCode::kCorrupt, file.path() + " is damaged: " + what +
-                                                "; restore a backup of the database")
-      .with_path(file.path());
+  return corrupt(file.path(), file.path() + " is damaged: " + what);
 }
 
 }  // namespace

@@ -12,6 +12,7 @@
 
 #include "base/test_points.h"
 #include "db/collection_impl.h"
+#include "storage/checks.h"
 
 namespace omen {
 
@@ -34,11 +35,8 @@ Status Collection::Impl::fill_columns(Store& s) const {
   OMEN_TEST_POINT("index_metadata");
   const auto damaged = [&](uint32_t slot, const Status& fault) {
     if (fault.code() == ErrorCode::kMemory) return fault;
-    return Status::error(ErrorCode::kCorrupt, "the metadata of record " +
-                                                  id_to_json(s.id_view(slot)) +
-                                                  " of collection '" + name + "' are damaged: " +
-                                                  fault.message() +
-                                                  "; restore a backup of the database");
+    return corrupt("", "the metadata of record " + id_to_json(s.id_view(slot)) +
+                           " of collection '" + name + "' are damaged: " + fault.message());
   };
   std::vector<uint32_t> slots;
   std::vector<ParsedRecord> records;

@@ -5,6 +5,7 @@
 
 #include "base/planted.h"
 #include "base/test_points.h"
+#include "storage/checks.h"
 
 namespace omen {
 
@@ -31,9 +32,7 @@ Status told_of(const std::string& path, const Status& status) {
   const ErrorCode code = status.code();
   const bool is_of_files = code == ErrorCode::kIo || code == ErrorCode::kNotFound;
   if (code == ErrorCode::kMemory || is_of_files || !status.path().empty()) return status;
-  return Status::error(ErrorCode::kCorrupt, path + " is damaged: " + status.message() +
-                                                "; restore a backup of the database")
-      .with_path(path);
+  return corrupt(path, path + " is damaged: " + status.message());
 }
 
 }  // namespace

@@ -36,9 +36,7 @@ Result<std::shared_ptr<const SegmentReader>> Directory::open_segment(uint64_t nu
     return opened;
   }
   const std::string path = segment_path(path_, number);
-  return Status::error(ErrorCode::kCorrupt,
-                       path + " is no part of the snapshot; restore a backup of the database")
-      .with_path(path);
+  return corrupt(path, path + " is no part of the snapshot");
 }
 
 Result<Snapshot> Directory::read_snapshot() const {
@@ -75,11 +73,8 @@ Status Directory::check_places(const Snapshot& snapshot, const std::string& tabl
     }
     for (const SnapshotBlob& blob : collection.blobs) is_sound = is_sound && may_hold(blob.place);
     if (is_sound) continue;
-    return Status::error(ErrorCode::kCorrupt,
-                         table_path + " is damaged: its table names places of collection " +
-                             collection.name +
-                             " that do not exist; restore a backup of the database")
-        .with_path(table_path);
+    return corrupt(table_path, table_path + " is damaged: its table names places of collection " +
+                                   collection.name + " that do not exist");
   }
   return Status::ok();
 }

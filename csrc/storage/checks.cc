@@ -15,10 +15,14 @@ uint32_t mark_of(uint64_t seed, uint64_t offset) {
   return crc32c(0, place, sizeof(place));
 }
 
+Status corrupt(const std::string& path, std::string message) {
+  message += "; restore a backup of the database, or rescue what is readable: ";
+  message += "omendb check --salvage";
+  return Status::error(ErrorCode::kCorrupt, std::move(message)).with_path(path);
+}
+
 Status damaged(const std::string& path, uint64_t offset, const std::string& what) {
-  return Status::error(ErrorCode::kCorrupt, path + " is damaged at byte " + std::to_string(offset) +
-                                                ": " + what + "; restore a backup of the database")
-      .with_path(path);
+  return corrupt(path, path + " is damaged at byte " + std::to_string(offset) + ": " + what);
 }
 
 Status unknown_format(const std::string& path, uint32_t version) {

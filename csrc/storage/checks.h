@@ -15,7 +15,9 @@ namespace omen {
 // The checksum of a file's seed and an offset, 16 bytes.
 uint32_t mark_of(uint64_t seed, uint64_t offset);
 
-// ERR_CORRUPT: "<path> is damaged at byte <offset>: <what>; restore ...".
+// ERR_CORRUPT: the message and what to do. `path`: of the file, or of the directory.
+Status corrupt(const std::string& path, std::string message);
+// The same: "<path> is damaged at byte <offset>: <what>; restore ...".
 Status damaged(const std::string& path, uint64_t offset, const std::string& what);
 // ERR_FORMAT of a file that a newer version wrote.
 Status unknown_format(const std::string& path, uint32_t version);

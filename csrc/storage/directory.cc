@@ -5,6 +5,7 @@
 #include <cerrno>
 
 #include "base/planted.h"
+#include "storage/checks.h"
 
 namespace omen {
 
@@ -66,9 +67,7 @@ Status Directory::check_foreign() const {
     FileStat found;
     OMEN_ASSIGN(const bool exists, stat_path(env_, path_ + "/" + name, &found));
     if (exists && found.size > kLogHeaderBytes) {
-      return Status::error(ErrorCode::kCorrupt, path_ + "/MANIFEST is missing, and " + name +
-                                                    " has data; restore a backup of the database")
-          .with_path(path_);
+      return corrupt(path_, path_ + "/MANIFEST is missing, and " + name + " has data");
     }
   }
   return Status::ok();

@@ -37,10 +37,7 @@ Status LogChain::open_log(const Manifest& manifest, uint64_t number, bool read_o
   Result<std::unique_ptr<File>> file =
       File::open(env_, path, read_only ? Env::kRead : Env::kRead | Env::kWrite);
   if (file.status().code() == ErrorCode::kNotFound) {
-    return Status::error(ErrorCode::kCorrupt, path +
-                                                  " is missing, and the manifest names it; restore "
-                                                  "a backup of the database")
-        .with_path(path);
+    return corrupt(path, path + " is missing, and the manifest names it");
   }
   if (!file.is_ok()) return file.status();
   Log log;

@@ -3,6 +3,7 @@
 
 #include "base/crc32c.h"
 #include "base/planted.h"
+#include "storage/checks.h"
 #include "storage/format.h"
 
 namespace omen {
@@ -85,8 +86,7 @@ Result<Manifest> decode(const std::vector<std::byte>& bytes, const std::string& 
                  "is no manifest of an OmenDB database; check the path, or restore a backup");
   }
   const auto damaged = [&](const char* what) {
-    return fault(ErrorCode::kCorrupt, path,
-                 std::string("is damaged (") + what + "); restore a backup of the database");
+    return corrupt(path, path + " is damaged (" + what + ")");
   };
   if (bytes.size() < kManifestBytes) return damaged("it is cut off");
   // The version first: a newer one may have put its checksum elsewhere.
@@ -194,7 +194,7 @@ Result<Manifest> read_manifest(Env* env, const std::string& directory) {
   OMEN_ASSIGN(const FileStat stat, file->stat());
   if (stat.is_directory) return fault(ErrorCode::kFormat, path, "is a directory, not a manifest");
   const size_t most = kManifestBytes + size_t{kManifestFilesMax} * kManifestFileBytes;
-  if (stat.size > most) return fault(ErrorCode::kCorrupt, path, "is larger than a manifest can be");
+  if (stat.size > most) return corrupt(path, path + " is larger than a manifest can be");
   std::vector<std::byte> bytes(static_cast<size_t>(stat.size));
   OMEN_TRY(file->read_exactly(0, bytes.data(), bytes.size()));
   return decode(bytes, path);

@@ -27,10 +27,7 @@ Result<std::unique_ptr<SegmentReader>> SegmentReader::open(Env* env, const std::
   const std::string path = segment_path(directory, named.number);
   Result<std::unique_ptr<File>> file = File::open(env, path, Env::kRead);
   if (file.status().code() == ErrorCode::kNotFound) {
-    return Status::error(ErrorCode::kCorrupt, path +
-                                                  " is missing, and the manifest names it; restore "
-                                                  "a backup of the database")
-        .with_path(path);
+    return corrupt(path, path + " is missing, and the manifest names it");
   }
   if (!file.is_ok()) return file.status();
   std::unique_ptr<SegmentReader> reader(new SegmentReader(file.take(), named));

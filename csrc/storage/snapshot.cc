@@ -253,12 +253,8 @@ Result<Snapshot> decode_snapshot(std::span<const std::byte> bytes, const std::st
   }
   if (what == nullptr && !in.is_at_end()) what = "it goes on behind its end";
   if (what == nullptr) return snapshot;
-  return Status::error(ErrorCode::kCorrupt, path +
-                                                " is damaged: the table of the snapshot, from its "
-                                                "byte " +
-                                                std::to_string(at) + " on: " + what +
-                                                "; restore a backup of the database")
-      .with_path(path);
+  return corrupt(path, path + " is damaged: the table of the snapshot, from its byte " +
+                           std::to_string(at) + " on: " + what);
 }
 
 }  // namespace omen

@@ -81,7 +81,8 @@ function tellFault(where: string, error: OmenError, isJson: boolean): number {
       `${JSON.stringify({ path: where, ok: false, error: { code, message } })}\n`,
     )
   } else {
-    process.stderr.write(`omendb: ${code}: ${message}\n`)
+    // What to do is the next line.
+    process.stderr.write(`omendb: ${code}: ${message.replace(/; restore a backup.*$/, '')}\n`)
     process.stderr.write(advice(where))
   }
   return EXIT.failed

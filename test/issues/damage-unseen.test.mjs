@@ -39,6 +39,9 @@ test('check tells of damage in each file of a snapshot, also read-only', async (
         assert.equal(status, 1, `${name} at ${at}: ${stdout}${stderr}`)
         assert.match(stdout + stderr, new RegExp(`${name} is damaged at byte \\d+`))
       }
+      writeFileSync(file, whole.subarray(0, -1))
+      // Whoever has no backup is told of the way that is left.
+      await assert.rejects(DB.open(where), { code: 'ERR_CORRUPT', message: /check --salvage$/ })
       writeFileSync(file, whole)
     }
     const { status } = spawnSync(process.execPath, [command, 'check', where])
