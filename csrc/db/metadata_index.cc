@@ -18,8 +18,9 @@ namespace omen {
 
 namespace {
 
-// Slots whose metadata are parsed before one thread puts their fields into columns.
-constexpr uint32_t kSlotsAtOnce = 8192;
+// Slots whose metadata are parsed before one thread puts their fields into columns: what parsing
+// needs then stays in the cache, and in few pages. (With 8 192 it took a fifth longer.)
+constexpr uint32_t kSlotsAtOnce = 1024;
 constexpr size_t kSlotsPerTask = 256;
 
 struct IndexTask {
