@@ -16,8 +16,8 @@ constexpr char kSegmentSuffix[] = ".seg";
 constexpr size_t kSuffixBytes = 4;
 constexpr size_t kDigits = 6;
 
-Status fault(ErrorCode code, const std::string& path, const std::string& what) {
-  return Status::error(code, path + " " + what).with_path(path);
+Status wrong_format(const std::string& path, const std::string& what) {
+  return Status::error(ErrorCode::kFormat, path + " " + what).with_path(path);
 }
 
 uint32_t checksum_of(const std::vector<std::byte>& bytes) {
@@ -82,8 +82,8 @@ const char* check_files(const Manifest& m) {
 Result<Manifest> decode(const std::vector<std::byte>& bytes, const std::string& path) {
   const std::byte* in = bytes.data();
   if (bytes.size() < kMagicBytes || std::memcmp(in, kManifestMagic, kMagicBytes) != 0) {
-    return fault(ErrorCode::kFormat, path,
-                 "is no manifest of an OmenDB database; check the path, or restore a backup");
+    return wrong_format(
+        path, "is no manifest of an OmenDB database; check the path, or restore a backup");
   }
   const auto damaged = [&](const char* what) {
     return corrupt(path, path + " is damaged (" + what + ")");
@@ -92,9 +92,9 @@ Result<Manifest> decode(const std::vector<std::byte>& bytes, const std::string& 
   // The version first: a newer one may have put its checksum elsewhere.
   const auto version = load_number<uint32_t>(in + 8);
   if (version > kFormatVersion && version < 1000) {
-    return fault(ErrorCode::kFormat, path,
-                 "has format " + std::to_string(version) + ", and this version of OmenDB knows " +
-                     std::to_string(kFormatVersion) + "; use a newer version");
+    return wrong_format(path, "has format " + std::to_string(version) +
+                                  ", and this version of OmenDB knows " +
+                                  std::to_string(kFormatVersion) + "; use a newer version");
   }
   if (load_number<uint32_t>(in + 12) != bytes.size()) return damaged("its size differs");
   if (load_number<uint32_t>(in + kChecksumAt) != checksum_of(bytes) &&
@@ -103,8 +103,8 @@ Result<Manifest> decode(const std::vector<std::byte>& bytes, const std::string& 
   }
   if (version != kFormatVersion) return damaged("its version is unknown");
   if ((load_number<uint64_t>(in + 16) & ~kKnownFeatures) != 0) {
-    return fault(ErrorCode::kFormat, path,
-                 "uses features that this version of OmenDB does not know; use a newer version");
+    return wrong_format(
+        path, "uses features that this version of OmenDB does not know; use a newer version");
   }
   const auto number = [&](size_t i) { return load_number<uint64_t>(in + 32 + 8 * i); };
   Manifest m{number(0), number(1), number(2), number(3), number(4), number(5), number(6), {}};
@@ -118,9 +118,8 @@ Result<Manifest> decode(const std::vector<std::byte>& bytes, const std::string& 
                       load_number<uint64_t>(at + 16), load_number<uint32_t>(at + 24),
                       load_number<uint32_t>(at + 28)};
     if (file.kind == 0 || file.kind > static_cast<uint32_t>(ManifestKind::kTable)) {
-      return fault(ErrorCode::kFormat, path,
-                   "names files of a kind that this version of OmenDB does not know; use a newer "
-                   "version");
+      return wrong_format(path, "names files of a kind that this version of OmenDB does not know; "
+                                "use a newer version");
     }
     m.files.push_back(file);
   }
@@ -192,7 +191,7 @@ Result<Manifest> read_manifest(Env* env, const std::string& directory) {
   const std::string path = directory + "/" + kManifestName;
   OMEN_ASSIGN(const std::unique_ptr<File> file, File::open(env, path, Env::kRead));
   OMEN_ASSIGN(const FileStat stat, file->stat());
-  if (stat.is_directory) return fault(ErrorCode::kFormat, path, "is a directory, not a manifest");
+  if (stat.is_directory) return wrong_format(path, "is a directory, not a manifest");
   const size_t most = kManifestBytes + size_t{kManifestFilesMax} * kManifestFileBytes;
   if (stat.size > most) return corrupt(path, path + " is larger than a manifest can be");
   std::vector<std::byte> bytes(static_cast<size_t>(stat.size));
