@@ -128,7 +128,8 @@ export interface Records<M extends object = Metadata> {
   /** Searches, and tells how: the plan, the filter's selectivity, rows scored, hops. */
   explain(query: Vector, options?: Omit<SearchOptions<M>, 'include'>): Promise<Plan>
   /**
-   * Reads the collection page by page, in no particular order. What is neither updated nor deleted
+   * Reads the collection page by page, in the order in which the records were first added: one
+   * that is replaced keeps its place. What is not deleted
    * meanwhile is seen exactly once.
    *
    * @param options.limit   Rows of a page, 1 to 10 000.

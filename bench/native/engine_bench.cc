@@ -2,7 +2,7 @@
 //
 //   engine_bench DIR [metric=l2|cosine|dot] [codec=sq8|none|binary] [layout=compact|fast]
 //                [n=ROWS] [batch=ROWS] [m=16] [efc=96] [churn=ROWS] [efs=10,16,..]
-//                [batch_efs=32,64] [rounds=3]
+//                [batch_efs=32,64] [rounds=3] [seed=1]
 //
 // DIR holds base.f32, query.f32 (row-major) and gt.i32 (100 ids a query), as export.mjs writes
 // them; with n, the truth is still that of all rows. Prints the build rate, then for each ef
@@ -90,7 +90,7 @@ int main(int argc, char** argv) {
   if (argc < 2) {
     std::fprintf(stderr,
                  "usage: engine_bench DIR [metric=l2] [codec=sq8] [layout=compact] [n=] [batch=] "
-                 "[m=] [efc=] [churn=] [efs=] [batch_efs=] [rounds=]\n");
+                 "[m=] [efc=] [churn=] [efs=] [batch_efs=] [rounds=] [seed=]\n");
     return 2;
   }
   const std::string dir = argv[1];
@@ -104,6 +104,8 @@ int main(int argc, char** argv) {
   const size_t batch_rows = std::stoul(argument(argc, argv, "batch", "20000"));
 
   omen::DatabaseOptions database_options;
+  database_options.seed = std::stoull(argument(argc, argv, "seed", "1"));
+  database_options.given_seed = true;
   auto database = omen::Database::open_memory(database_options);
   check(database.status());
   omen::CollectionOptions options;

@@ -36,7 +36,7 @@ Status Collection::Impl::restage(WriteBatch::Rep& batch) {
   if (fresh == nullptr || fresh == batch.store || batch.rows == 0) return Status::ok();
   Store& from = *batch.store;
   // Takes the new slots, then trades them for the old ones; either goes back with it.
-  WriteBatch::Rep other;
+  WriteBatch::Rep other(&account);
   other.store = fresh;
   other.rows = batch.rows;
   OMEN_TRY(other.take_slots());
@@ -146,8 +146,8 @@ Status Collection::Impl::reserve_batch(Store& s, WriteBatch::Rep& b,
   }
   OMEN_TRY(
       s.index.reserve(static_cast<uint32_t>(b.rows), [&](uint32_t x) { return s.hash_of(x); }));
-  OMEN_TRY(reserve_links(s, b.slots, b.rows));
-  if (s.is_saved) OMEN_TRY(s.unsaved.ensure(b.slots[b.rows - 1] + 1));
+  OMEN_TRY(reserve_links(s, b.rising(), b.rows));
+  if (s.is_saved) OMEN_TRY(s.unsaved.ensure(b.slots_end()));
   if (records.empty()) return Status::ok();
   return s.columns.reserve({b.slots, b.rows}, records);
 }
@@ -171,6 +171,7 @@ Status Collection::Impl::apply_batch(Commit* commit) {
   const size_t new_records = b.rows - static_cast<size_t>(replacing);
   Status trained = is_replaying() ? Status::ok() : train_if_due(s, b.incoming(), new_records);
   if (!trained.is_ok() && trained.code() != ErrorCode::kMemory) return trained;
+  place_rows(s, b);
   OMEN_TRY(reserve_orders(s, new_records));
   OMEN_TRY(reserve_floats(s, b));
   OMEN_TRY(reserve_batch(s, b, parsed));
@@ -185,7 +186,7 @@ Status Collection::Impl::apply_batch(Commit* commit) {
 // made on them.
 Status Collection::Impl::reserve_floats(Store& s, WriteBatch::Rep& b) {
   if (b.floats.empty() || s.codes() != nullptr) return Status::ok();
-  return s.vectors.ensure(b.slots[b.rows - 1] + 1);
+  return s.vectors.ensure(b.slots_end());
 }
 
 // What slots hold of their vectors: the code, the floats, or both. What a batch held of them goes.
@@ -227,7 +228,7 @@ void Collection::Impl::publish_batch(Store& s, Commit* commit, const uint32_t* o
     fixed_dimensions_.store(s.dimensions(), std::memory_order_release);
   }
   const Store::Publishing publishing(s);
-  s.raise_high_water(b.slots[b.rows - 1] + 1);
+  s.raise_high_water(b.slots_end());
   for (size_t row = 0; row < b.rows; ++row) {
     const uint32_t slot = b.slots[row];
     const uint32_t old_slot = old_slots[row];
@@ -237,7 +238,7 @@ void Collection::Impl::publish_batch(Store& s, Commit* commit, const uint32_t* o
       s.ids.row_as<std::atomic<uint64_t>>(slot)->store(next_id++, std::memory_order_release);
     }
     const uint32_t order = old_slot == kNoSlot ? s.next_order++ : s.order_of(old_slot);
-    s.orders.row_as<std::atomic<uint32_t>>(slot)->store(order, std::memory_order_relaxed);
+    s.orders.set(slot, order);
     if (!records.empty()) s.columns.apply(slot, std::move(records[row]));
     const IdView id = s.id_view(slot);
     if (!generated && !id.is_string && id.integer >= next_id) {
@@ -250,7 +251,7 @@ void Collection::Impl::publish_batch(Store& s, Commit* commit, const uint32_t* o
     } else {
       replace_slot(s, old_slot, slot, hash_id(id));
     }
-    queue_link(slot);
+    queue_link(b.rising()[row]);
   }
   next_id_.store(next_id, std::memory_order_release);
   commit->count = b.rows;
@@ -329,8 +330,7 @@ Status Collection::Impl::apply_update(Commit* commit) {
     if (s->is_saved) s->unsaved.note_slot(slot);
     store_vectors(*s, *batch->rep_);
     s->raise_high_water(slot + 1);
-    s->orders.row_as<std::atomic<uint32_t>>(slot)->store(s->order_of(old_slot),
-                                                         std::memory_order_relaxed);
+    s->orders.set(slot, s->order_of(old_slot));
     s->columns.apply(slot, std::move(record));
     replace_slot(*s, old_slot, slot, hash_id(id));
     queue_link(slot);

@@ -169,7 +169,8 @@ class Collection : public std::enable_shared_from_this<Collection> {
   bool has(const IdView& id);
   Result<uint64_t> count_matching(const std::shared_ptr<const Filter>& filter,
                                   const CancelToken* cancel = nullptr);
-  // Rows in slot order from *cursor on; *cursor becomes the next position, or 0 at the end.
+  // Rows in the order in which records came, from *cursor on; *cursor becomes where the next ones
+  // begin, or 0 at the end.
   Status scroll(uint64_t* cursor, size_t limit, const std::shared_ptr<const Filter>& filter,
                 uint32_t include, Rows* out);
   CollectionStats stats() const;

@@ -105,6 +105,7 @@ inline IdView view_of(const IdOut& id, const std::string& text) {
 }
 
 struct WriteBatch::Rep {
+  explicit Rep(MemoryAccount* account) : placed(account, Use::kScratch) {}
   std::shared_ptr<Collection> collection;  // Keeps the engine alive while rows are staged.
   std::shared_ptr<Store> store;  // The one of begin_write(); clear() may have replaced it.
   uint32_t generation = 0;
@@ -113,12 +114,15 @@ struct WriteBatch::Rep {
   size_t ids_staged = 0;
   size_t vectors_staged = 0;
   size_t populated_rows = 0;  // Before which populate() has been.
-  uint32_t* slots = nullptr;        // rows, rising.
+  uint32_t* slots = nullptr;        // rows, rising until rows are placed.
+  Array<uint32_t> placed;           // Then these are the same, rising.
   std::string* metadata = nullptr;  // rows, or nullptr while every row has {}.
   uint64_t metadata_bytes = 0;      // Of it, as the account counts them.
   StagedFloats floats;              // rows x dimensions, where no originals are kept.
   bool committed = false;
   bool abandoned = false;
+  const uint32_t* rising() const { return placed.empty() ? slots : placed.data(); }
+  uint32_t slots_end() const { return rising()[rows - 1] + 1; }
   Status take_slots();
   // Memory for vectors where slots have none.
   Status take_floats();
@@ -162,6 +166,8 @@ struct Collection::Impl {
   Status apply_change(Commit* commit);
   Status apply_batch(Commit* commit);
   Status restage(WriteBatch::Rep& batch);
+  // Rows that lie near each other take slots near each other, if there is memory to do so.
+  void place_rows(Store& s, WriteBatch::Rep& batch);
   static bool ids_rise(const Store& s, const WriteBatch::Rep& b);
   Status check_ids(Store& s, Commit* commit, uint32_t* old_slots);
   Status reserve_batch(Store& s, WriteBatch::Rep& batch, std::span<ParsedRecord> records);
@@ -259,10 +265,12 @@ struct Collection::Impl {
   template <class Write>
   Status answer_prepared(Store& s, Query& q, const Write& write);
   // Some queries of a batch: search_batch.cc.
-  struct BatchPart;
+  struct QueryBatch;
   struct BatchFault;
+  Status order_queries(const QueryBatch& batch, Array<uint32_t>* order);
   template <class Write>
-  BatchFault answer_group(const BatchPart& part, const Write& write);
+  BatchFault answer_group(const QueryBatch& batch, std::span<const uint32_t> rows,
+                          const Write& write);
   // Walks of several queries that take turns. Those that have another plan are left to find_hits().
   Status walk_group(Store& s, std::span<Query> queries) const;
   // Fills q.scratch->slots and distances.

@@ -94,8 +94,7 @@ Status Collection::Impl::load_extent(Store& s, const SegmentFiles& files, uint32
     if (!head.is_live(row)) return impossible(*file, "a record is missing");
     const RecordId id = head.id(row);
     OMEN_TRY(s.stage_id(slot, {id.is_string, id.integer, id.text}));
-    s.orders.row_as<std::atomic<uint32_t>>(slot)->store(head.order(row),
-                                                        std::memory_order_relaxed);
+    s.orders.set(slot, head.order(row));
     if (s.has_norms) *s.norms.row_as<float>(slot) = head.norm(row);
     if (in.has_codes) s.owned_codes->load_row(slot, codes.data() + row * in.stride);
     const std::string_view json = head.metadata(row);

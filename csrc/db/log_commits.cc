@@ -102,7 +102,7 @@ Status Collection::Impl::log_batch(Store& s, Commit* commit, std::span<ParsedRec
     receipt->has_generated_ids = shape.is_consecutive;
   }
   const StagedRows& rows = shape.is_consecutive ? generated : given;
-  return log_put(s, {rows, shape, b.slots, b.rows, records}, commit);
+  return log_put(s, {rows, shape, b.rising(), b.rows, records}, commit);
 }
 
 // `slot` holds the id.

@@ -167,7 +167,7 @@ Status Collection::Impl::train(Store& s, const IncomingRows& incoming, uint64_t 
 // costs less than eight bytes for each of them would always. In rising order, so that of two
 // records met between the earlier one has never the larger number for longer than a moment.
 Status Collection::Impl::reserve_orders(Store& s, size_t count) {
-  if (count <= Store::kOrdersMax - s.next_order) return Status::ok();
+  if (count <= Orders::kMax - s.next_order) return Status::ok();
   struct Numbered {
     uint32_t order;
     uint32_t slot;
@@ -181,8 +181,7 @@ Status Collection::Impl::reserve_orders(Store& s, size_t count) {
             [](const Numbered& a, const Numbered& b) { return a.order < b.order; });
   s.next_order = 0;
   for (const Numbered& n : all) {
-    s.orders.row_as<std::atomic<uint32_t>>(n.slot)->store(s.next_order++,
-                                                          std::memory_order_relaxed);
+    s.orders.set(n.slot, s.next_order++);
     if (s.is_saved) s.unsaved.note_metadata(n.slot);
   }
   return Status::ok();

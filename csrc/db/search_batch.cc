@@ -1,12 +1,15 @@
 // Searching for many queries at once: on all threads, and on each several that take turns, so that
 // while one waits for memory the others compute.
 #include <algorithm>
+#include <cmath>
 #include <limits>
+#include <numeric>
 #include <optional>
 #include <type_traits>
 
 #include "base/test_points.h"
 #include "db/query.h"
+#include "graph/locality.h"
 
 namespace omen {
 
@@ -14,6 +17,29 @@ namespace {
 
 constexpr size_t kGroup = 2;
 static_assert(kGroup <= Graph::kGroupMax);
+// Queries are answered in the order in which they lie where there are so many, about so many of
+// which are not told apart, and where what they read is more than caches hold.
+constexpr size_t kOrderedMin = 32;
+constexpr size_t kLeafQueries = 4;
+constexpr uint64_t kOrderedBytesMin = uint64_t{2} << 20;
+
+class QueryRows final : public LocalRows {
+ public:
+  QueryRows(const Store& store, const float* queries)
+      : dimensions_(store.dimensions()),
+        kernels_(store.has_norms ? &store.kernels : nullptr),
+        queries_(queries) {}
+  FloatRow row(size_t i) const override {
+    const float* const query = queries_ + i * dimensions_;
+    if (kernels_ == nullptr) return {query, 1.0f};
+    return {query, static_cast<float>(1.0 / std::sqrt(kernels_->norm_f32(query, dimensions_)))};
+  }
+
+ private:
+  const size_t dimensions_;
+  const simd::Kernels* const kernels_;  // Under cosine.
+  const float* const queries_;
+};
 
 }  // namespace
 
@@ -63,11 +89,10 @@ Status Collection::Impl::walk_group(Store& s, std::span<Query> queries) const {
   });
 }
 
-struct Collection::Impl::BatchPart {
+struct Collection::Impl::QueryBatch {
   const float* queries;
+  size_t count;
   size_t dimensions;
-  size_t begin;
-  size_t end;  // At most kGroup later.
   const SearchOptions* options;
 };
 
@@ -76,38 +101,40 @@ struct Collection::Impl::BatchFault {
   Status status;
 };
 
-// Answers rows [begin, end), each to `write(row, store, hits)`, or tells the first fault.
+// Answers the queries of some rows, at most kGroup, each to `write(row, store, hits)`, or tells the
+// first fault.
 template <class Write>
-Collection::Impl::BatchFault Collection::Impl::answer_group(const BatchPart& part,
+Collection::Impl::BatchFault Collection::Impl::answer_group(const QueryBatch& batch,
+                                                            std::span<const uint32_t> rows,
                                                             const Write& write) {
-  const size_t n = part.end - part.begin;
+  const size_t n = rows.size();
   OMEN_ASSERT(n <= kGroup);
-  const auto vector = [&](size_t i) { return part.queries + (part.begin + i) * part.dimensions; };
+  const auto vector = [&](size_t i) { return batch.queries + rows[i] * batch.dimensions; };
   const EpochDomain::Pin pin = epochs.pin();
   for (size_t i = 0; i < n; ++i) {
-    Status status = check_query(vector(i), part.dimensions, *part.options);
-    if (!status.is_ok()) return {part.begin + i, std::move(status)};
+    Status status = check_query(vector(i), batch.dimensions, *batch.options);
+    if (!status.is_ok()) return {rows[i], std::move(status)};
   }
   Store* s = store();
   if (s == nullptr || s->live() == 0) return {};
   // The first rows came between: now the dimensions are fixed, and not as the queries have them.
-  if (part.dimensions != s->dimensions()) {
-    return {part.begin, check_query(vector(0), part.dimensions, *part.options)};
+  if (batch.dimensions != s->dimensions()) {
+    return {rows[0], check_query(vector(0), batch.dimensions, *batch.options)};
   }
   std::unique_ptr<QueryScratch> scratches[kGroup];
   Query queries[kGroup];
   for (size_t i = 0; i < n; ++i) {
     scratches[i] = take_scratch();
     queries[i].scratch = scratches[i].get();
-    Status status = prepare(*s, vector(i), *part.options, &queries[i]);
-    if (!status.is_ok()) return {part.begin + i, std::move(status)};
+    Status status = prepare(*s, vector(i), *batch.options, &queries[i]);
+    if (!status.is_ok()) return {rows[i], std::move(status)};
   }
-  if (part.options->filter == nullptr) {
+  if (batch.options->filter == nullptr) {
     Status status = walk_group(*s, {queries, n});
-    if (!status.is_ok()) return {part.begin, std::move(status)};
+    if (!status.is_ok()) return {rows[0], std::move(status)};
   }
   for (size_t i = 0; i < n; ++i) {
-    const size_t row = part.begin + i;
+    const size_t row = rows[i];
     Status status = answer_prepared(*s, queries[i], [&](const Store& store, const auto& hits) {
       return write(row, store, hits);
     });
@@ -115,6 +142,22 @@ Collection::Impl::BatchFault Collection::Impl::answer_group(const BatchPart& par
     scratch_.put(std::move(scratches[i]));
   }
   return {};
+}
+
+// In which order to answer queries, which need not be right.
+Status Collection::Impl::order_queries(const QueryBatch& batch, Array<uint32_t>* order) {
+  const EpochDomain::Pin pin = epochs.pin();
+  const Store* s = store();
+  if (batch.count >= kOrderedMin && s != nullptr && s->dimensions() == batch.dimensions &&
+      s->live() * batch.dimensions >= kOrderedBytesMin) {
+    const QueryRows rows(*s, batch.queries);
+    const Locality locality{rows,      batch.count,   batch.dimensions, kLeafQueries,
+                            s->kernels, *env.executor, &account};
+    if (order_by_locality(locality, order).is_ok()) return Status::ok();
+  }
+  OMEN_TRY(order->resize(batch.count));
+  std::iota(order->begin(), order->end(), 0u);
+  return Status::ok();
 }
 
 Status Collection::search_batch(const float* queries, size_t count, size_t dimensions,
@@ -154,9 +197,13 @@ Status Collection::search_batch(const float* queries, size_t count, size_t dimen
                                  .with_row(static_cast<int64_t>(row))
                            : std::move(status);
   };
+  std::fill(counts, counts + count, 0u);
+  const Impl::QueryBatch batch{queries, count, dimensions, &options};
+  Array<uint32_t> order(&c.account, Use::kScratch);
+  OMEN_TRY(c.order_queries(batch, &order));
   parallel_for(*c.env.executor, count, kGroup, [&](size_t begin, size_t end, unsigned) {
-    std::fill(counts + begin, counts + end, 0u);
-    auto fault = c.answer_group(Impl::BatchPart{queries, dimensions, begin, end, &options}, write);
+    std::sort(order.data() + begin, order.data() + end);  // Of two faults the first one is told.
+    auto fault = c.answer_group(batch, {order.data() + begin, end - begin}, write);
     if (!fault.status.is_ok()) note(fault.row, std::move(fault.status));
   });
   const EpochDomain::Pin pin = c.epochs.pin();

@@ -66,7 +66,7 @@ Store::Store(MemoryAccount* account_in, EpochDomain* epochs_in, const Collection
               SlotPages::Paging::kAtCollapse),
       norms(account_in, Use::kCodes, sizeof(float)),
       ids(account_in, Use::kIds, sizeof(uint64_t)),
-      orders(account_in, Use::kIds, sizeof(uint32_t)),
+      orders(account_in),
       id_blocks(account_in, Use::kIds),
       index(account_in, Use::kIds, epochs_in),
       graph(account_in, &states, graph_options(options, seed), kernels_in),

@@ -23,6 +23,7 @@
 
 #include "db/codes.h"
 #include "db/drift.h"
+#include "db/orders.h"
 #include "db/slot_log.h"
 #include "db/types.h"
 #include "db/unsaved.h"
@@ -111,7 +112,7 @@ class Store final : public RowIds {
 
   bool is_live(uint32_t slot) const { return states.has(slot, SlotStates::kLive); }
   uint32_t order_of(uint32_t slot) const {
-    return orders.row_as<std::atomic<uint32_t>>(slot)->load(std::memory_order_relaxed);
+    return orders.of(slot);
   }
   IdView id_view(uint32_t slot) const;
   bool id_of(uint32_t slot, uint64_t* integer, std::string_view* string) const override;
@@ -138,7 +139,7 @@ class Store final : public RowIds {
   std::unique_ptr<MappedVectors> mapped;
   SlotPages norms;
   SlotPages ids;
-  SlotPages orders;
+  Orders orders;
   BlockPool id_blocks;
   SlotIndex index;
   Graph graph;
@@ -160,9 +161,8 @@ class Store final : public RowIds {
   class Publishing;
   Moves moves;
   Changes changes;
-  // Of the next record that is new: orders tell equal distances apart. Below kOrdersMax once
-  // Collection::Impl::reserve_orders() said so.
-  static constexpr uint32_t kOrdersMax = 0xFFFFFFFFu;
+  // Of the next record that is new; below Orders::kMax once Collection::Impl::reserve_orders() said
+  // so.
   uint32_t next_order = 0;
   Drift drift;
   // On disk alone: what the next checkpoint has to write.

@@ -205,7 +205,7 @@ Result<std::unique_ptr<WriteBatch>> Collection::begin_write(size_t rows, uint32_
     return Status::error(ErrorCode::kLimit, "a batch has at most " + std::to_string(kBatchRowsMax) +
                                                 " rows; send several");
   }
-  auto rep = std::make_unique<WriteBatch::Rep>();
+  auto rep = std::make_unique<WriteBatch::Rep>(&c.account);
   rep->rows = rows;
   rep->dimensions = dimensions;
   {

@@ -257,7 +257,7 @@ TEST(codes_can_be_rescued) {
         d.database->collection("a", CollectionOptions(), OpenMode::kOpen).take();
     CHECK_EQ(d.collection->count(), 5000);
     CHECK(!d.collection->stats().options.keep_vectors);
-    CHECK(d.worst() < 2.5 * worst);  // Codes of what codes told.
+    CHECK(d.worst() < 4 * worst);  // Codes of what codes told, trained on other rows of it.
     d.close();
   }
   SimEnv::Bytes& newest = *d.env.bytes(newest_path);

@@ -362,9 +362,9 @@ TEST(orders_are_numbered_anew_when_they_end) {
   CHECK_OK(write(*c, kAdd, same.data(), 20, 2, ids_from(0, 20)));
   CHECK_EQ(remove(*c, {3}), uint64_t{1});
   Store* store = c->impl().store();
-  store->next_order = Store::kOrdersMax - 7;
+  store->next_order = Orders::kMax - 7;
   CHECK_OK(write(*c, kAdd, same.data(), 5, 2, ids_from(100, 5)));
-  CHECK_EQ(store->next_order, Store::kOrdersMax - 2);
+  CHECK_EQ(store->next_order, Orders::kMax - 2);
   CHECK_OK(write(*c, kAdd, same.data(), 5, 2, ids_from(50, 5)));
   CHECK_EQ(store->next_order, uint32_t{29});
   CHECK_OK(write(*c, kUpsert, same.data(), 5, 2, {0, 60, 2, 61, 62}));

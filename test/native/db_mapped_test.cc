@@ -183,12 +183,23 @@ TEST(a_damaged_vector_is_an_error_of_whoever_reads_it_and_of_nobody_else) {
         ErrorCode::kCorrupt);
   auto database = Database::open(options_of(fixture, &env, Residency::kMapped)).take();
   const auto c = collection_of(*database);
-  const IdView ids[] = {{false, 2500, {}}, {false, 4999, {}}};
   Rows rows;
-  CHECK_OK(c->get(&ids[1], 1, kIncludeVector, &rows));
-  CHECK(rows.vectors == vector_of(4999, 1));
-  CHECK_OK(c->get(ids, 1, kIncludeMetadata, &rows));
-  const Status status = c->get(ids, 1, kIncludeVector, &rows);
+  const Store& store = *c->impl().store();
+  const auto extent_of = [&](uint64_t id) {
+    return store.find({false, id, {}}) / store.extent_rows();
+  };
+  size_t others = 0;
+  for (uint64_t i = 0; i < 5000; ++i) {
+    if (extent_of(i) == extent_of(2500)) continue;
+    const IdView id{false, i, {}};
+    CHECK_OK(c->get(&id, 1, kIncludeVector, &rows));
+    CHECK(rows.vectors == vector_of(i, 1));
+    ++others;
+  }
+  CHECK(others >= 5000 - store.extent_rows());
+  const IdView id{false, 2500, {}};
+  CHECK_OK(c->get(&id, 1, kIncludeMetadata, &rows));
+  const Status status = c->get(&id, 1, kIncludeVector, &rows);
   CHECK(status.code() == ErrorCode::kCorrupt);
   CHECK_EQ(status.path(), newest_segment(env));
   CHECK(search(*c, 1, Mode::kExact, &rows).code() == ErrorCode::kCorrupt);

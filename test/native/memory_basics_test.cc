@@ -1,9 +1,14 @@
-// Budgets, blocks, arrays and arenas: what is counted is what was asked for, and a refusal changes
-// nothing.
+// Budgets, blocks, arrays, arenas and permutations: what is counted is what was asked for, and a
+// refusal changes nothing.
+#include <algorithm>
+#include <vector>
+
+#include "base/random.h"
 #include "memory/arena.h"
 #include "memory/array.h"
 #include "memory/blocks.h"
 #include "memory/budget.h"
+#include "memory/permutation.h"
 #include "test.h"
 
 using namespace omen;
@@ -238,4 +243,49 @@ TEST(arena_starts_small_and_refuses_cleanly) {
   CHECK_OK(arena.allocate(1000));
   CHECK_OK(arena.validate());
   numbers.value()[99] = 1;
+}
+
+// Rows that change places in place must all end where the permutation says, and no two paths may
+// touch one place: they are walked at once.
+TEST(permutations_move_every_row_once) {
+  Random random(41);
+  MemoryBudget budget;
+  MemoryAccount account(&budget);
+  for (const uint32_t count : {0u, 1u, 2u, 63u, 64u, 65u, 1024u, 1025u, 2048u, 5000u}) {
+    for (int kind = 0; kind < 4; ++kind) {
+      std::vector<uint32_t> from(count);
+      for (uint32_t i = 0; i < count; ++i) from[i] = i;
+      if (kind == 1 && count > 0) std::rotate(from.begin(), from.begin() + 1, from.end());
+      if (kind == 2) {
+        for (uint32_t i = 0; i + 1 < count; i += 2) std::swap(from[i], from[i + 1]);
+      }
+      if (kind == 3) {
+        for (uint32_t i = count; i > 1; --i) std::swap(from[i - 1], from[random.below(i)]);
+      }
+      Permutation permutation(&account);
+      CHECK_OK(permutation.plan(from.data(), count));
+      std::vector<uint32_t> rows(count);
+      for (uint32_t i = 0; i < count; ++i) rows[i] = 7 * i;
+      std::vector<uint32_t> set_aside;
+      for (const uint32_t place : permutation.starts()) set_aside.push_back(rows[place]);
+      const auto& places = permutation.places();
+      std::vector<bool> touched(count);
+      for (size_t p = permutation.paths().size(); p-- > 0;) {  // In any order.
+        const auto& path = permutation.paths()[p];
+        CHECK(path.end - path.begin <= Permutation::kPathMax && path.begin < path.end);
+        const uint32_t last =
+            path.next == Permutation::kOwn ? rows[places[path.begin]] : set_aside[path.next];
+        for (uint32_t i = path.begin; i < path.end; ++i) {
+          CHECK(!touched[places[i]]);
+          touched[places[i]] = true;
+          rows[places[i]] = i + 1 < path.end ? rows[places[i + 1]] : last;
+        }
+      }
+      for (uint32_t i = 0; i < count; ++i) {
+        CHECK_EQ(rows[i], 7 * from[i]);
+        CHECK_EQ(static_cast<bool>(touched[i]), from[i] != i);
+      }
+      if (kind == 0) CHECK(places.empty());
+    }
+  }
 }
