@@ -19,7 +19,7 @@ namespace {
 constexpr size_t kSerialLinks = 256;
 // Slots that are linked as one batch, for each thread: what the searches of a batch do not find is
 // each other.
-constexpr size_t kBatchLinks = 128;
+constexpr size_t kBatchLinks = 256;
 constexpr size_t kBatchLinksMax = 1024;
 // Searches of inserted nodes that take turns, where at least so many are inserted.
 constexpr size_t kLinksAtOnce = 2;
@@ -30,6 +30,8 @@ constexpr size_t kMembersKept = 64;
 // So many at once, and not fewer than a third of those in the graph, are linked in bulk.
 constexpr size_t kBulkMin = 1000;
 constexpr uint64_t kBulkShare = 3;
+// Rows are chosen anew, when asked to, once those chosen a few at a time are so large a part.
+constexpr uint64_t kApartShare = 8;
 // Squared: lengths within a twentieth.
 constexpr double kEqualNorms = 1.05 * 1.05;
 constexpr size_t kNormsPerTask = 1024;
@@ -289,7 +291,38 @@ bool Collection::Impl::link_in_bulk(Store& s, uint64_t in_graph) {
   GroupProgress progress(group_, opening_, count);
   const EpochDomain::Pin pin = epochs.pin();
   const Graph::Bulk bulk{{to_link_.data(), count}, workers_, *env.executor, space, progress};
-  return s.graph.insert_many(bulk).is_ok();
+  if (!s.graph.insert_many(bulk).is_ok()) return false;
+  s.linked_apart = 0;
+  return true;
+}
+
+namespace {
+
+class CommitProgress final : public BulkProgress {
+ public:
+  explicit CommitProgress(Commit* commit) : commit_(commit) {}
+  void report(double share) override {
+    commit_->done.store(static_cast<uint64_t>(share * static_cast<double>(commit_->total.load())),
+                        std::memory_order_relaxed);
+  }
+
+ private:
+  Commit* const commit_;
+};
+
+}  // namespace
+
+// Where enough rows were chosen a few at a time all are chosen anew, together.
+Status Collection::Impl::link_together(Store& s, Commit* commit) {
+  if (s.live() < kBulkMin || s.linked_apart * kApartShare < s.live()) return Status::ok();
+  const Store::BuildSpace space(s);
+  if (!space.is_euclidean() && !are_equally_long(s)) return Status::ok();
+  OMEN_TRY(reserve_links(s, nullptr, 0));
+  CommitProgress progress(commit);
+  const EpochDomain::Pin pin = epochs.pin();
+  OMEN_TRY(s.graph.insert_many({{}, workers_, *env.executor, space, progress}));
+  s.linked_apart = 0;
+  return Status::ok();
 }
 
 void Collection::Impl::forget_dead_links(const Store& s) {
@@ -299,8 +332,12 @@ void Collection::Impl::forget_dead_links(const Store& s) {
 }
 
 void Collection::Impl::link_in_batches(Store& s, uint64_t in_graph) {
+  // A sample of all, and enough of them for a batch of their own.
+  std::stable_partition(to_link_.begin(), to_link_.end(),
+                        [&](uint32_t slot) { return s.graph.level_of(slot) > 0; });
   const std::span<const uint32_t> slots{to_link_.data(), to_link_.size()};
   const size_t count = slots.size();
+  s.linked_apart += count;
   const size_t serial =
       std::min<size_t>(count, kSerialLinks - std::min<uint64_t>(in_graph, kSerialLinks));
   GroupProgress progress(group_, opening_, count);

@@ -175,6 +175,7 @@ Status Collection::Impl::load_index(Store& s, const std::vector<uint64_t>& nodes
     });
   }
   s.live_ = live;
+  s.linked_apart = live;  // Nobody knows how they were linked.
   return Status::ok();
 }
 

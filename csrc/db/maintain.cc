@@ -238,6 +238,7 @@ Status Collection::Impl::consolidate(Store& s) {
     s.columns.clear(slot);
     s.free_slot(slot);
   });
+  s.linked_apart += doomed.count();
   s.marked_.fetch_sub(doomed.count(), std::memory_order_acq_rel);
   s.consolidations.fetch_add(1, std::memory_order_relaxed);
   s.needs_repair = true;
@@ -262,11 +263,12 @@ Status Collection::Impl::apply_optimize(Commit* commit) {
   link_queued();  // What earlier commits of this group brought.
   wait_saved();
   OMEN_TRY(consolidate(*s));
-  OMEN_TRY(repair(*s));
   // Old and new stand side by side for a while: where there is no memory for that, the old ones do.
   const auto if_it_fits = [](Status status) {
     return status.code() == ErrorCode::kMemory ? Status::ok() : status;
   };
+  OMEN_TRY(if_it_fits(link_together(*s, commit)));
+  OMEN_TRY(repair(*s));
   // Rows that their codes clamped: they are few, or they had been trained on before.
   if (s->keep_vectors && s->drift.clamped() > 0) OMEN_TRY(if_it_fits(train(*s, {}, s->live())));
   return if_it_fits(s->index.shrink(0, [&](uint32_t x) { return s->hash_of(x); }));

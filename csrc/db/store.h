@@ -169,6 +169,8 @@ class Store final : public RowIds {
   Unsaved unsaved;
   bool is_saved = false;  // Somewhere: `unsaved` is kept.
   uint64_t inserted_since_repair = 0;
+  // Slots that were linked in batches, or taken out, since all rows were last chosen together.
+  uint64_t linked_apart = 0;
   bool needs_repair = false;
   std::atomic<uint64_t> consolidations{0};
 

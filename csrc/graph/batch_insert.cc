@@ -4,8 +4,8 @@
 // Why: a row that several new nodes choose is pruned once, with all of them; no two threads ever
 // want the same row. What the members of a batch cannot find by searching, each other, is compared
 // exactly: a member sees those before it, as if they had been inserted one after the other.
-// Those that reach upper layers go first, one by one. They are a sample of the batch, so that the
-// others find their way even where all of the batch lies far from what was there.
+// Those that reach upper layers go first. They are a sample of the batch, so that the others find
+// their way even where all of the batch lies far from what was there.
 // A member's row is written before anyone leads to it.
 #include <algorithm>
 
@@ -18,7 +18,8 @@ namespace omen {
 
 namespace {
 
-constexpr size_t kStartGrain = 16;
+constexpr size_t kStartGrain = 8;
+constexpr size_t kUpperGrain = 1;
 constexpr size_t kWalksPerTask = 2;  // Groups of walks.
 constexpr size_t kEdgesGrain = 256;
 constexpr size_t kEdgesAhead = 8;
@@ -41,22 +42,34 @@ void Graph::insert_batch(const Batch& batch) {
   begin_change();
   auto& members = batch.scratch.members;
   members.clear();
-  std::span<const uint32_t> slots = batch.slots;
-  if (is_empty() && !slots.empty()) {
-    insert(slots[0], *batch.workers[0]);
-    slots = slots.subspan(1);
+  // Some begin alone: the first node, and who raises the top.
+  for (const uint32_t slot : batch.slots) {
+    Entry entry;
+    if (!load_entry(&entry) || level_of(slot) > entry.level) {
+      insert(slot, *batch.workers[0]);
+    } else if (level_of(slot) > 0) {
+      members.push_back_reserved({0, slot, 0});
+    }
   }
-  parallel_for(batch.executor, slots.size(), kStartGrain,
+  link_members(batch);
+  parallel_for(batch.executor, members.size(), kUpperGrain,
                [&](size_t begin, size_t end, unsigned worker) {
                  for (size_t i = begin; i < end; ++i) {
-                   if (level_of(slots[i]) > 0) insert(slots[i], *batch.workers[worker]);
+                   insert_above(members[i].slot, *batch.workers[worker]);
                  }
                });
-  for (const uint32_t slot : slots) {
-    if (level_of(slot) > 0) continue;
-    layers_[0]->rows.write(slot, nullptr, 0);
-    states_->set(slot, SlotStates::kLinked);
-    members.push_back_reserved({0, slot, 0});
+  members.clear();
+  for (const uint32_t slot : batch.slots) {
+    if (!states_->has(slot, SlotStates::kLinked)) members.push_back_reserved({0, slot, 0});
+  }
+  link_members(batch);
+}
+
+// On the bottom layer.
+void Graph::link_members(const Batch& batch) {
+  for (const BatchScratch::Member& member : batch.scratch.members) {
+    layers_[0]->rows.write(member.slot, nullptr, 0);
+    states_->set(member.slot, SlotStates::kLinked);
   }
   find_starts(batch);
   choose_members_rows(batch);

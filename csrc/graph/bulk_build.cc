@@ -121,7 +121,13 @@ float find_radius(const BulkPoints& points, const float* centre, Executor& execu
 Status Graph::BulkBuild::plan() {
   uint32_t top = 0;
   for (const uint32_t slot : bulk_.fresh) top = std::max(top, graph_.level_of(slot));
-  const double effort = effort_for(graph_.options_.ef_construction, bulk_.fresh.size());
+  size_t points = bulk_.fresh.size();
+  Entry entry;
+  if (points == 0 && graph_.load_entry(&entry)) {  // All layers anew.
+    top = entry.level;
+    points = graph_.nodes_.load(std::memory_order_acquire);
+  }
+  const double effort = effort_for(graph_.options_.ef_construction, points);
   const uint32_t entries = graph_.layer(0).rows.capacity() * (effort < kLongListEffort ? 1 : 2);
   const uint32_t list_size = std::clamp<uint32_t>((entries + 15) / 16 * 16, 32, 128);
   for (uint32_t level = 0; level <= top; ++level) {

@@ -86,8 +86,9 @@ class Graph {
   void insert_batch(const Batch& batch);
   // Links many slots that reserve() covered at once, of graphs whose space is Euclidean or whose
   // rows are equally long; worth it from some thousands on, and when they are not few beside those
-  // that are linked already, which all take part. One writer at a time, without concurrent inserts;
-  // a scratch per worker of the executor. ERR_MEMORY: nothing was linked; insert them in batches.
+  // that are linked already, which all take part: without fresh ones all rows are chosen anew. One
+  // writer at a time, without concurrent inserts; a scratch per worker of the executor. ERR_MEMORY:
+  // nothing was linked; insert them in batches.
   struct Bulk {
     std::span<const uint32_t> fresh;
     std::span<const std::unique_ptr<BuildScratch>> workers;
@@ -300,7 +301,10 @@ class Graph {
   void hang_copy(uint32_t slot, uint32_t copy, BuildScratch& scratch);
   size_t prune(uint32_t level, uint32_t node, std::span<uint32_t> ids, BuildScratch& scratch);
   bool connect(uint32_t level, uint32_t from, uint32_t to, BuildScratch& scratch);
+  void link_layers(const uint32_t* numbers, uint32_t bottom, uint32_t top, BuildScratch& scratch);
+  void insert_above(uint32_t slot, BuildScratch& scratch);
   // The steps of insert_batch().
+  void link_members(const Batch& batch);
   void find_starts(const Batch& batch);
   void choose_members_rows(const Batch& batch);
   void walk_members(const Batch& batch, size_t first, std::span<BuildScratch* const> turns);

@@ -158,9 +158,28 @@ void Graph::link_found(uint32_t level, uint32_t node, BuildScratch& scratch) {
     isolated_.store(true, std::memory_order_relaxed);
 }
 
+// The search of each layer from `top` down to `bottom` starts where the descent to it ends. All
+// layers are searched before any is linked, from the bottom up.
+void Graph::link_layers(const uint32_t* numbers, uint32_t bottom, uint32_t top,
+                        BuildScratch& scratch) {
+  SearchScratch& s = scratch.search;
+  Entry starts[kLayersMax];
+  Entry entry;
+  (void)load_entry(&entry);
+  for (uint32_t l = top + 1; l-- > bottom;) {
+    entry = descend(*scratch.node, entry, l, s);
+    starts[l] = entry;
+  }
+  for (uint32_t l = bottom; l <= top; ++l) {
+    start_pool(l, starts[l].node, *scratch.node, s);
+    search_layer(l, *scratch.node, l == 0 ? insert_ef() : insert_ef() / 2, s);
+    s.clear_visited();
+    link_found(l, numbers[l], scratch);
+  }
+}
+
 void Graph::insert(uint32_t slot, BuildScratch& scratch) {
   begin_change();
-  SearchScratch& s = scratch.search;
   const uint32_t level = level_of(slot);
   layers_[0]->rows.write(slot, nullptr, 0);
   Entry entry;
@@ -171,32 +190,25 @@ void Graph::insert(uint32_t slot, BuildScratch& scratch) {
     if (load_entry(&entry) && level <= entry.level) raising.unlock();
   }
   const bool first = !load_entry(&entry);
-  const uint32_t top = first ? 0 : std::min(level, entry.level);
   uint32_t numbers[kLayersMax];
   numbers[0] = slot;
   for (uint32_t l = 1; l <= level; ++l) numbers[l] = take_number(l, slot, numbers[l - 1]);
   scratch.node->bind(slot);
   // `linked` before the first edge points here, so that no one skips it.
   states_->set(slot, SlotStates::kLinked);
-  if (!first) {
-    // Two passes: search from the top down remembering where each layer starts, then link from the
-    // bottom up.
-    Entry starts[kLayersMax];
-    entry = descend(*scratch.node, entry, top, s);
-    for (uint32_t l = top + 1; l-- > 0;) {
-      starts[l] = entry;
-      if (l == 0) break;
-      entry = descend(*scratch.node, entry, l - 1, s);
-    }
-    for (uint32_t l = 0; l <= top; ++l) {
-      start_pool(l, starts[l].node, *scratch.node, s);
-      search_layer(l, *scratch.node, insert_ef(), s);
-      s.clear_visited();
-      link_found(l, numbers[l], scratch);
-    }
-  }
+  if (!first) link_layers(numbers, 0, std::min(level, entry.level), scratch);
   // Held only by who raises the top; nobody else can have raised it since.
   if (raising.owns_lock()) store_entry(level, numbers[level]);
+}
+
+// A node that the bottom layer has, and whose level the entry reaches.
+void Graph::insert_above(uint32_t slot, BuildScratch& scratch) {
+  const uint32_t level = level_of(slot);
+  uint32_t numbers[kLayersMax];
+  numbers[0] = slot;
+  for (uint32_t l = 1; l <= level; ++l) numbers[l] = take_number(l, slot, numbers[l - 1]);
+  scratch.node->bind(slot);
+  link_layers(numbers, 1, level, scratch);
 }
 
 }  // namespace omen

@@ -14,6 +14,7 @@ namespace {
 
 constexpr uint32_t kAttachEf = 64;
 constexpr int kRoundsMax = 8;
+constexpr size_t kRowsAhead = 16;
 
 bool test(const Array<uint64_t>& bits, uint32_t i) { return (bits[i >> 6] >> (i & 63) & 1) != 0; }
 void set(Array<uint64_t>* bits, uint32_t i) { (*bits)[i >> 6] |= uint64_t{1} << (i & 63); }
@@ -21,17 +22,23 @@ void set(Array<uint64_t>* bits, uint32_t i) { (*bits)[i >> 6] |= uint64_t{1} << 
 }  // namespace
 
 // Follows edges from what is on the stack. The stack has room for every node: each is pushed once.
+// Rows are asked for some nodes before they are read.
 void Graph::spread(Array<uint64_t>* reached, Array<uint32_t>* stack) const {
   const EdgeRows& rows = layer(0).rows;
   uint32_t row[kRowIdsMax];
-  while (!stack->empty()) {
-    const uint32_t node = stack->back();
-    stack->pop_back();
-    const uint32_t n = rows.read_counted(node, row);
+  uint32_t asked[kRowsAhead];
+  size_t asked_count = 0;
+  for (size_t turn = 0; !stack->empty() || asked_count > 0; turn = (turn + 1) % kRowsAhead) {
+    while (asked_count < kRowsAhead && !stack->empty()) {
+      asked[(turn + asked_count++) % kRowsAhead] = stack->back();
+      rows.prefetch(stack->back());
+      stack->pop_back();
+    }
+    const uint32_t n = rows.read_counted(asked[turn], row);
+    --asked_count;
     for (uint32_t i = 0; i < n; ++i) {
       if (row[i] >= reached->size() * 64 || test(*reached, row[i])) continue;
       set(reached, row[i]);
-      rows.prefetch(row[i]);
       stack->push_back_reserved(row[i]);
     }
   }

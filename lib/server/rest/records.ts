@@ -302,7 +302,7 @@ export const RECORD_ROUTES: readonly Route[] = [
   {
     method: 'POST',
     url: `${AT}/optimize`,
-    summary: 'Takes deleted records out of the graph now',
+    summary: 'Takes deleted records out of the graph, and renews it after many writes',
     access: 'write',
     async run({ context, caller, params }) {
       const request = wire.create(wire.OptimizeRequestSchema, { collection: params.name })
