@@ -383,6 +383,7 @@ void Collection::Impl::apply_drop() {
   const std::lock_guard<std::mutex> guard(store_mutex_);
   to_link_.drop();
   row_cache_.clear();
+  forget_upcoming();
   workers_.clear();
   while (scratch_.take() != nullptr) {
   }
@@ -398,6 +399,7 @@ Status Collection::Impl::apply_clear(Commit* commit) {
   if (s == nullptr) return Status::ok();
   to_link_.clear();
   row_cache_.clear();
+  forget_upcoming();
   return make_store(s->dimensions());
 }
 

@@ -276,6 +276,12 @@ struct Collection::Impl {
   Status walk_group(Store& s, std::span<Query> queries) const;
   // Fills q.scratch->slots and distances.
   Status find_hits(Store& s, Query& q);
+  // The records from an order on: scroll.cc.
+  struct UpcomingRecords;
+  Status find_upcoming(const Store& s, size_t count, UpcomingRecords* out) const;
+  Result<std::shared_ptr<const UpcomingRecords>> upcoming(const Store& s, uint32_t from,
+                                                          size_t count);
+  void forget_upcoming();
   void choose_plan(const Store& s, Query& q) const;
   static void set_matching(Query& q, double share);
   bool scans_codes(const Store& s, const Query& q) const;
@@ -354,6 +360,8 @@ struct Collection::Impl {
 
   ScratchCache<QueryScratch, 16> scratch_;
   RowCache row_cache_;
+  std::mutex upcoming_mutex_;
+  std::shared_ptr<const UpcomingRecords> upcoming_;
 };
 
 }  // namespace omen

@@ -7,6 +7,7 @@
 // Threads: as Store; set() before its slot is published.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 
 #include "memory/slot_pages.h"
@@ -36,11 +37,22 @@ class Orders {
     widen(number(head + 1), order + 1);
     number(row_of(slot)).store(order, std::memory_order_relaxed);
   }
-  // Whether some order of a stretch may be from `from` on and below `end`.
-  bool may_hold(uint32_t stretch, uint32_t from, uint32_t end) const {
+  struct Range {
+    uint32_t from;
+    uint32_t end;
+  };
+  // fn(slot, order) of the slots of a stretch, below `slots`, whose orders lie within a range.
+  template <class Fn>
+  void each_within(uint32_t stretch, uint32_t slots, const Range& range, const Fn& fn) const {
     const uint32_t head = head_of(stretch);
     const uint32_t least = ~number(head).load(std::memory_order_relaxed);
-    return least < end && number(head + 1).load(std::memory_order_relaxed) > from;
+    const uint32_t beyond = number(head + 1).load(std::memory_order_relaxed);
+    if (least >= range.end || beyond <= range.from) return;
+    const uint32_t first = stretch * kStretch;
+    for (uint32_t slot = first; slot < std::min(slots, first + kStretch); ++slot) {
+      const uint32_t order = of(slot);
+      if (order - range.from < range.end - range.from) fn(slot, order);
+    }
   }
 
  private:

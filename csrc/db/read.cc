@@ -1,4 +1,4 @@
-// Reading without a query: get, has, count, scroll, stats, check.
+// Reading without a query: get, has, count, stats, check.
 #include <algorithm>
 #include <chrono>
 #include <thread>
@@ -112,103 +112,6 @@ Result<uint64_t> Collection::count_matching(const std::shared_ptr<const Filter>&
   }
   if (rows == nullptr) OMEN_TRY(c.filter_rows(*s, filter, &rows));
   return rows->matches;
-}
-
-namespace {
-
-// Of the records that come next, in their order.
-class NextRecords {
- public:
-  NextRecords(uint32_t from, size_t limit) : from_(from), limit_(limit) {}
-  uint32_t from() const { return from_; }
-  uint32_t end() const { return end_; }
-  // `order` lies between the two.
-  void push(uint32_t order, uint32_t slot) {
-    found_.push_back({order, slot});
-    if (found_.size() >= 2 * limit_ + kSlack) keep_nearest();
-  }
-  // Whether there are others than the first ones, which slots() names. A record that is being
-  // replaced has two slots: both are there, or none.
-  bool finish() {
-    keep_nearest();
-    std::sort(found_.begin(), found_.end());
-    return end_ < Orders::kMax;
-  }
-  struct Found {
-    uint32_t order;
-    uint32_t slot;
-    bool operator<(const Found& o) const {
-      return order != o.order ? order < o.order : slot < o.slot;
-    }
-  };
-  const std::vector<Found>& found() const { return found_; }
-
- private:
-  static constexpr size_t kSlack = 256;
-
-  void keep_nearest() {
-    if (found_.size() <= limit_) return;
-    std::nth_element(found_.begin(), found_.begin() + static_cast<ptrdiff_t>(limit_ - 1),
-                     found_.end());
-    end_ = found_[limit_ - 1].order + 1;
-    std::erase_if(found_, [&](const Found& f) { return f.order >= end_; });
-  }
-
-  const uint32_t from_;
-  const size_t limit_;
-  uint32_t end_ = Orders::kMax;  // Those from here on come later.
-  std::vector<Found> found_;
-};
-
-void find_next(const Store& s, const CachedRows* rows, NextRecords* next) {
-  const uint32_t high = s.high_water();
-  for (uint32_t first = 0; first < high; first += Orders::kStretch) {
-    if (!s.orders.may_hold(first / Orders::kStretch, next->from(), next->end())) continue;
-    for (uint32_t slot = first; slot < std::min(high, first + Orders::kStretch); ++slot) {
-      if (rows != nullptr && !rows->rows.contains(slot)) continue;
-      const uint32_t order = s.order_of(slot);
-      if (order < next->from() || order >= next->end() || !s.is_live(slot)) continue;
-      next->push(order, slot);
-    }
-  }
-}
-
-}  // namespace
-
-// A cursor is the generation, so that clear() ends a scroll, and the least order that is next.
-Status Collection::scroll(uint64_t* cursor, size_t limit,
-                          const std::shared_ptr<const Filter>& filter, uint32_t include,
-                          Rows* out) {
-  Impl& c = *impl_;
-  OMEN_TEST_POINT("scroll");
-  OMEN_TRY(c.check_alive());
-  out->clear();
-  const EpochDomain::Pin pin = c.epochs.pin();
-  Store* s = c.store();
-  const uint64_t at = *cursor;
-  *cursor = 0;
-  const bool stale = s == nullptr || (at != 0 && at >> 32 != s->generation());
-  std::vector<uint32_t> slots;
-  if (!stale) {
-    std::shared_ptr<const CachedRows> rows;
-    if (filter != nullptr && !filter->matches_all()) OMEN_TRY(c.filter_rows(*s, filter, &rows));
-    // Again where records were met that went meanwhile.
-    bool more = true;
-    for (auto from = static_cast<uint32_t>(at); more && slots.size() < limit;) {
-      NextRecords next(from, limit - slots.size());
-      find_next(*s, rows.get(), &next);
-      more = next.finish();
-      from = next.end();
-      for (const NextRecords::Found& f : next.found()) {
-        if (s->is_current(f.slot)) slots.push_back(f.slot);
-      }
-      if (more) *cursor = uint64_t{s->generation()} << 32 | from;
-    }
-    if (!more) *cursor = 0;
-  }
-  if (s != nullptr) return c.write_rows(*s, slots.data(), slots.size(), include, out);
-  if ((include & kIncludeMetadata) != 0) out->metadata = "[]";
-  return Status::ok();
 }
 
 CollectionStats Collection::stats() const {

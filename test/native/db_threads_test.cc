@@ -300,6 +300,56 @@ TEST(a_record_being_replaced_is_always_found) {
   CHECK(writes > 100);
 }
 
+// Who reads all records page by page while they are replaced, one by one and by batches whose rows
+// are placed anew, meets each exactly once, in the order in which they came, also under a filter.
+TEST(records_being_replaced_are_read_exactly_once) {
+  constexpr uint64_t kCount = 1500;
+  auto pool = ThreadPool::create(2).take();
+  Fixture fixture(pool.get());
+  const auto c = fixture.make(options_of(kDimensions, Metric::kL2, Quantization::kSq8));
+  const auto base = Clusters(kDimensions, 12, test_seed()).draw_many(kCount);
+  std::vector<uint64_t> ids;
+  std::vector<std::string> metadata;
+  for (uint64_t i = 0; i < kCount; ++i) {
+    ids.push_back(i);
+    metadata.push_back(i % 3 == 0 ? "{\"third\":true}" : "{}");
+  }
+  CHECK_OK(write(*c, kAdd, base.data(), kCount, kDimensions, ids, metadata));
+  std::atomic<bool> stop{false};
+  std::atomic<uint64_t> writes{0};
+  auto replace = [&] {
+    for (Random random(3); !stop.load(); ++writes) {
+      const size_t count = writes % 4 == 0 ? 400 : 1;
+      const size_t first = random.below(kCount - count);
+      const std::vector<uint64_t> some(ids.begin() + static_cast<ptrdiff_t>(first),
+                                       ids.begin() + static_cast<ptrdiff_t>(first + count));
+      const std::vector<std::string> theirs(
+          metadata.begin() + static_cast<ptrdiff_t>(first),
+          metadata.begin() + static_cast<ptrdiff_t>(first + count));
+      CHECK_OK(write(*c, kUpsert, base.data(), count, kDimensions, some, theirs));
+    }
+  };
+  Thread writer = start(replace);
+  const auto third = filter_of("{\"third\":true}");
+  for (int turn = 0; turn < 40 || writes.load() < 40; ++turn) {
+    const bool filtered = turn % 2 != 0;
+    uint64_t cursor = 0;
+    uint64_t next = 0;
+    do {
+      Rows page;
+      CHECK_OK(c->scroll(&cursor, 40, filtered ? third : nullptr, kIncludeNone, &page));
+      for (const IdOut& id : page.ids) {
+        CHECK_EQ(id.value, next);
+        next = id.value + (filtered ? 3 : 1);
+      }
+    } while (cursor != 0);
+    CHECK_EQ(next, kCount);
+  }
+  stop = true;
+  writer.join();
+  check_whole(*c, kCount);
+}
+
 // A filter on ids looks at every slot, and one in the hands of a batch may hold anything: a string
 // id that takes an integer's place must not be read as an address.
 TEST(id_filters_leave_staged_slots_alone) {
