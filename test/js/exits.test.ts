@@ -4,7 +4,7 @@
 // Why: work runs on threads that outlive the environment that asked for it. Each operation is held
 // at a pause point that only test builds have, so that it is known to be in flight. What is on disk
 // must hold all that had been acknowledged before, and the operation whole or not at all.
-// OMENDB_REPEAT: how often each case runs, in memory 3 and on disk 1 times (the soak and
+// OMENDB_REPEAT: how often each case runs, in memory 2 and on disk 1 times (the soak and
 // npm run test:durability: 20). In a run of one each operation on disk meets two endings, other
 // ones for each operation; else all.
 import assert from 'node:assert/strict'
@@ -17,7 +17,7 @@ import { after, describe, test } from 'node:test'
 import { DB } from 'omendb'
 import { pausingAddonPath } from './native-support.js'
 
-const REPEAT = Number(process.env.OMENDB_REPEAT ?? 3)
+const REPEAT = Number(process.env.OMENDB_REPEAT ?? 2)
 const REPEAT_ON_DISK = Number(process.env.OMENDB_REPEAT ?? 1)
 const LIMIT_MS = 20_000
 const OPERATIONS = [
