@@ -298,10 +298,12 @@ bool Collection::Impl::link_in_bulk(Store& s, uint64_t in_graph) {
 
 namespace {
 
+// Of a commit, or of nobody.
 class CommitProgress final : public BulkProgress {
  public:
   explicit CommitProgress(Commit* commit) : commit_(commit) {}
   void report(double share) override {
+    if (commit_ == nullptr) return;
     commit_->done.store(static_cast<uint64_t>(share * static_cast<double>(commit_->total.load())),
                         std::memory_order_relaxed);
   }

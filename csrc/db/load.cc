@@ -175,7 +175,8 @@ Status Collection::Impl::load_index(Store& s, const std::vector<uint64_t>& nodes
     });
   }
   s.live_ = live;
-  s.linked_apart = live;  // Nobody knows how they were linked.
+  // Nobody knows how they were linked: enough for optimize(), not for upkeep, to choose them anew.
+  s.linked_apart = live / 8 + 1;
   return Status::ok();
 }
 

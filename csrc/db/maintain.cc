@@ -14,6 +14,9 @@ constexpr uint64_t kMarkedMin = 64;  // Consolidate at max(64, 1 % of live) mark
 constexpr uint64_t kMarkedShare = 100;
 constexpr uint64_t kRepairMin = 32;  // and look for unreachable nodes after max(32, 5 %) inserts.
 constexpr uint64_t kRepairShare = 20;
+// Rows chosen a few at a time are chosen anew by themselves, once they are as many as there are
+// records, where that takes some tenths of a second: writes wait meanwhile.
+constexpr uint64_t kRenewedValuesMax = uint64_t{1} << 23;
 // Before a commit that replaces is answered, max(256, 3 % of live) marked slots at most: whoever
 // replaces faster than the upkeep follows would otherwise grow the collection instead.
 constexpr uint64_t kMarkedMaxMin = 256;
@@ -202,6 +205,8 @@ void Collection::Impl::maintain() {
   if (is_due(s->inserted_since_repair, *s, kRepairMin, kRepairShare) || s->needs_repair) {
     (void)repair(*s).is_ok();
   }
+  const bool is_soon_done = s->live() * s->dimensions() <= kRenewedValuesMax;
+  if (is_soon_done && s->linked_apart >= s->live()) (void)link_together(*s, nullptr).is_ok();
 }
 
 void Collection::Impl::bound_marked() {
