@@ -201,7 +201,8 @@ struct Collection::Impl {
   // With layout 'fast' (pack.cc): packs the rows of all nodes, or of those whose edges changed.
   void pack_all(Store& s, CodeSet& codes);
   void pack_changed(Store& s);
-  Status link_together(Store& s, Commit* commit);
+  // Where enough rows were chosen a few at a time. ERR_MEMORY: all are as they were.
+  Status link_together(Store& s);
   bool needs_maintenance() const;
   void maintain();
   void bound_marked();

@@ -30,8 +30,6 @@ constexpr size_t kMembersKept = 64;
 // So many at once, and not fewer than a third of those in the graph, are linked in bulk.
 constexpr size_t kBulkMin = 1000;
 constexpr uint64_t kBulkShare = 3;
-// Rows are chosen anew, when asked to, once those chosen a few at a time are so large a part.
-constexpr uint64_t kApartShare = 8;
 // Squared: lengths within a twentieth.
 constexpr double kEqualNorms = 1.05 * 1.05;
 constexpr size_t kNormsPerTask = 1024;
@@ -296,31 +294,13 @@ bool Collection::Impl::link_in_bulk(Store& s, uint64_t in_graph) {
   return true;
 }
 
-namespace {
-
-// Of a commit, or of nobody.
-class CommitProgress final : public BulkProgress {
- public:
-  explicit CommitProgress(Commit* commit) : commit_(commit) {}
-  void report(double share) override {
-    if (commit_ == nullptr) return;
-    commit_->done.store(static_cast<uint64_t>(share * static_cast<double>(commit_->total.load())),
-                        std::memory_order_relaxed);
-  }
-
- private:
-  Commit* const commit_;
-};
-
-}  // namespace
-
 // Where enough rows were chosen a few at a time all are chosen anew, together.
-Status Collection::Impl::link_together(Store& s, Commit* commit) {
-  if (s.live() < kBulkMin || s.linked_apart * kApartShare < s.live()) return Status::ok();
+Status Collection::Impl::link_together(Store& s) {
+  if (s.live() < kBulkMin || s.linked_apart < s.apart_limit()) return Status::ok();
   const Store::BuildSpace space(s);
   if (!space.is_euclidean() && !are_equally_long(s)) return Status::ok();
   OMEN_TRY(reserve_links(s, nullptr, 0));
-  CommitProgress progress(commit);
+  GroupProgress progress(group_, nullptr, 0);
   const EpochDomain::Pin pin = epochs.pin();
   OMEN_TRY(s.graph.insert_many({{}, workers_, *env.executor, space, progress}));
   s.linked_apart = 0;

@@ -176,7 +176,7 @@ Status Collection::Impl::load_index(Store& s, const std::vector<uint64_t>& nodes
   }
   s.live_ = live;
   // Nobody knows how they were linked: enough for optimize(), not for upkeep, to choose them anew.
-  s.linked_apart = live / 8 + 1;
+  s.linked_apart = s.apart_limit();
   return Status::ok();
 }
 

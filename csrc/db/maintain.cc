@@ -206,7 +206,7 @@ void Collection::Impl::maintain() {
     (void)repair(*s).is_ok();
   }
   const bool is_soon_done = s->live() * s->dimensions() <= kRenewedValuesMax;
-  if (is_soon_done && s->linked_apart >= s->live()) (void)link_together(*s, nullptr).is_ok();
+  if (is_soon_done && s->linked_apart >= s->live()) (void)link_together(*s).is_ok();
 }
 
 void Collection::Impl::bound_marked() {
@@ -266,13 +266,14 @@ Status Collection::Impl::apply_optimize(Commit* commit) {
   if (s == nullptr) return Status::ok();
   commit->total = s->live();
   link_queued();  // What earlier commits of this group brought.
+  commit->link_count = commit->total;  // What progress is told of.
   wait_saved();
   OMEN_TRY(consolidate(*s));
   // Old and new stand side by side for a while: where there is no memory for that, the old ones do.
   const auto if_it_fits = [](Status status) {
     return status.code() == ErrorCode::kMemory ? Status::ok() : status;
   };
-  OMEN_TRY(if_it_fits(link_together(*s, commit)));
+  OMEN_TRY(if_it_fits(link_together(*s)));
   OMEN_TRY(repair(*s));
   // Rows that their codes clamped: they are few, or they had been trained on before.
   if (s->keep_vectors && s->drift.clamped() > 0) OMEN_TRY(if_it_fits(train(*s, {}, s->live())));

@@ -60,8 +60,7 @@ class StagedSlots {
   void take_out(uint32_t place, Content* content, float* row) const {
     const uint32_t slot = slots_[place];
     if (row_bytes_ > 0) std::memcpy(row, store_.vector(slot), row_bytes_);
-    *content = {has_ids_ ? *store_.ids.row_as<const uint64_t>(slot) : 0, store_.scale(slot),
-                store_.states.has(slot, SlotStates::kStringId)};
+    *content = content_of(slot);
   }
   void put(uint32_t place, const Content& content, const float* row) const {
     const uint32_t slot = slots_[place];
@@ -69,13 +68,14 @@ class StagedSlots {
     put_rest(slot, content);
   }
   void move(uint32_t to, uint32_t from) const {
-    const uint32_t slot = slots_[from];
-    if (row_bytes_ > 0) std::memcpy(store_.vector(slots_[to]), store_.vector(slot), row_bytes_);
-    put_rest(slots_[to], {has_ids_ ? *store_.ids.row_as<const uint64_t>(slot) : 0,
-                          store_.scale(slot), store_.states.has(slot, SlotStates::kStringId)});
+    put(to, content_of(slots_[from]), row_bytes_ > 0 ? store_.vector(slots_[from]) : nullptr);
   }
 
  private:
+  Content content_of(uint32_t slot) const {
+    return {has_ids_ ? *store_.ids.row_as<const uint64_t>(slot) : 0, store_.scale(slot),
+            store_.states.has(slot, SlotStates::kStringId)};
+  }
   void put_rest(uint32_t slot, const Content& content) const {
     if (store_.has_norms) *store_.norms.row_as<float>(slot) = content.norm;
     if (!has_ids_) return;

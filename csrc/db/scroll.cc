@@ -39,9 +39,10 @@ constexpr uint8_t kRecord = SlotStates::kLive | SlotStates::kMarked;
 // ERR_MEMORY.
 Status Collection::Impl::find_upcoming(const Store& s, size_t count, UpcomingRecords* out) const {
   auto& records = out->records;
+  const uint32_t high = s.high_water();
   const size_t room = 2 * count;
-  // One more for each stretch, whose range is that at its begin.
-  OMEN_TRY(records.reserve(room + Orders::kStretch));
+  // One stretch more, whose range is that at its begin.
+  OMEN_TRY(records.reserve(std::min<size_t>(room + Orders::kStretch, high)));
   const auto keep_nearest = [&] {
     if (records.size() <= count) return;
     std::nth_element(records.begin(), records.begin() + (count - 1), records.end());
@@ -51,7 +52,6 @@ Status Collection::Impl::find_upcoming(const Store& s, size_t count, UpcomingRec
     });
     records.truncate(static_cast<size_t>(end - records.begin()));
   };
-  const uint32_t high = s.high_water();
   for (uint32_t stretch = 0; stretch * Orders::kStretch < high; ++stretch) {
     s.orders.each_within(stretch, high, out->range, [&](uint32_t slot, uint32_t order) {
       if ((s.states.load(slot) & kRecord) == 0) return;

@@ -171,6 +171,8 @@ class Store final : public RowIds {
   uint64_t inserted_since_repair = 0;
   // Slots that were linked in batches, or taken out, since all rows were last chosen together.
   uint64_t linked_apart = 0;
+  // How many of them are enough to choose all anew when asked to: an eighth.
+  uint64_t apart_limit() const { return live() / 8 + 1; }
   bool needs_repair = false;
   std::atomic<uint64_t> consolidations{0};
 

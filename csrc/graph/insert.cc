@@ -159,7 +159,7 @@ void Graph::link_found(uint32_t level, uint32_t node, BuildScratch& scratch) {
 }
 
 // The search of each layer from `top` down to `bottom` starts where the descent to it ends. All
-// layers are searched before any is linked, from the bottom up.
+// starts are found before any layer is linked, from the bottom up.
 void Graph::link_layers(const uint32_t* numbers, uint32_t bottom, uint32_t top,
                         BuildScratch& scratch) {
   SearchScratch& s = scratch.search;
