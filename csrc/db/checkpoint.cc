@@ -23,8 +23,12 @@ constexpr uint64_t kFreedBytesClosing = uint64_t{1} << 20;
 constexpr uint64_t kDeadShare = 2;
 constexpr uint64_t kDeadMin = uint64_t{1} << 20;
 constexpr size_t kSegmentsMax = 64;
-// Where room is short: a shorter log is not worth a checkpoint, unless something was deleted.
+// Where room is short: a shorter log is not worth a checkpoint, unless something was deleted. Nor is
+// one that has grown by less since the last one failed.
 constexpr uint64_t kLogBytesShort = uint64_t{64} << 10;
+// The same, where what comes next is taken from the room that a checkpoint needs. What is refused
+// for that takes nothing, but what deletes does: a checkpoint must come while there is room for it.
+constexpr uint64_t kLogBytesLast = uint64_t{8} << 10;
 // And of what was deleted, a share of the log that is due.
 constexpr uint64_t kFreedShare = 8;
 
@@ -85,7 +89,6 @@ uint64_t Checkpointer::threshold() const {
 
 Status Checkpointer::start() {
   due_at_ = threshold();
-  called_at_ = kLogBytesShort;
   freed_at_ = due_at_ / kFreedShare;
   if (db_->options.has_committer) {
     OMEN_ASSIGN(thread_, Thread::start("omendb-snapshot", run_thread, this));
@@ -107,11 +110,8 @@ void Checkpointer::logged(const Logged& commit) {
   if (commit.freed_bytes > 0) freed_.fetch_add(commit.freed_bytes, std::memory_order_relaxed);
   const bool is_all =
       commit.purpose == RecordType::kClear || commit.purpose == RecordType::kDrop;
-  const bool is_short = db_->directory->room().is_short();
-  const bool is_worth = commit.log_bytes >= called_at_.load(std::memory_order_relaxed);
-  if ((is_all && is_full_.load(std::memory_order_relaxed)) || (is_short && is_worth)) {
-    return call();
-  }
+  const bool is_worth = db_->directory->room().is_short() && is_worth_room(commit.log_bytes);
+  if (is_worth || (is_all && is_full_.load(std::memory_order_relaxed))) return call();
   if (!is_long(commit.log_bytes)) return;
   const std::lock_guard<std::mutex> guard(mutex_);
   is_due_ = true;
@@ -120,8 +120,16 @@ void Checkpointer::logged(const Logged& commit) {
 
 void Checkpointer::refused(uint64_t log_bytes) {
   is_full_.store(true, std::memory_order_relaxed);
-  const bool is_worth = log_bytes >= called_at_.load(std::memory_order_relaxed);
-  if (is_worth || freed_.load(std::memory_order_relaxed) > 0) call();
+  if (is_worth_room(log_bytes) || freed_.load(std::memory_order_relaxed) > 0) call();
+}
+
+// Room is short: whether the log has grown by enough since it last was tried.
+bool Checkpointer::is_worth_room(uint64_t log_bytes) const {
+  const Room& room = db_->directory->room();
+  const uint64_t needed = room.needed(db_->journal->wal()->chain_bytes());
+  const bool is_last = room.left() < needed + kLogBytesShort;
+  const uint64_t least = is_last ? kLogBytesLast : kLogBytesShort;
+  return log_bytes >= tried_at_.load(std::memory_order_relaxed) + least;
 }
 
 void Checkpointer::call() {
@@ -217,7 +225,7 @@ Status Checkpointer::run_counted(SaveKind kind) {
   db_->directory->renew_reserve(log_bytes);
   due_at_ = status.is_ok() ? threshold() : log_bytes + threshold();
   freed_at_ = threshold() / kFreedShare;
-  called_at_ = status.is_ok() ? kLogBytesShort : log_bytes + kLogBytesShort;
+  tried_at_ = status.is_ok() ? 0 : log_bytes;
   is_full_ = status.code() == ErrorCode::kNoSpace;
   const std::lock_guard<std::mutex> state(mutex_);
   count_ += status.is_ok() ? 1 : 0;

@@ -65,6 +65,7 @@ class Checkpointer final : public LogWatcher {
                SnapshotFiles* out, SaveKind kind);
   std::set<uint64_t> choose_leaving(const std::vector<Part>& parts, SaveKind kind) const;
   bool is_long(uint64_t log_bytes) const;
+  bool is_worth_room(uint64_t log_bytes) const;
   void call();
   // `status`: why it is tried. What it comes to, or that where nothing is left of the reserve.
   Status run_with_reserve(Status status);
@@ -87,7 +88,7 @@ class Checkpointer final : public LogWatcher {
   bool is_called_ = false;  // However short the log is.
   bool is_stopping_ = false;
   std::atomic<uint64_t> due_at_{0};  // Bytes of the log.
-  std::atomic<uint64_t> called_at_{0};  // Bytes of the log, where room is short.
+  std::atomic<uint64_t> tried_at_{0};   // Bytes of the log when the last one failed; 0: it did not.
   std::atomic<uint64_t> spendings_{0};  // Of the reserve, that the last one knew of.
   std::atomic<uint64_t> freed_{0};      // Bytes of rows deleted since the last one began.
   std::atomic<uint64_t> freed_at_{0};   // So many are worth one, if there is less room than that.

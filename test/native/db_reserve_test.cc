@@ -18,6 +18,8 @@ struct FullDisk : OneCollection {
   void open() {
     DatabaseOptions o = fixture.options(&env);
     o.checkpoint_bytes = checkpoint_bytes;
+    o.has_committer = has_checkpointer;
+    o.executor = has_checkpointer ? nullptr : o.executor;
     OneCollection::open(o, options_of(kDims, Metric::kL2, Quantization::kSq8));
   }
   Status add(size_t count) {
@@ -81,6 +83,7 @@ struct FullDisk : OneCollection {
 
   uint64_t checkpoint_bytes = 60 << 10;
   bool has_receipts = true;
+  bool has_checkpointer = false;
   Random random;
   std::vector<uint64_t> ids;
   uint64_t next_id = 0;
@@ -144,6 +147,26 @@ TEST(a_disk_that_fills_up_keeps_room_for_the_next_checkpoint) {
   CHECK(disk.env.used() < 200 << 10);
   CHECK_OK(disk.add(64));
   disk.check();
+}
+
+// Deletions take from the room that the next checkpoint needs, so it comes before there is too little
+// of that: with whatever room the last write was refused, and however short the log was then.
+TEST(what_is_deleted_leaves_the_checkpoint_its_room) {
+  for (uint64_t room = 120 << 10; room <= 440 << 10; room += 40 << 10) {
+    FullDisk disk(test_seed() + room);
+    disk.has_receipts = false;
+    disk.has_checkpointer = true;
+    disk.checkpoint_bytes = 0;
+    disk.open();
+    REQUIRE_OK(disk.add(3000));
+    REQUIRE_OK(disk.database->checkpoint());
+    disk.env.capacity = disk.env.used() + room;
+    while (disk.add(4).is_ok()) {
+    }
+    while (!disk.ids.empty()) {
+      if (!CHECK_OK(disk.remove_one())) return;
+    }
+  }
 }
 
 // What is kept for deletions is for nothing else: a write that would fit into it is refused, until
