@@ -245,6 +245,10 @@ void Collection::end_cut(Cut* cut, bool is_saved) {
     c.saved_.snapshot = std::move(cut->snapshot);
   }
   cut->store.reset();
+  {  // What a commit retired meanwhile the checkpoint held, and no other commit need come.
+    const std::lock_guard<std::mutex> guard(c.commit_mutex_);
+    c.epochs.collect();
+  }
   if (c.maintenance_due_.load()) c.schedule_drain(shared_from_this());
 }
 
@@ -258,11 +262,14 @@ void Collection::follow(const SegmentFiles& files) {
   if (s == nullptr || s->mapped == nullptr || c.saved_.generation != s->generation()) return;
   s->mapped->follow({c.saved_.snapshot, files, s->states, s->stage_mutex});
   const std::lock_guard<std::mutex> guard(c.commit_mutex_);
-  const std::lock_guard<std::mutex> store_guard(c.store_mutex_);
-  // One that was cleared meanwhile is retired: nothing of it may be retired behind it.
-  if (s != c.owned_store_) return;
-  const std::lock_guard<std::mutex> stage_guard(s->stage_mutex);
-  s->mapped->let_go();
+  {
+    const std::lock_guard<std::mutex> store_guard(c.store_mutex_);
+    // One that was cleared meanwhile is retired: nothing of it may be retired behind it.
+    if (s != c.owned_store_) return;
+    const std::lock_guard<std::mutex> stage_guard(s->stage_mutex);
+    s->mapped->let_go();
+  }
+  c.epochs.collect();  // A file that was let go keeps its room on the disk until then.
 }
 
 const CollectionSnapshot* Collection::saved() const { return &impl_->saved_.snapshot; }
