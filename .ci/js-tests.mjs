@@ -4,7 +4,8 @@
 //   node .ci/js-tests.mjs --compile-only
 // Only files whose name starts with one of the arguments run; what starts with -- goes to node,
 // except the two options above. Files run beside each other, but for those that measure how long
-// the event loop is held. OMENDB_ADDON=FILE chooses another addon than build/Release's, and
+// the event loop is held. A file that hangs ends after ten minutes, as failed: --test-timeout=MS
+// chooses otherwise. OMENDB_ADDON=FILE chooses another addon than build/Release's, and
 // OMENDB_NODE another Node. Tests of interruption load out/test-points/omendb.node, which has the
 // pause points.
 import { spawnSync } from 'node:child_process'
@@ -13,6 +14,8 @@ import { createRequire } from 'node:module'
 import { availableParallelism } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
+
+const FILE_MS = 10 * 60_000 // The longest takes one.
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const out = path.join(root, 'out/js-test')
@@ -52,6 +55,8 @@ function runFiles(name, files, concurrency) {
     '--expose-gc',
     '--test',
     `--test-concurrency=${concurrency}`,
+    // Another Node may not know the option: 20.3 does not.
+    ...(env.OMENDB_NODE ? [] : [`--test-timeout=${FILE_MS}`]),
     '--test-reporter=spec',
     '--test-reporter-destination=stdout',
     '--test-reporter=tap',

@@ -8,7 +8,10 @@ import { fileURLToPath } from 'node:url'
 
 const cwd = fileURLToPath(new URL('..', import.meta.url))
 const rounds = Number(process.argv[2] ?? 3)
-const suites = [['.ci/native.mjs', 'test-points'], ['.ci/js-tests.mjs']]
+const suites = [
+  ['.ci/native.mjs', 'test-points'],
+  ['.ci/js-tests.mjs', `--test-timeout=${3600_000}`],
+]
 for (let round = 1; round <= rounds; round += 1) {
   const seed = randomInt(2 ** 31)
   console.log(`round ${round} of ${rounds}: OMEN_SEED=${seed}`)

@@ -39,6 +39,7 @@ export const native = (executable) => async (context) => {
 }
 
 export const javascript = (part) => async (context) => {
-  const args = ['.ci/js-tests.mjs', '--no-compile', part]
+  // At full counts a file may take an hour.
+  const args = ['.ci/js-tests.mjs', '--no-compile', part, `--test-timeout=${3 * 3600_000}`]
   return told(part, await shown(process.execPath, args, context))
 }

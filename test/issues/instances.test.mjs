@@ -14,11 +14,24 @@ const OPTIONS = { grpcPort: false, logLevel: 'silent', limits: { concurrency: 1 
 async function occupied({ url }) {
   const headers = { 'content-type': 'application/json', 'content-length': '100' }
   const at = `${url}/v1/collections/none/search`
-  const request = http.request(at, { method: 'POST', headers, agent: false })
-  request.on('error', () => {})
-  request.write('{')
+  let request
+  let isOver = true
+  // Another may have had the place when the request came: then it was refused, and comes again.
+  const hold = () => {
+    isOver = false
+    const end = () => {
+      isOver = true
+    }
+    request = http.request(at, { method: 'POST', headers, agent: false })
+    request.on('error', () => {}).on('close', end)
+    request.on('response', (response) => response.resume()).on('response', end)
+    request.write('{')
+  }
   const isBusy = async () => (await fetch(`${url}/v1/stats`)).status === 429
-  while (!(await isBusy())) await sleep(2)
+  do {
+    if (isOver) hold()
+    await sleep(2)
+  } while (!(await isBusy()) || isOver)
   return () => request.destroy()
 }
 
