@@ -23,8 +23,8 @@ constexpr uint64_t kFreedBytesClosing = uint64_t{1} << 20;
 constexpr uint64_t kDeadShare = 2;
 constexpr uint64_t kDeadMin = uint64_t{1} << 20;
 constexpr size_t kSegmentsMax = 64;
-// Where room is short: a shorter log is not worth a checkpoint, unless something was deleted. Nor is
-// one that has grown by less since the last one failed.
+// Where room is short: a shorter log is not worth a checkpoint, unless something was deleted. Nor
+// is one that has grown by less since the last one failed.
 constexpr uint64_t kLogBytesShort = uint64_t{64} << 10;
 // The same, where what comes next is taken from the room that a checkpoint needs. What is refused
 // for that takes nothing, but what deletes does: a checkpoint must come while there is room for it.

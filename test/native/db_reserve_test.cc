@@ -149,8 +149,8 @@ TEST(a_disk_that_fills_up_keeps_room_for_the_next_checkpoint) {
   disk.check();
 }
 
-// Deletions take from the room that the next checkpoint needs, so it comes before there is too little
-// of that: with whatever room the last write was refused, and however short the log was then.
+// Deletions take from the room that the next checkpoint needs, so it comes before there is too
+// little of that: with whatever room the last write was refused, and however short the log was.
 TEST(what_is_deleted_leaves_the_checkpoint_its_room) {
   for (uint64_t room = 120 << 10; room <= 440 << 10; room += 40 << 10) {
     FullDisk disk(test_seed() + room);
