@@ -279,6 +279,22 @@ TEST(a_file_that_cannot_be_mapped_is_an_error_of_the_opening) {
 }
 
 // By itself: what maxMemoryBytes has no room for stays in its files, and what has room does not.
+// A file that the database does not need any more keeps its room on the disk as long as it is
+// mapped: that ends with the checkpoint that replaced it, not with a write that may never come.
+TEST(a_checkpoint_unmaps_the_files_that_it_replaced) {
+  SimEnv env(test_seed());
+  DiskFixture fixture;
+  make_database(fixture, &env, {Quantization::kSq8, Metric::kL2});
+  const auto database = Database::open(options_of(fixture, &env, Residency::kMapped)).take();
+  const auto c = collection_of(*database);
+  CHECK(c->stats().bytes.mapped > 0);
+  CHECK(env.mapped() > 0);
+  write_rows(*c, 0, kRecords, 2);
+  CHECK_OK(database->checkpoint());
+  CHECK_EQ(c->stats().bytes.mapped, 0u);
+  CHECK_EQ(env.mapped(), 0);
+}
+
 TEST(what_does_not_fit_stays_mapped_and_what_fits_is_read) {
   SimEnv env(test_seed());
   DiskFixture fixture;
