@@ -152,13 +152,13 @@ TEST(a_disk_that_fills_up_keeps_room_for_the_next_checkpoint) {
 // Deletions take from the room that the next checkpoint needs, so it comes before there is too
 // little of that: with whatever room the last write was refused, and however short the log was.
 TEST(what_is_deleted_leaves_the_checkpoint_its_room) {
-  for (uint64_t room = 120 << 10; room <= 440 << 10; room += 40 << 10) {
+  for (uint64_t room = 104 << 10; room <= 152 << 10; room += 16 << 10) {
     FullDisk disk(test_seed() + room);
     disk.has_receipts = false;
     disk.has_checkpointer = true;
     disk.checkpoint_bytes = 0;
     disk.open();
-    REQUIRE_OK(disk.add(3000));
+    REQUIRE_OK(disk.add(6000));
     REQUIRE_OK(disk.database->checkpoint());
     disk.env.capacity = disk.env.used() + room;
     while (disk.add(4).is_ok()) {
