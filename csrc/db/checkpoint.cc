@@ -110,7 +110,8 @@ void Checkpointer::logged(const Logged& commit) {
   if (commit.freed_bytes > 0) freed_.fetch_add(commit.freed_bytes, std::memory_order_relaxed);
   const bool is_all =
       commit.purpose == RecordType::kClear || commit.purpose == RecordType::kDrop;
-  const bool is_worth = db_->directory->room().is_short() && is_worth_room(commit.log_bytes);
+  const bool is_short = db_->directory->room().is_short();
+  const bool is_worth = is_short && has_grown_for_short(commit.log_bytes);
   if (is_worth || (is_all && is_full_.load(std::memory_order_relaxed))) return call();
   if (!is_long(commit.log_bytes)) return;
   const std::lock_guard<std::mutex> guard(mutex_);
@@ -120,11 +121,10 @@ void Checkpointer::logged(const Logged& commit) {
 
 void Checkpointer::refused(uint64_t log_bytes) {
   is_full_.store(true, std::memory_order_relaxed);
-  if (is_worth_room(log_bytes) || freed_.load(std::memory_order_relaxed) > 0) call();
+  if (has_grown_for_short(log_bytes) || freed_.load(std::memory_order_relaxed) > 0) call();
 }
 
-// Room is short: whether the log has grown by enough since it last was tried.
-bool Checkpointer::is_worth_room(uint64_t log_bytes) const {
+bool Checkpointer::has_grown_for_short(uint64_t log_bytes) const {
   const Room& room = db_->directory->room();
   const uint64_t needed = room.needed(db_->journal->wal()->chain_bytes());
   const bool is_last = room.left() < needed + kLogBytesShort;

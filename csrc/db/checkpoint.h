@@ -9,7 +9,8 @@
 // or the database closes. Disk use stays bounded: segments of which little is left are emptied by
 // writing that little again.
 // On a disk that fills up (storage/room.h) it comes earlier, and writes no more than it must: when
-// room runs short, or when a write was refused and what was deleted meanwhile may make some.
+// room runs short, sooner yet where deletions take what it needs itself, or when a write was
+// refused and what was deleted meanwhile may make some.
 // A checkpoint that fails changes nothing, and is tried again when the log has grown as much again.
 // Threads: run(), backup() and check() from any thread, one at a time; logged() and refused() from
 // who appends. The checkpointer's own thread runs those that are due.
@@ -65,7 +66,8 @@ class Checkpointer final : public LogWatcher {
                SnapshotFiles* out, SaveKind kind);
   std::set<uint64_t> choose_leaving(const std::vector<Part>& parts, SaveKind kind) const;
   bool is_long(uint64_t log_bytes) const;
-  bool is_worth_room(uint64_t log_bytes) const;
+  // Where room is short: whether the log has grown enough since one was tried.
+  bool has_grown_for_short(uint64_t log_bytes) const;
   void call();
   // `status`: why it is tried. What it comes to, or that where nothing is left of the reserve.
   Status run_with_reserve(Status status);

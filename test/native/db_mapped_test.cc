@@ -278,7 +278,6 @@ TEST(a_file_that_cannot_be_mapped_is_an_error_of_the_opening) {
   CHECK_OK(Database::open(options_of(fixture, &env, Residency::kMapped)));
 }
 
-// By itself: what maxMemoryBytes has no room for stays in its files, and what has room does not.
 // A file that the database does not need any more keeps its room on the disk as long as it is
 // mapped: that ends with the checkpoint that replaced it, not with a write that may never come.
 TEST(a_checkpoint_unmaps_the_files_that_it_replaced) {
@@ -295,6 +294,7 @@ TEST(a_checkpoint_unmaps_the_files_that_it_replaced) {
   CHECK_EQ(env.mapped(), 0);
 }
 
+// By itself: what maxMemoryBytes has no room for stays in its files, and what has room does not.
 TEST(what_does_not_fit_stays_mapped_and_what_fits_is_read) {
   SimEnv env(test_seed());
   DiskFixture fixture;
