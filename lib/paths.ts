@@ -31,5 +31,9 @@ export function databasePath(given: unknown): string {
   if (typeof value !== 'string' || value === '' || value.includes('\0')) {
     throw argumentError(`the path of a database is a string without NUL, not ${describe(given)}`)
   }
+  // SQLite's word for it, which would be the name of a directory here.
+  if (value === ':memory:') {
+    throw argumentError('a database in memory has no path: new DB(), or ./:memory: for a directory')
+  }
   return absolute(value)
 }

@@ -1,6 +1,6 @@
 // Bugs found in the paths that DB.open takes, each with what a user would have seen.
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import test from 'node:test'
@@ -15,6 +15,16 @@ test('a URL that names no file here is ERR_ARGUMENT, and the message names it', 
       return error.message.includes(url)
     })
   }
+})
+
+// Who knows SQLite meant a database in memory, and got a directory of that name in its place.
+test('the path :memory: is refused, and the message says how to have one in memory', async () => {
+  for (const open of [() => DB.open(':memory:'), async () => DB.openSync(':memory:')])
+    await assert.rejects(open, (error) => {
+      assert.equal(error.code, 'ERR_ARGUMENT', error)
+      return error.message.includes('new DB()')
+    })
+  assert.equal(existsSync(':memory:'), false)
 })
 
 // It said of the database's own directory that it did not exist, which nobody had claimed.
