@@ -116,6 +116,20 @@ uint32_t RowScorer<CodecType>::score(const uint32_t* slots, const uint32_t*, siz
   return kernels_.mask_below(distances, n, threshold);
 }
 
+// Floats and codes of one or two bits are compared by scores.
+template <class CodecType>
+bool RowScorer<CodecType>::copy_bytes(const uint32_t* slots, size_t n, float least,
+                                      ByteRows* out) const {
+  if constexpr (std::is_same_v<CodecType, Sq8Codec>) {
+    const ByteRows::Steps steps{codec_.even_unit(), !codec_.has_even_steps()};
+    if (codec_.distance() == Distance::kDot || !out->can_tell(least, steps)) return false;
+    for (size_t i = 0; i < n; ++i) codec_.even_out(row(slots[i]), out->row(i));
+    out->start(n, steps);
+    return true;
+  }
+  return false;
+}
+
 template class RowScorer<Float32Codec>;
 template class RowScorer<Sq8Codec>;
 template class RowScorer<BinaryCodec>;

@@ -13,6 +13,7 @@
 
 #include "db/mapped_vectors.h"
 #include "db/packed_codes.h"
+#include "graph/byte_rows.h"
 #include "graph/scorer.h"
 #include "memory/slot_pages.h"
 #include "quant/binary.h"
@@ -116,6 +117,7 @@ class RowScorer final : public SlotScorer {
   void bind(uint32_t slot) override {
     codec_.prepare_row(views_.row(slot), views_.factor(slot), query_);
   }
+  bool copy_bytes(const uint32_t* slots, size_t n, float least, ByteRows* out) const override;
   void prefetch(const uint32_t* slots, size_t n) const override;
   uint32_t score(const uint32_t* slots, const uint32_t* payloads, size_t n, float threshold,
                  float* distances) const override;

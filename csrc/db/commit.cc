@@ -218,7 +218,9 @@ Status Collection::Impl::reserve_links(Store& s, const uint32_t* slots, size_t c
   const size_t wanted = parallel_workers(*env.executor) * (many ? kLinksAtOnce : 1);
   while (workers_.size() < wanted) workers_.push_back(std::make_unique<BuildScratch>(&account));
   OMEN_TRY(batch_links_.reserve(std::min(to_link_.size() + count, links_at_once()), 2 * options.m));
-  for (auto& worker : workers_) OMEN_TRY(worker->reserve(high, s.graph.insert_ef(), space));
+  for (auto& worker : workers_) {
+    OMEN_TRY(worker->reserve(high, s.graph.insert_ef(), space, s.kernels));
+  }
   return Status::ok();
 }
 

@@ -144,7 +144,7 @@ void Graph::walk_members(const Batch& batch, size_t first, std::span<BuildScratc
     gather_live(0, slot, scratch.search, &chosen);
     members[first + i].start = keep_one_copy(slot, chosen);
     const Keep keep{.limit = row_ids, .candidates = std::max(walks[i].cursor, kCandidatesMin)};
-    const size_t kept = select(0, chosen, keep, *scratch.pair);
+    const size_t kept = select(0, chosen, keep, scratch);
     layers_[0]->rows.write(slot, chosen.nodes, kept);
   }
 }

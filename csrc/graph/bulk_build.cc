@@ -330,7 +330,7 @@ void Graph::BulkBuild::choose_row(const Plan& plan, uint32_t head, uint32_t room
   c.sort();
   // Ratios of what the dot product calls distances mean nothing.
   const Keep keep{rows.capacity() - room, bulk_.space.is_euclidean() ? kSlack : 1.0f};
-  const size_t kept = graph_.select(plan.level, c, keep, *scratch.pair);
+  const size_t kept = graph_.select(plan.level, c, keep, scratch);
   const SlotLock lock(*graph_.states_, slot);
   rows.write(node, c.nodes, kept);
 }
@@ -412,7 +412,7 @@ void Graph::BulkBuild::link_leader(const Plan& plan, uint32_t leader, BuildScrat
   Candidates c;
   for (size_t i = 0; i < looked_at; ++i) c.push(all[i].node, all[i].distance);
   const size_t limit = rows.capacity() / 4;
-  const size_t kept = graph_.select(plan.level, c, {limit}, *scratch.pair);
+  const size_t kept = graph_.select(plan.level, c, {limit}, scratch);
   const SlotLock lock(*graph_.states_, slot);
   uint32_t row[kRowIdsMax];
   size_t n = rows.read_counted(node, row);

@@ -292,7 +292,7 @@ class Graph {
   void score_all(uint32_t level, const Scorer& scorer, Candidates& c) const;
   // Links a node of a layer to what its search there found.
   void link_found(uint32_t level, uint32_t node, BuildScratch& scratch);
-  size_t select(uint32_t level, Candidates& c, const Keep& keep, SlotScorer& pair) const;
+  size_t select(uint32_t level, Candidates& c, const Keep& keep, BuildScratch& scratch) const;
   void write_row(uint32_t level, uint32_t node, const Candidates& chosen, size_t count);
   // Copies of one vector: copies.cc.
   static constexpr size_t kCopiesMax = 4;  // That a row of the bottom names.

@@ -11,15 +11,24 @@
 
 namespace omen {
 
-// Keeps a candidate only if no candidate kept before is nearer to it than the node itself. Scores
-// all that remain against each kept one at a time, in blocks. `c` is sorted; the kept ones move to
-// its front. Of candidates at distance zero only the last few stay: many copies of one vector would
-// fill each other's rows and be an island.
-size_t Graph::select(uint32_t level, Candidates& c, const Keep& keep, SlotScorer& pair) const {
-  const size_t limit = keep.limit;
-  const size_t copies = count_copies(c);
-  if (copies > kCopiesMax && level == 0) c.drop_first(copies - kCopiesMax);
-  c.size = std::min(c.size, keep.candidates);
+namespace {
+
+// A node's candidates compared by scores of the one that was kept last.
+struct ByScores {
+  SlotScorer& pair;
+  uint32_t* slots;
+
+  void score(size_t from, size_t begin, size_t n, float* distances) {
+    if (from != bound) pair.bind(slots[bound = from]);
+    pair.score(slots + begin, nullptr, n, std::numeric_limits<float>::infinity(), distances);
+  }
+  void move(size_t from, size_t to) { slots[to] = slots[from]; }
+  size_t bound = SIZE_MAX;
+};
+
+// The rule of Graph::select().
+template <class Candidates, class Among>
+size_t keep_diverse(Candidates& c, size_t limit, float slack, Among& among) {
   float between[kScoreBlock];
   size_t kept = 0;
   size_t remaining = c.size;
@@ -27,20 +36,41 @@ size_t Graph::select(uint32_t level, Candidates& c, const Keep& keep, SlotScorer
     // c[kept] is the nearest that nothing pruned: keep it, and let it prune the rest.
     const size_t first = ++kept;
     if (first == limit || first == remaining) break;
-    pair.bind(slot_of(level, c.nodes[first - 1]));
     size_t out = first;
     for (size_t begin = first; begin < remaining; begin += kScoreBlock) {
       const size_t n = std::min(kScoreBlock, remaining - begin);
-      score_nodes(level, pair, c.nodes + begin, n, std::numeric_limits<float>::infinity(), between);
+      among.score(first - 1, begin, n, between);
       for (size_t i = 0; i < n; ++i) {
         c.nodes[out] = c.nodes[begin + i];
         c.distances[out] = c.distances[begin + i];
-        out += between[i] * keep.slack >= c.distances[out] ? 1 : 0;
+        among.move(begin + i, out);
+        out += between[i] * slack >= c.distances[out] ? 1 : 0;
       }
     }
     remaining = out;
   }
   return kept;
+}
+
+}  // namespace
+
+// Keeps a candidate only if no candidate kept before is nearer to it than the node itself. Compares
+// all that remain with each kept one at a time, in blocks. `c` is sorted; the kept ones move to
+// its front. Of candidates at distance zero only the last few stay: many copies of one vector would
+// fill each other's rows and be an island.
+size_t Graph::select(uint32_t level, Candidates& c, const Keep& keep, BuildScratch& scratch) const {
+  const size_t copies = count_copies(c);
+  if (copies > kCopiesMax && level == 0) c.drop_first(copies - kCopiesMax);
+  c.size = std::min(c.size, keep.candidates);
+  uint32_t slots[Candidates::kMax];
+  for (size_t i = 0; i < c.size; ++i) slots[i] = slot_of(level, c.nodes[i]);
+  const size_t same = count_copies(c);
+  if (same < c.size && c.size <= ByteRows::kMax &&
+      scratch.pair->copy_bytes(slots, c.size, c.distances[same], &scratch.bytes)) {
+    return keep_diverse(c, keep.limit, keep.slack, scratch.bytes);
+  }
+  ByScores by_scores{*scratch.pair, slots};
+  return keep_diverse(c, keep.limit, keep.slack, by_scores);
 }
 
 void Graph::score_all(uint32_t level, const Scorer& scorer, Candidates& c) const {
@@ -75,7 +105,7 @@ size_t Graph::prune(uint32_t level, uint32_t node, std::span<uint32_t> ids, Buil
   }
   score_all(level, pair, c);
   c.sort();
-  const size_t kept = select(level, c, {layers_[level]->rows.capacity()}, pair);
+  const size_t kept = select(level, c, {layers_[level]->rows.capacity()}, scratch);
   std::copy(c.nodes, c.nodes + kept, ids.begin());
   return kept;
 }
@@ -145,7 +175,7 @@ void Graph::link_found(uint32_t level, uint32_t node, BuildScratch& scratch) {
   gather_live(level, slot_of(level, node), scratch.search, &chosen);
   const uint32_t copy = level == 0 ? keep_one_copy(node, chosen) : kNoSlot;
   const size_t limit = level == 0 ? 2 * options_.m : options_.m;
-  const size_t count = select(level, chosen, {limit}, *scratch.pair);
+  const size_t count = select(level, chosen, {limit}, scratch);
   write_row(level, node, chosen, count);
   if (copy != kNoSlot) return hang_copy(node, copy, scratch);
   bool stands = false;

@@ -54,7 +54,7 @@ void Graph::repair_row(uint32_t level, uint32_t node, const Accept& doomed, Buil
   score_all(level, self, all);
   all.sort();
   Candidates diverse = all;
-  kept_count = static_cast<uint32_t>(select(level, diverse, {rows.capacity()}, *scratch.pair));
+  kept_count = static_cast<uint32_t>(select(level, diverse, {rows.capacity()}, scratch));
   std::copy(diverse.nodes, diverse.nodes + kept_count, kept);
   // Rows of diverse neighbours alone are thinner than those that insertions leave, and a search of
   // the same ef would see less: the nearest of the rest fill the row up to what it had.
@@ -90,7 +90,7 @@ Status Graph::unlink(const Accept& doomed, uint32_t high_water, Executor& execut
   std::vector<std::unique_ptr<BuildScratch>> workers(parallel_workers(executor));
   for (auto& worker : workers) {
     worker = std::make_unique<BuildScratch>(account_);
-    OMEN_TRY(worker->reserve(0, 0, space));
+    OMEN_TRY(worker->reserve(0, 0, space, kernels_));
   }
   begin_change();
   move_entry(doomed, high_water);

@@ -96,7 +96,7 @@ void Graph::attach(uint32_t slot, const Array<uint64_t>& reached, BuildScratch& 
     if (rows.read_counted(found.nodes[i], row) < rows.capacity()) to = found.nodes[i];
   }
   if (to == kNoSlot) to = found.nodes[0];
-  const size_t count = select(0, found, {options_.m}, *scratch.pair);
+  const size_t count = select(0, found, {options_.m}, scratch);
   {
     const SlotLock lock(*states_, slot);
     uint32_t n = rows.read_counted(slot, row);
@@ -131,7 +131,7 @@ Result<uint64_t> Graph::repair(uint32_t high_water, const Space& space) {
   uint64_t found = 0;
   if (is_empty()) return found;
   BuildScratch scratch(account_);
-  OMEN_TRY(scratch.reserve(high_water, kAttachEf, space));
+  OMEN_TRY(scratch.reserve(high_water, kAttachEf, space, kernels_));
   begin_change();
   for (int round = 0; round < kRoundsMax; ++round) {
     OMEN_ASSIGN(const bool any, repair_round(high_water, scratch, &found));

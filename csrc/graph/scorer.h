@@ -42,10 +42,18 @@ class NeighbourScorer {
                      float* distances) const = 0;
 };
 
+class ByteRows;
+
 // A scorer whose query is a stored slot: building and repairing.
 class SlotScorer : public Scorer {
  public:
   virtual void bind(uint32_t slot) = 0;
+  // Fills `out` with the rows of n slots, 1 to ByteRows::kMax, to compare them among each other
+  // where distances are `least` or more. False where bytes do not tell those: score() does.
+  virtual bool copy_bytes(const uint32_t* /*slots*/, size_t /*n*/, float /*least*/,
+                          ByteRows* /*out*/) const {
+    return false;
+  }
 };
 
 // A stored row as floats, to be multiplied by `scale`: 1, or the inverse norm under cosine.

@@ -11,6 +11,7 @@
 #include <memory>
 #include <utility>
 
+#include "graph/byte_rows.h"
 #include "graph/edge_rows.h"
 #include "graph/scorer.h"
 #include "memory/array.h"
@@ -126,9 +127,10 @@ class SearchScratch {
 // A worker's memory for building and repairing: a search, and two scorers bound to stored slots.
 class BuildScratch {
  public:
-  explicit BuildScratch(MemoryAccount* account) : search(account) {}
-  Status reserve(uint32_t nodes, uint32_t ef, const Space& space) {
+  explicit BuildScratch(MemoryAccount* account) : search(account), bytes(account) {}
+  Status reserve(uint32_t nodes, uint32_t ef, const Space& space, const simd::Kernels& kernels) {
     OMEN_TRY(search.reserve(nodes, ef));
+    OMEN_TRY(bytes.reserve(kernels, space.dimensions()));
     if (!node) node = space.make_slot_scorer();
     if (!pair) pair = space.make_slot_scorer();
     if (node && pair) return Status::ok();
@@ -143,6 +145,7 @@ class BuildScratch {
   SearchScratch search;
   std::unique_ptr<SlotScorer> node;  // Bound to the node being linked.
   std::unique_ptr<SlotScorer> pair;  // Bound to its neighbours in turn.
+  ByteRows bytes;                    // Of those it may be linked to.
 };
 
 }  // namespace omen

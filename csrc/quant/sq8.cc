@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <new>
 
 namespace omen {
@@ -44,17 +45,18 @@ Sq8Codec::~Sq8Codec() { ::operator delete(low_, kAlign); }
 
 Status Sq8Codec::allocate() {
   const size_t padded = (dimensions_ + 15) / 16 * 16;
-  bytes_ = padded * 4 * sizeof(float);
+  bytes_ = padded * 5 * sizeof(float);
   low_ = static_cast<float*>(::operator new(bytes_, kAlign, std::nothrow));
   if (low_ == nullptr) {
     bytes_ = 0;
     return Status::error(ErrorCode::kMemory,
                          "cannot allocate the sq8 tables; free memory and retry");
   }
-  std::fill(low_, low_ + padded * 4, 0.0f);
+  std::fill(low_, low_ + padded * 5, 0.0f);
   step_ = low_ + padded;
   inverse_step_ = step_ + padded;
   squared_step_ = inverse_step_ + padded;
+  relative_step_ = squared_step_ + padded;
   return Status::ok();
 }
 
@@ -141,6 +143,10 @@ void Sq8Codec::derive() {
     t_sum += 255.0 * squared_step_[i];
     low_squared_ += low_[i] * low_[i];
     half_step_squared_ += 0.25f * squared_step_[i];
+  }
+  step_max_ = static_cast<float>(step_max);
+  for (size_t i = 0; i < dimensions_; ++i) {
+    relative_step_[i] = step_[i] > 0 ? step_[i] / step_max_ : 0.0f;
   }
   const double row_factor = weight_factor(t_max, t_sum, dimensions_);
   row_factor_ = static_cast<float>(std::min(row_factor, kFactorMax));
@@ -287,6 +293,20 @@ void Sq8Codec::score_in_float(const PreparedQuery& query, const uint8_t* const* 
                              : distance_ == Distance::kL2 ? squares
                                                           : 0.5f * squares);
   }
+}
+
+void Sq8Codec::even_out(const uint8_t* code, int8_t* out) const {
+  if (!has_even_steps()) return kernels_.rescale_u8(code, relative_step_, dimensions_, out);
+  // Eight at a time: compilers leave a loop over bytes, which may alias anything, as it is.
+  const size_t n = dimensions_;
+  size_t i = 0;
+  for (; i + 8 <= n; i += 8) {
+    uint64_t eight;
+    std::memcpy(&eight, code + i, 8);
+    eight ^= 0x8080808080808080u;
+    std::memcpy(out + i, &eight, 8);
+  }
+  for (; i < n; ++i) out[i] = static_cast<int8_t>(code[i] - 128);
 }
 
 float Sq8Codec::error_bound(float exact) const {

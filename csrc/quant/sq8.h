@@ -68,6 +68,7 @@ class Sq8Codec final : public Codec {
   size_t bytes() const { return bytes_; }
   float low(size_t i) const { return low_[i]; }
   float step(size_t i) const { return step_[i]; }
+  Distance distance() const { return distance_; }
   // Whether every dimension has step 1 and an integer low.
   bool is_integer() const { return integer_; }
   // Whether factors must be kept beside the codes.
@@ -76,6 +77,13 @@ class Sq8Codec final : public Codec {
   }
   // Of so many dimensions squares take as long as the line.
   static constexpr size_t kSquaredMax = 256;
+  // A code with the same step in all dimensions, the largest: signed bytes, whose squared distances
+  // times even_unit() are distances, but under dot. Where steps differ they are rounded once more.
+  void even_out(const uint8_t* code, int8_t* out) const;
+  bool has_even_steps() const { return integer_; }
+  float even_unit() const {
+    return step_max_ * step_max_ * (distance_ == Distance::kCosine ? 0.5f : 1.0f);
+  }
   bool scores_in_float() const { return in_float_; }
 
  private:
@@ -96,7 +104,9 @@ class Sq8Codec final : public Codec {
   float* step_ = nullptr;
   float* inverse_step_ = nullptr;
   float* squared_step_ = nullptr;
+  float* relative_step_ = nullptr;  // Beside the largest.
   size_t bytes_ = 0;
+  float step_max_ = 0;
   float row_factor_ = 0;         // Weight factor that suits every stored row as the query.
   float low_squared_ = 0;        // sum low^2, for dot between codes.
   float half_step_squared_ = 0;  // sum (step / 2)^2: the codes' squared rounding radius.

@@ -179,6 +179,13 @@ void code_weights(const uint8_t* code, const float* squared_step, float factor, 
   }
 }
 
+void rescale_u8(const uint8_t* code, const float* scale, size_t n, int8_t* out) {
+  for (size_t i = 0; i < n; ++i) {
+    const float x = round_even(unfused(static_cast<float>(code[i]) * scale[i]));
+    out[i] = static_cast<int8_t>(static_cast<int>(x) - 128);
+  }
+}
+
 template <size_t kWidth>
 int32_t dot_bits(const int8_t* q, const uint8_t* code, size_t n) {
   constexpr size_t kBlockBytes = 8 * kWidth;

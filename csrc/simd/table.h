@@ -126,6 +126,9 @@ struct Kernels {
   // The same from a code: t[i] = squared_step[i] * code[i].
   void (*code_weights)(const uint8_t* code, const float* squared_step, float factor, size_t n,
                        int16_t* w, int8_t* hi, int8_t* lo);
+  // Another scale for a code: out[i] = round-half-even(code[i] * scale[i]) - 128, the product
+  // rounded to float on its own; scale[i] is 0 to 1. Equal in every table.
+  void (*rescale_u8)(const uint8_t* code, const float* scale, size_t n, int8_t* out);
 
   // Codes of one or two bits a dimension (quant/binary.h); n is a multiple of 64, as no other
   // kernel asks. Each 64 dimensions are a block of 8 bytes (u1) or 16 (u2): bits [j w, j w + w) of

@@ -55,7 +55,7 @@ struct Tiny {
     std::vector<uint32_t> all;
     for (uint32_t i = 0; i < 64; ++i) all.push_back(i);
     CHECK_OK(graph.reserve(64, all));
-    CHECK_OK(scratch.reserve(64, 64, space));
+    CHECK_OK(scratch.reserve(64, 64, space, *simd::choose_kernels().value()));
   }
   static GraphOptions options_of_graph(uint32_t m, uint64_t seed) {
     GraphOptions o;

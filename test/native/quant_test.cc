@@ -126,6 +126,45 @@ TEST(sq8_scores_codes_against_codes) {
   }
 }
 
+// Bytes of one step are as far apart as the codes that they were made of: exactly so for integers,
+// within their rounding otherwise.
+TEST(sq8_bytes_of_one_step_keep_distances) {
+  Clusters clusters(48, 8, test_seed());
+  const auto many = clusters.draw_many(200);
+  for (const Distance distance : {Distance::kL2, Distance::kCosine}) {
+    for (const bool integers : {false, true}) {
+      std::vector<float> v = many;
+      for (float& x : v) x = integers ? std::round(std::clamp(x * 40, -128.0f, 127.0f)) : x;
+      const Rows8 data(v, 48, distance);
+      auto trained =
+          Sq8Codec::train(distance, 48, kernels(), data.rows.data(), data.scales.data(), 200);
+      CHECK_OK(trained);
+      const Sq8Codec& codec = *trained.value();
+      CHECK_EQ(codec.has_even_steps(), integers && distance == Distance::kL2);
+      const double half = distance == Distance::kCosine ? 0.5 : 1;
+      double off = 0;
+      for (size_t i = 1; i < 200; ++i) {
+        float decoded[2][48];
+        int8_t bytes[2][48];
+        for (size_t j = 0; j < 2; ++j) {
+          const auto code = encode(codec, data.rows[i - j], data.scales[i - j]).code;
+          codec.decode(code.data(), decoded[j]);
+          codec.even_out(code.data(), bytes[j]);
+        }
+        const double truth = half * exact(Distance::kL2, decoded[0], 1, decoded[1], 1, 48);
+        const double told = kernels().l2_i8(bytes[0], bytes[1], 48) *
+                            static_cast<double>(codec.even_unit());
+        if (codec.has_even_steps()) CHECK_EQ(told, truth);
+        // Each coordinate of both is moved by half a step at most.
+        const double most = std::sqrt(48 * static_cast<double>(codec.even_unit()));
+        CHECK(std::fabs(std::sqrt(told) - std::sqrt(truth)) <= most * 1.001);
+        off += std::fabs(told - truth) / truth / 199;
+      }
+      CHECK(off < 0.03);
+    }
+  }
+}
+
 // Constant dimensions, one vast dimension and tiny values train to something that still orders
 // neighbours.
 TEST(sq8_bears_odd_data) {

@@ -45,6 +45,9 @@ TEST(codes_are_equal_in_every_table) { for_both_tables(omen::simd::checks::check
 
 // Prepared queries are the same on every machine.
 TEST(weights_are_equal_in_every_table) { for_both_tables(omen::simd::checks::check_weights); }
+TEST(rescaled_codes_are_equal_in_every_table) {
+  for_both_tables(omen::simd::checks::check_rescale);
+}
 
 // Neighbours' codes in a row score the same on every machine.
 TEST(scans_are_exact) { for_both_tables(omen::simd::checks::check_scan); }

@@ -435,6 +435,27 @@ inline void check_weights(const Kernels& k, uint64_t seed) {
   }
 }
 
+// A code keeps its sums of squares whatever the table: rows of one step are equal in all of them.
+inline void check_rescale(const Kernels& k, uint64_t seed) {
+  Random random(seed);
+  for (size_t n : all_dims()) {
+    const Guarded<float> scale(n, n % 4);
+    const Guarded<uint8_t> code(n, n % 5);
+    const Guarded<int8_t> out(n, n % 3), expected(n);
+    fill_bytes(code, random, Bytes::kRandom);
+    for (size_t i = 0; i < n; ++i) {
+      scale[i] = random.below(4) == 0 ? static_cast<float>(random.below(3)) / 2
+                                      : static_cast<float>(random.unit());
+    }
+    k.rescale_u8(code.data(), scale.data(), n, out.data());
+    reference().rescale_u8(code.data(), scale.data(), n, expected.data());
+    for (size_t i = 0; i < n; ++i) {
+      CHECK_EQ(out[i], expected[i]);
+      CHECK(std::fabs(code[i] * scale[i] - 128 - out[i]) <= 0.5001);
+    }
+  }
+}
+
 // Each id comes out once, in order, and never after the end mark, as with a plain set.
 inline void check_gather(const Kernels& k, uint64_t seed) {
   Random random(seed);

@@ -41,6 +41,9 @@ TEST(codes_are_equal_in_every_table) { for_each_table(omen::simd::checks::check_
 
 // Prepared queries are the same on every machine.
 TEST(weights_are_equal_in_every_table) { for_each_table(omen::simd::checks::check_weights); }
+TEST(rescaled_codes_are_equal_in_every_table) {
+  for_each_table(omen::simd::checks::check_rescale);
+}
 
 // Codes of one and two bits score the same on every machine.
 TEST(bit_scores_are_exact) { for_each_table(omen::simd::checks::check_dot_bits); }
