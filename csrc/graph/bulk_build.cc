@@ -202,7 +202,7 @@ Status Graph::BulkBuild::plan_layer(Plan& plan) {
   NoProgress silent;
   PartOfProgress part(bulk_.progress, 0, kPlanShare);
   BulkProgress& progress = plan.level == 0 ? static_cast<BulkProgress&>(part) : silent;
-  OMEN_TRY(partition.run(bulk_.executor, {centre.data(), tile_factor(radius, n)}, progress));
+  OMEN_TRY(partition.run(bulk_.executor, {centre.data(), radius}, progress));
   const auto leaders = partition.leaders();
   const size_t bridges = std::min<size_t>(leaders.size(), kBridgesMax);
   OMEN_TRY(plan.leaders.reserve(bridges));

@@ -15,11 +15,6 @@ constexpr size_t kOffersAhead = 4;
 constexpr size_t kRowsAhead = 4;
 constexpr size_t kSketchesAhead = 16;
 constexpr size_t kCentreSample = 32;
-// Rounding two points to whole steps moves a squared distance of d steps by 0.8 d, give or take,
-// and blurs what is near beside a sixth of the dimensions. Bytes serve where most of the nearest
-// lie this much farther.
-constexpr uint32_t kCoarseMin = 100;
-constexpr size_t kCoarseShare = 8;
 
 }  // namespace
 
@@ -82,34 +77,29 @@ float LeafWorker::find_centre(std::span<const uint32_t> ids) {
 // In a frame of the leaf's own: its centre is among its points, and its radius sets the steps, so
 // that tight clusters far from the others keep their precision.
 void LeafWorker::compare(std::span<const uint32_t> ids) {
-  const simd::Kernels& kernels = shared_.points.kernels;
   const size_t n = shared_.points.dimensions;
   const float radius = find_centre(ids);
   by_bytes_ = true;
   float factor = byte_factor(radius, n);
-  bytes_.pack(ids, {centre_.data(), factor}, panels_.room());
-  find_nearest(ids.size(), [&](size_t i, size_t j) {
-    kernels.byte_distances(bytes_.panel(i), bytes_.panel(j), n, tile_.data());
-  });
+  bytes_.pack(ids, {centre_.data(), factor});
+  find_nearest(bytes_);
   if (is_too_coarse(ids.size())) {
     by_bytes_ = false;
     const FloatRow first = shared_.points.row(ids[0], panels_.room());  // Keeps integers integers.
     for (size_t d = 0; d < n; ++d) centre_[d] = first.values[d] * first.scale;
     factor = tile_factor(2 * radius, n);
     panels_.pack(ids, {centre_.data(), factor});
-    find_nearest(ids.size(), [&](size_t i, size_t j) {
-      kernels.tile_distances(panels_.panel(i), panels_.panel(j), n, tile_.data());
-    });
+    find_nearest(panels_);
   }
   unit_ = 1 / factor / factor;
 }
 
-// distances(i, j) fills tile_ for two panels.
-template <class Distances>
-void LeafWorker::find_nearest(size_t size, const Distances& distances) {
+template <class SomePanels>
+void LeafWorker::find_nearest(const SomePanels& panels) {
   const simd::Kernels& kernels = shared_.points.kernels;
-  const size_t width = panels_.width();
-  const size_t count = (size + width - 1) / width;
+  const size_t width = panels.width();
+  const size_t size = panels.size();
+  const size_t count = panels.count();
   const size_t stride = width * shared_.nearest;
   const auto pass_over_fillers = [&](size_t panel, uint32_t* keys) {
     if (panel + 1 < count) return;
@@ -120,7 +110,7 @@ void LeafWorker::find_nearest(size_t size, const Distances& distances) {
   for (size_t j = 0; j < count; ++j) {
     uint32_t* columns = nearest_.data() + j * stride;
     for (size_t i = 0; i <= j; ++i) {
-      distances(i, j);
+      panels.compare(i, panels, j, tile_.data());
       if (i == j) {  // Nobody is its own neighbour.
         for (size_t p = 0; p < width; ++p) tile_[p * width + p] = simd::kTileFar;
       } else {
@@ -139,7 +129,7 @@ void LeafWorker::find_nearest(size_t size, const Distances& distances) {
 // Whether too many points are nearer to their nearest than bytes tell apart.
 bool LeafWorker::is_too_coarse(size_t size) const {
   const size_t width = panels_.width();
-  const auto limit = static_cast<uint32_t>(kCoarseMin + shared_.points.dimensions / 6);
+  const uint32_t limit = told_by_bytes(shared_.points.dimensions);
   size_t near = 0;
   for (size_t i = 0; i < size; ++i) {
     const uint32_t key = nearest_[i / width * width * shared_.nearest + i % width];

@@ -32,8 +32,8 @@ class LeafWorker {
  private:
   void compare(std::span<const uint32_t> ids);
   float find_centre(std::span<const uint32_t> ids);
-  template <class Distances>
-  void find_nearest(size_t size, const Distances& distances);
+  template <class SomePanels>
+  void find_nearest(const SomePanels& panels);
   bool is_too_coarse(size_t size) const;
   float comparable(uint32_t key) const;
   void offer(std::span<const uint32_t> ids);

@@ -61,6 +61,7 @@ struct Partition::Worker {
   Worker(MemoryAccount* account, const BulkShared& shared)
       : leaf(account, shared),
         points(account, shared.points),
+        bytes(account, shared.points),
         leaders(account, shared.points),
         tile(account, Use::kScratch),
         nearest(account, Use::kScratch) {}
@@ -68,13 +69,25 @@ struct Partition::Worker {
     const size_t width = points.width();
     OMEN_TRY(leaf.reserve());
     OMEN_TRY(points.reserve(width));
+    OMEN_TRY(bytes.reserve(width));
     OMEN_TRY(leaders.reserve(kSplitLeadersMax));
     OMEN_TRY(tile.resize(width * width));
     return nearest.resize(width * simd::kTileNearestMax);
   }
 
+  // A panel of points to assign.
+  template <class SomePanels>
+  SomePanels& to_assign() {
+    if constexpr (std::is_same_v<SomePanels, Panels>) {
+      return points;
+    } else {
+      return bytes;
+    }
+  }
+
   LeafWorker leaf;
-  Panels points;  // One, of points to assign.
+  Panels points;
+  BytePanels bytes;
   Panels leaders;
   Array<uint32_t> tile;
   Array<uint32_t> nearest;
@@ -89,30 +102,36 @@ Partition::Partition(MemoryAccount* account, const BulkShared& shared, const Par
       seed_(seed),
       drawn_(account, Use::kScratch),
       leaders_(account, shared.points),
+      byte_leaders_(account, shared.points),
       balls_of_(account, Use::kScratch),
       order_(account, Use::kScratch) {}
 
 Partition::~Partition() = default;
 
 // Fills worker.nearest with the k nearest leaders of each of a panel's points.
-void Partition::look(Worker& worker, std::span<const uint32_t> ids, const Panels& leaders,
-                     uint32_t k) const {
+template <class SomePanels>
+void Partition::look(Worker& worker, std::span<const uint32_t> ids,
+                     const Leaders<SomePanels>& leaders, uint32_t k) const {
   const simd::Kernels& kernels = shared_.points.kernels;
-  const size_t width = leaders.width();
-  worker.points.pack(ids, frame_);
+  const size_t width = leaders.panels.width();
+  SomePanels& points = worker.to_assign<SomePanels>();
+  points.pack(ids, leaders.frame);
   std::fill(worker.nearest.data(), worker.nearest.data() + width * k, kNobody);
-  for (size_t i = 0; i < leaders.count(); ++i) {
-    kernels.tile_distances(leaders.panel(i), worker.points.panel(0), shared_.points.dimensions,
-                           worker.tile.data());
+  for (size_t i = 0; i < leaders.panels.count(); ++i) {
+    leaders.panels.compare(i, points, 0, worker.tile.data());
+    const size_t held = std::min(width, leaders.panels.size() - i * width);
+    std::fill(worker.tile.data() + held * width, worker.tile.data() + width * width,
+              simd::kTileFar);
     kernels.tile_nearest(worker.tile.data(), static_cast<uint32_t>(i * width), k,
                          worker.nearest.data());
   }
 }
 
 // The `fanout` nearest leaders of each of `ids`, nearest first.
-void Partition::assign(Worker& worker, std::span<const uint32_t> ids, const Panels& leaders,
-                       uint32_t fanout, uint16_t* out) const {
-  const size_t width = leaders.width();
+template <class SomePanels>
+void Partition::assign(Worker& worker, std::span<const uint32_t> ids,
+                       const Leaders<SomePanels>& leaders, uint32_t fanout, uint16_t* out) const {
+  const size_t width = leaders.panels.width();
   for (size_t begin = 0; begin < ids.size(); begin += width) {
     const auto block = ids.subspan(begin, std::min(width, ids.size() - begin));
     const size_t ahead = std::min(begin + 2 * width, ids.size());
@@ -127,8 +146,9 @@ void Partition::assign(Worker& worker, std::span<const uint32_t> ids, const Pane
   }
 }
 
-Status Partition::draw_leaders(const Frame& frame) {
-  frame_ = frame;
+Status Partition::draw_leaders(const Ball& ball) {
+  frame_ = {ball.centre, tile_factor(ball.radius, shared_.points.dimensions)};
+  byte_frame_ = {ball.centre, byte_factor(ball.radius, shared_.points.dimensions)};
   const uint32_t n = shared_.points.count;
   OMEN_TRY(drawn_.reserve(shape_.leaders));
   // One of each of as many stretches: no leader twice.
@@ -139,45 +159,62 @@ Status Partition::draw_leaders(const Frame& frame) {
     drawn_.push_back_reserved(static_cast<uint32_t>(begin + random.below(end - begin)));
   }
   OMEN_TRY(leaders_.reserve(shape_.leaders));
-  leaders_.pack(leaders(), frame);
+  leaders_.pack(leaders(), frame_);
   return Status::ok();
 }
 
-// How much farther the twelfth nearest leader is than the nearest, on average. Where one leader is
-// much nearer than all others, a point's balls share few of its neighbours, and it takes more balls
-// to collect them.
-double Partition::unevenness(Worker& worker) const {
+// By a sample, how many balls a point joins, and whether bytes tell which.
+// Unevenness is how much farther the twelfth nearest leader is than the nearest, on average. Where
+// one leader is much nearer than all others, a point's balls share few of its neighbours, and it
+// takes more balls to collect them.
+void Partition::look_around(Worker& worker) {
   constexpr uint32_t kFar = simd::kTileNearestMax;
   const size_t width = leaders_.width();
   const uint32_t n = shared_.points.count;
+  const float byte_steps = byte_frame_.factor / frame_.factor;
+  const auto told = static_cast<float>(told_by_bytes(shared_.points.dimensions));
   Random random(seed_ + 1);
   double sum = 0;
   size_t count = 0;
+  size_t coarse = 0;
   for (size_t block = 0; block < kUnevenSample / width; ++block) {
     uint32_t ids[simd::kTileWidthMax];
     for (size_t i = 0; i < width; ++i) ids[i] = static_cast<uint32_t>(random.below(n));
-    look(worker, {ids, width}, leaders_, kFar);
+    look(worker, {ids, width}, Leaders<Panels>{leaders_, frame_}, kFar);
     for (size_t i = 0; i < width; ++i) {
       const float near = distance_of(worker.nearest[i] & ~simd::kTileIndexMask);
       const float far = distance_of(worker.nearest[(kFar - 1) * width + i]);
       if (!(near > 0) || !std::isfinite(far)) continue;  // A leader itself.
       sum += static_cast<double>(far / near);
       ++count;
+      coarse += near * near * byte_steps * byte_steps < told ? 1 : 0;
     }
   }
-  return count == 0 ? 1 : sum / static_cast<double>(count);
+  if (count == 0) return;
+  if (sum / static_cast<double>(count) > kUneven) shape_.fanout = shape_.uneven_fanout;
+  by_bytes_ = coarse * kCoarseShare <= count;
 }
 
-Status Partition::assign_all(Executor& executor, const Frame& frame) {
-  OMEN_TRY(draw_leaders(frame));
-  if (unevenness(*workers_[0]) > kUneven) shape_.fanout = shape_.uneven_fanout;
+Status Partition::assign_all(Executor& executor, const Ball& ball) {
+  OMEN_TRY(draw_leaders(ball));
+  look_around(*workers_[0]);
+  if (by_bytes_) {
+    OMEN_TRY(byte_leaders_.reserve(shape_.leaders));
+    byte_leaders_.pack(leaders(), byte_frame_);
+  }
   const uint32_t n = shared_.points.count;
   OMEN_TRY(order_.resize(n));
   std::iota(order_.begin(), order_.end(), 0u);
   OMEN_TRY(balls_of_.make_zeros(size_t{n} * shape_.fanout));
   parallel_for(executor, n, kAssignGrain, [&](size_t begin, size_t end, unsigned worker) {
-    assign(*workers_[worker], {order_.data() + begin, end - begin}, leaders_, shape_.fanout,
-           balls_of_.data() + begin * shape_.fanout);
+    const std::span<const uint32_t> ids(order_.data() + begin, end - begin);
+    uint16_t* const out = balls_of_.data() + begin * shape_.fanout;
+    if (by_bytes_) {
+      assign(*workers_[worker], ids, Leaders<BytePanels>{byte_leaders_, byte_frame_}, shape_.fanout,
+             out);
+    } else {
+      assign(*workers_[worker], ids, Leaders<Panels>{leaders_, frame_}, shape_.fanout, out);
+    }
   });
   return Status::ok();
 }
@@ -194,7 +231,7 @@ Status Partition::make_order() {
   return Status::ok();
 }
 
-Status Partition::run(Executor& executor, const Frame& frame, BulkProgress& progress) {
+Status Partition::run(Executor& executor, const Ball& ball, BulkProgress& progress) {
   const bool is_one_leaf = shared_.points.count <= shared_.leaf_max;
   for (unsigned i = 0; i < (is_one_leaf ? 1 : parallel_workers(executor)); ++i) {
     workers_.push_back(std::make_unique<Worker>(account_, shared_));
@@ -209,7 +246,7 @@ Status Partition::run(Executor& executor, const Frame& frame, BulkProgress& prog
     progress.report(1);
     return Status::ok();
   }
-  OMEN_TRY(assign_all(executor, frame));
+  OMEN_TRY(assign_all(executor, ball));
   Balls balls(account_);
   OMEN_TRY(balls.fill({order_.data(), n}, balls_of_.data(), shape_.fanout, shape_.leaders));
   OMEN_TRY(make_order());
@@ -237,18 +274,18 @@ Status Partition::run(Executor& executor, const Frame& frame, BulkProgress& prog
   return Status::ok();
 }
 
-Status Partition::carve(Worker& worker, const Ball& ball) {
-  const auto m = static_cast<uint32_t>(ball.ids.size());
+Status Partition::carve(Worker& worker, const Part& part) {
+  const auto m = static_cast<uint32_t>(part.ids.size());
   if (m < 2) return Status::ok();
   if (m <= shared_.leaf_max) {
-    worker.leaf.run(ball.ids);
+    worker.leaf.run(part.ids);
     return Status::ok();
   }
-  if (ball.depth > kDepthMax) {  // No leaders tell these apart: any pieces serve.
+  if (part.depth > kDepthMax) {  // No leaders tell these apart: any pieces serve.
     const uint32_t pieces = (m + shared_.leaf_max - 1) / shared_.leaf_max;
     for (uint64_t i = 0; i < pieces; ++i) {
       const size_t begin = i * m / pieces;
-      worker.leaf.run(ball.ids.subspan(begin, (i + 1) * m / pieces - begin));
+      worker.leaf.run(part.ids.subspan(begin, (i + 1) * m / pieces - begin));
     }
     return Status::ok();
   }
@@ -257,24 +294,24 @@ Status Partition::carve(Worker& worker, const Ball& ball) {
   const uint64_t wanted = (uint64_t{m} * 2 + shared_.leaf_max - 1) / shared_.leaf_max;
   const auto leaders = static_cast<uint32_t>(std::clamp<uint64_t>(wanted, 2, kSplitLeadersMax));
   uint32_t drawn[kSplitLeadersMax];
-  Random random(ball.seed);
+  Random random(part.seed);
   for (uint64_t i = 0; i < leaders; ++i) {
     const uint64_t begin = i * m / leaders;
-    drawn[i] = ball.ids[begin + random.below((i + 1) * m / leaders - begin)];
+    drawn[i] = part.ids[begin + random.below((i + 1) * m / leaders - begin)];
   }
   Balls parts(account_);
   {
     Array<uint16_t> balls_of(account_, Use::kScratch);
     OMEN_TRY(balls_of.resize(m));
     worker.leaders.pack({drawn, leaders}, frame_);
-    assign(worker, ball.ids, worker.leaders, 1, balls_of.data());
-    OMEN_TRY(parts.fill(ball.ids, balls_of.data(), 1, leaders));
+    assign(worker, part.ids, Leaders<Panels>{worker.leaders, frame_}, 1, balls_of.data());
+    OMEN_TRY(parts.fill(part.ids, balls_of.data(), 1, leaders));
   }
   for (uint32_t i = 0; i < leaders; ++i) {
     const auto ids = parts.of(i);
     // A part as large as the whole would be carved for ever.
-    const uint32_t depth = ids.size() == m ? kDepthMax + 1 : ball.depth + 1;
-    OMEN_TRY(carve(worker, {ids, depth, mix64(ball.seed + i)}));
+    const uint32_t depth = ids.size() == m ? kDepthMax + 1 : part.depth + 1;
+    OMEN_TRY(carve(worker, {ids, depth, mix64(part.seed + i)}));
   }
   return Status::ok();
 }

@@ -67,4 +67,12 @@ inline float byte_factor(float radius, size_t dimensions) {
   return static_cast<float>(std::min(factor, 1e30));
 }
 
+// Rounding two points to whole steps moves a squared distance of d steps by 0.8 d, give or take,
+// and blurs what is near beside a sixth of the dimensions. Bytes serve where all but an eighth
+// (kCoarseShare) of the nearest lie at least so many squared steps away.
+inline uint32_t told_by_bytes(size_t dimensions) {
+  return static_cast<uint32_t>(100 + dimensions / 6);
+}
+inline constexpr size_t kCoarseShare = 8;
+
 }  // namespace omen
