@@ -113,7 +113,7 @@ struct WriteBatch::Rep {
   size_t rows = 0;
   size_t ids_staged = 0;
   size_t vectors_staged = 0;
-  size_t populated_rows = 0;  // Before which populate() has been.
+  size_t populated_rows = 0;  // Before which memory has been asked for.
   uint32_t* slots = nullptr;        // rows, rising until rows are placed.
   Array<uint32_t> placed;           // Then these are the same, rising.
   std::string* metadata = nullptr;  // rows, or nullptr while every row has {}.
@@ -132,11 +132,16 @@ struct WriteBatch::Rep {
   }
   // The same, before the row is filled: rows that follow get their memory along with it.
   float* vector_to_fill(size_t row) {
-    if (row >= populated_rows) populate(row);
+    if (row >= populated_rows) populate_from(row);
     return vector(row);
   }
-  void populate(size_t row);
-  void populate_huge(size_t first, size_t count);
+  bool are_fresh(size_t first, size_t count) const;
+  // Asks for the memory of rows that are about to be filled; of some of them, from `row` on.
+  void populate(size_t first, size_t count);
+  void populate_from(size_t row);
+  // ERR_VECTOR, of the first row at fault.
+  Status copy_vectors(size_t first, size_t count, const float* vectors);
+  Status copy_many(Executor& executor, size_t first, size_t count, const float* vectors);
   IncomingRows incoming() { return {store.get(), rows, slots, floats.data()}; }
   void drop_metadata();
   ~Rep();
@@ -159,6 +164,7 @@ struct Collection::Impl {
   // go without it: one may drop the last reference to the database, whose closing takes the lock.
   void push(Commit* commit);
   Commit* take_all();
+  bool has_waiting();
   void drain();
   void schedule_drain(std::shared_ptr<Collection> self);
   Commit* process(Commit* first);
@@ -183,6 +189,7 @@ struct Collection::Impl {
   void remove_slot(Store& s, uint32_t slot);
   void queue_link(uint32_t slot);
   void link_queued();
+  bool is_for_bulk(uint64_t in_graph) const;
   bool link_in_bulk(Store& s, uint64_t in_graph);
   bool are_equally_long(const Store& s) const;
   void forget_dead_links(const Store& s);  // Queued slots that were deleted meanwhile.
@@ -205,6 +212,8 @@ struct Collection::Impl {
   Status link_together(Store& s);
   bool needs_maintenance() const;
   void maintain();
+  // Moves some more vectors to huge pages; false if there are none left.
+  bool collapse_some(Store& s);
   void bound_marked();
   Status consolidate(Store& s);
   Status repair(Store& s);
@@ -345,6 +354,7 @@ struct Collection::Impl {
   Commit* queue_last_ = nullptr;
   std::atomic<bool> drain_scheduled_{false};
   std::atomic<bool> maintenance_due_{false};
+  bool collapse_due_ = false;  // Vectors lie on small pages; under commit_mutex_.
   Commit* group_ = nullptr;  // The commits that are being applied; under commit_mutex_.
   OpenProgress* opening_ = nullptr;  // Of finish_replay().
   Array<uint32_t> to_link_;  // Slots applied by this group, not linked yet.

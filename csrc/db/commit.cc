@@ -55,6 +55,11 @@ Commit* Collection::Impl::take_all() {
   return first;
 }
 
+bool Collection::Impl::has_waiting() {
+  const std::lock_guard<std::mutex> guard(queue_mutex_);
+  return queue_first_ != nullptr;
+}
+
 void Collection::Impl::drain() {
   for (bool is_over = false; !is_over;) {
     Commit* answers = nullptr;
@@ -282,11 +287,15 @@ bool Collection::Impl::are_equally_long(const Store& s) const {
   return longest <= shortest * kEqualNorms;
 }
 
+bool Collection::Impl::is_for_bulk(uint64_t in_graph) const {
+  return to_link_.size() >= kBulkMin && to_link_.size() * kBulkShare >= in_graph;
+}
+
 // False: not worth it, or not possible, and nothing was linked.
 bool Collection::Impl::link_in_bulk(Store& s, uint64_t in_graph) {
   const Store::BuildSpace space(s);
   const size_t count = to_link_.size();
-  if (count < kBulkMin || count * kBulkShare < in_graph) return false;
+  if (!is_for_bulk(in_graph)) return false;
   if (!space.is_euclidean() && !are_equally_long(s)) return false;
   GroupProgress progress(group_, opening_, count);
   const EpochDomain::Pin pin = epochs.pin();
@@ -343,9 +352,16 @@ void Collection::Impl::link_in_batches(Store& s, uint64_t in_graph) {
 void Collection::Impl::link_queued() {
   Store* s = store();
   if (s == nullptr || to_link_.empty()) return;
-  // Here, not while the rows were staged: that was on a thread that must not stall.
-  if (s->has_floats()) s->vectors.collapse(std::min(s->high_water(), s->vectors.rows()));
   const uint64_t old_live = s->live() - std::min<uint64_t>(to_link_.size(), s->live());
+  // Here, not while the rows were staged: that was on a thread that must not stall. Bulk building
+  // on codes gains nothing by it that it would not cost: there it is upkeep.
+  const bool is_on_codes = s->codes() != nullptr && s->codes()->sq8() != nullptr;
+  if (is_on_codes && is_for_bulk(old_live + s->marked())) {
+    collapse_due_ = maintenance_due_ = true;
+  } else {
+    while (collapse_some(*s)) {
+    }
+  }
   // New nodes link to live ones alone: when marked ones are in the majority they go first.
   if (s->marked() > old_live) {
     wait_saved();

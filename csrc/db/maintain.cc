@@ -24,6 +24,9 @@ constexpr uint64_t kMarkedMaxShare = 33;
 constexpr uint64_t kMarkedWaitMin = 4096;
 constexpr uint64_t kMarkedWaitShare = 4;
 
+// Of vectors that move to huge pages before a commit that waits is looked for again.
+constexpr size_t kCollapseBytes = size_t{8} << 20;
+
 bool is_due(uint64_t count, const Store& s, uint64_t min, uint64_t share) {
   return count >= std::max(min, s.live() / share);
 }
@@ -200,6 +203,9 @@ bool Collection::Impl::needs_maintenance() const {
 void Collection::Impl::maintain() {
   Store* s = store();
   if (s == nullptr || dropped_) return;
+  // A commit that waits goes first.
+  while (collapse_due_ && !has_waiting()) collapse_due_ = collapse_some(*s);
+  if (collapse_due_) maintenance_due_ = true;
   // Upkeep that fails for want of memory is tried again after a later commit.
   if (is_due(s->marked(), *s, kMarkedMin, kMarkedShare)) (void)consolidate(*s).is_ok();
   if (is_due(s->inserted_since_repair, *s, kRepairMin, kRepairShare) || s->needs_repair) {
@@ -207,6 +213,15 @@ void Collection::Impl::maintain() {
   }
   const bool is_soon_done = s->live() * s->dimensions() <= kRenewedValuesMax;
   if (is_soon_done && s->linked_apart >= s->live()) (void)link_together(*s).is_ok();
+}
+
+bool Collection::Impl::collapse_some(Store& s) {
+  const uint32_t end = s.has_floats() ? std::min(s.high_water(), s.vectors.rows()) : 0;
+  const uint32_t begin = s.vectors.collapsed_rows();
+  if (begin >= end) return false;
+  const uint64_t some = std::max<uint64_t>(kCollapseBytes / s.vectors.stride(), 1);
+  s.vectors.collapse(static_cast<uint32_t>(std::min<uint64_t>(end, begin + some)));
+  return true;
 }
 
 void Collection::Impl::bound_marked() {

@@ -1,6 +1,7 @@
 // WriteBatch: rows staged into uncommitted slots, checked as they come.
 #include <cmath>
 #include <limits>
+#include <mutex>
 #include <new>
 #include <utility>
 
@@ -16,6 +17,7 @@ constexpr size_t kPopulateRows = 1024;
 // One call with so much is no slice of an asynchronous write: on small pages it takes far longer
 // than a slice may. Its caller stalls anyway, and longer than it takes to clear huge pages.
 constexpr size_t kHugeBytes = size_t{16} << 20;
+constexpr size_t kHugeParts = 4;
 
 Status vector_error(size_t row, const std::string& what) {
   return Status::error(ErrorCode::kVector, "row " + std::to_string(row) + ": " + what)
@@ -64,20 +66,22 @@ float* WriteBatch::vector_of(size_t row) {
 }
 
 // Slots apart from each other were others' before, and have their pages.
-void WriteBatch::Rep::populate_huge(size_t first, size_t count) {
-  if (!floats.empty() || slots[first + count - 1] - slots[first] != count - 1) return;
-  if (store->mapped != nullptr) return;
-  store->vectors.populate_huge(slots[first], static_cast<uint32_t>(count));
-  populated_rows = first + count;
+bool WriteBatch::Rep::are_fresh(size_t first, size_t count) const {
+  return floats.empty() && slots[first + count - 1] - slots[first] == count - 1 &&
+         store->mapped == nullptr;
 }
 
-void WriteBatch::Rep::populate(size_t row) {
+void WriteBatch::Rep::populate(size_t first, size_t count) {
+  if (!floats.empty()) return floats.populate(first * dimensions, count * dimensions);
+  if (!are_fresh(first, count)) return;
+  store->vectors.populate(slots[first], static_cast<uint32_t>(count));
+}
+
+void WriteBatch::Rep::populate_from(size_t row) {
   const size_t row_bytes = dimensions * sizeof(float);
   const size_t count = std::min(rows - row, std::max<size_t>(kPopulateBytes / row_bytes, 1));
   populated_rows = row + count;
-  if (!floats.empty()) return floats.populate(row * dimensions, count * dimensions);
-  if (slots[row + count - 1] - slots[row] != count - 1 || store->mapped != nullptr) return;
-  store->vectors.populate(slots[row], static_cast<uint32_t>(count));
+  populate(row, count);
 }
 
 // `squares` is the sum of squares in double.
@@ -96,17 +100,43 @@ static Status check_norm(Store& store, uint32_t slot, size_t row, double squares
   return Status::ok();
 }
 
+Status WriteBatch::Rep::copy_vectors(size_t first, size_t count, const float* vectors) {
+  for (size_t i = 0; i < count; ++i) {
+    float* const to = vector_to_fill(first + i);
+    const double squares =
+        store->kernels.copy_norm_f32(to, vectors + i * dimensions, dimensions);
+    OMEN_TRY(check_norm(*store, slots[first + i], first + i, squares));
+  }
+  return Status::ok();
+}
+
+// Pages that come for the first time are most of the time, and several threads get them at once.
+Status WriteBatch::Rep::copy_many(Executor& executor, size_t first, size_t count,
+                                  const float* vectors) {
+  if (are_fresh(first, count)) {
+    store->vectors.expect_huge(slots[first], static_cast<uint32_t>(count));
+  }
+  populated_rows = first + count;
+  std::mutex mutex;
+  Status fault;  // Of the first row that has one.
+  const size_t some = std::max<size_t>(kHugeBytes / kHugeParts / (dimensions * sizeof(float)), 1);
+  parallel_for(executor, count, some, [&](size_t begin, size_t end, unsigned) {
+    populate(first + begin, end - begin);
+    Status copied = copy_vectors(first + begin, end - begin, vectors + begin * dimensions);
+    if (copied.is_ok()) return;
+    const std::lock_guard<std::mutex> guard(mutex);
+    if (fault.is_ok() || copied.row() < fault.row()) fault = std::move(copied);
+  });
+  return fault;
+}
+
 Status WriteBatch::stage_vectors(size_t first, size_t count, const float* vectors) {
   OMEN_ASSERT(first + count <= rep_->rows);
-  Store& store = *rep_->store;
-  const size_t dimensions = rep_->dimensions;
-  if (count * dimensions * sizeof(float) >= kHugeBytes) rep_->populate_huge(first, count);
-  for (size_t i = 0; i < count; ++i) {
-    const uint32_t slot = rep_->slots[first + i];
-    float* const to = rep_->vector_to_fill(first + i);
-    const double squares =
-        store.kernels.copy_norm_f32(to, vectors + i * dimensions, dimensions);
-    OMEN_TRY(check_norm(store, slot, first + i, squares));
+  if (count * rep_->dimensions * sizeof(float) >= kHugeBytes) {
+    Executor& executor = *rep_->collection->impl().env.executor;
+    OMEN_TRY(rep_->copy_many(executor, first, count, vectors));
+  } else {
+    OMEN_TRY(rep_->copy_vectors(first, count, vectors));
   }
   rep_->vectors_staged += count;
   return Status::ok();

@@ -247,14 +247,18 @@ void Graph::BulkBuild::link() {
 
 // New nodes get their numbers and empty rows, and count as linked before anything leads to them.
 void Graph::BulkBuild::number(Plan& plan, const Plan* below) {
+  if (below == nullptr) {
+    parallel_for(bulk_.executor, plan.fresh, kPassGrain, [&](size_t begin, size_t end, unsigned) {
+      for (size_t i = begin; i < end; ++i) {
+        graph_.layers_[0]->rows.write(plan.slots[i], nullptr, 0);
+        graph_.states_->set(plan.slots[i], SlotStates::kLinked);
+      }
+    });
+    return;
+  }
   uint32_t at = 0;
   for (uint32_t i = 0; i < plan.fresh; ++i) {
     const uint32_t slot = plan.slots[i];
-    if (below == nullptr) {
-      graph_.layers_[0]->rows.write(slot, nullptr, 0);
-      graph_.states_->set(slot, SlotStates::kLinked);
-      continue;
-    }
     while (below->slots[at] != slot) ++at;  // In the same order, and there.
     plan.nodes[i] = graph_.take_number(plan.level, slot, below->nodes[at]);
   }

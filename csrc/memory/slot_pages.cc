@@ -186,11 +186,6 @@ void SlotPages::populate(uint32_t first, uint32_t count) const {
   });
 }
 
-void SlotPages::populate_huge(uint32_t first, uint32_t count) const {
-  expect_huge(first, count);
-  populate(first, count);
-}
-
 void SlotPages::expect_huge(uint32_t first, uint32_t count) const {
   each_part(first, count, [](std::byte* extent, size_t begin, size_t end) {
     begin = round_up(begin, kHugePageBytes);

@@ -93,12 +93,13 @@ class SlotPages {
   // Moves the whole huge pages below `rows` that are not huge yet; for kAtCollapse. One caller at a
   // time, beside readers and ensure().
   void collapse(uint32_t rows);
+  // Where the next collapse() begins.
+  uint32_t collapsed_rows() const { return collapsed_rows_; }
   // Asks that `count` rows from `first` on, usable and about to be filled for the first time, be
   // there in one go. Any thread.
   void populate(uint32_t first, uint32_t count) const;
-  // The same, and whole huge pages come as such whatever the paging: for who may stall meanwhile.
-  void populate_huge(uint32_t first, uint32_t count) const;
-  // Only that they will come so, when they are touched: by several threads, say.
+  // Asks that whole huge pages come as such when they are touched, whatever the paging: for who may
+  // stall meanwhile.
   void expect_huge(uint32_t first, uint32_t count) const;
   // Gives back what lies beyond `rows`. No reader may hold a row there, or look for one; the writer
   // excludes ensure() and collapse() beyond it.
