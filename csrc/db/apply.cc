@@ -4,6 +4,7 @@
 #include <new>
 
 #include "base/planted.h"
+#include "base/test_points.h"
 #include "db/collection_impl.h"
 #include "meta/merge.h"
 
@@ -258,13 +259,15 @@ void Collection::Impl::publish_batch(Store& s, Commit* commit, const uint32_t* o
   b.committed = true;
 }
 
-// The new slot is live before the old one stops being so: a reader always finds the record. What
-// the old slot holds stays until nobody can hold it (consolidate()).
+// The new slot is live before the old one stops being so: a reader always finds the record. Who
+// sees that the index names another slot than it met finds the move noted. What the old slot holds
+// stays until nobody can hold it (consolidate()).
 void Collection::Impl::replace_slot(Store& s, uint32_t old_slot, uint32_t slot, uint64_t hash) {
   s.changes.note(old_slot);
   s.states.set(slot, SlotStates::kLive);
-  s.index.replace(hash, old_slot, slot);
   s.moves.note(slot);
+  s.index.replace(hash, old_slot, slot);
+  OMEN_TEST_POINT("replace");
   OMEN_ASSERT(s.states.mark(old_slot));
   s.marked_.fetch_add(1, std::memory_order_acq_rel);
 }

@@ -315,7 +315,8 @@ struct Collection::Impl {
   // In scratch.distances: of a candidate that was not met itself.
   static constexpr float kUnknown = -std::numeric_limits<float>::infinity();
   // Drops what is no hit any more, after writes that raced the search.
-  void confirm(const Store& s, Query& q);
+  Status confirm(const Store& s, Query& q);
+  Status drop_former(const Store& s, QueryScratch& scratch) const;
   // Adds records that took new slots since q.moves; false if there were too many to know.
   Result<bool> add_moved(Store& s, Query& q);
   Result<bool> settle(Store& s, Query& q);

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 
+#include "base/test_points.h"
 #include "db/final_scorer.h"
 #include "db/query.h"
 
@@ -212,6 +213,7 @@ Status Collection::Impl::score_matches(const Store& s, Query& q, Best& best) {
     block.slots[block.size++] = slot;
     if (block.size < kScoreBlock) continue;
     flush();
+    OMEN_TEST_POINT("scan");
     if (scored < next_check || q.options->cancel == nullptr) continue;
     next_check = scored + kRowsPerCheck;
     OMEN_TRY(q.options->cancel->check(*env.clock));

@@ -41,18 +41,63 @@ void Collection::Impl::sort_hits(const Store& s, QueryScratch& scratch) const {
   }
 }
 
-void Collection::Impl::confirm(const Store& s, Query& q) {
-  if (s.version.load(std::memory_order_acquire) == q.version && (q.version & 1) == 0) return;
+// A hit whose record has taken another slot by now stays if that record still matches: it was so
+// while the search ran, and the committer may turn the index again and again. The new slot takes its
+// place as soon as add_moved() brings it in.
+Status Collection::Impl::confirm(const Store& s, Query& q) {
+  if (s.version.load(std::memory_order_acquire) == q.version && (q.version & 1) == 0) {
+    return Status::ok();
+  }
   QueryScratch& scratch = *q.scratch;
   size_t kept = 0;
   for (size_t i = 0; i < scratch.slots.size(); ++i) {
-    const uint32_t slot = scratch.slots[i];
-    if (!s.is_current(slot) || !still_matches(s, q, slot)) continue;
-    scratch.slots[kept] = slot;
+    const uint32_t current = s.current_of(scratch.slots[i]);
+    if (current == kNoSlot || !still_matches(s, q, current)) continue;
+    scratch.slots[kept] = scratch.slots[i];
     scratch.distances[kept++] = scratch.distances[i];
   }
   scratch.slots.truncate(kept);
   scratch.distances.truncate(kept);
+  return drop_former(s, scratch);
+}
+
+// Of slots of the same record the one that the index names stays, or else the nearest.
+Status Collection::Impl::drop_former(const Store& s, QueryScratch& scratch) const {
+  struct Hit {
+    uint64_t id_hash;
+    uint32_t at;
+  };
+  Array<uint32_t>& slots = scratch.slots;
+  Array<Hit> hits(s.account, Use::kScratch);
+  OMEN_TRY(hits.reserve(slots.size()));
+  for (uint32_t at = 0; at < slots.size(); ++at) {
+    hits.push_back_reserved({s.hash_of(slots[at]), at});
+  }
+  std::sort(hits.begin(), hits.end(), [](const Hit& a, const Hit& b) {
+    return a.id_hash != b.id_hash ? a.id_hash < b.id_hash : a.at < b.at;
+  });
+  size_t best = 0;  // Of the hits with the same id.
+  for (size_t i = 1; i < hits.size(); ++i) {
+    uint32_t& slot = slots[hits[i].at];
+    uint32_t& other = slots[hits[best].at];
+    if (hits[i].id_hash != hits[best].id_hash || !is_same(s.id_view(slot), s.id_view(other))) {
+      best = i;
+    } else if (s.is_current(slot)) {
+      other = kNoSlot;
+      best = i;
+    } else {
+      slot = kNoSlot;
+    }
+  }
+  size_t kept = 0;
+  for (size_t i = 0; i < slots.size(); ++i) {
+    if (slots[i] == kNoSlot) continue;
+    slots[kept] = slots[i];
+    scratch.distances[kept++] = scratch.distances[i];
+  }
+  slots.truncate(kept);
+  scratch.distances.truncate(kept);
+  return Status::ok();
 }
 
 Result<bool> Collection::Impl::add_moved(Store& s, Query& q) {
@@ -61,9 +106,10 @@ Result<bool> Collection::Impl::add_moved(Store& s, Query& q) {
   const size_t before = slots.size();
   OMEN_TRY(slots.reserve(before + Moves::kKept));
   OMEN_TRY(scratch.distances.reserve(before + Moves::kKept));
-  const bool all = s.moves.visit_since(q.moves, [&](uint32_t slot) {
+  const bool all = s.moves.visit_since(q.moves, [&](uint32_t moved) {
     if (slots.size() == before + Moves::kKept) return;
-    if (!s.is_current(slot)) return;
+    const uint32_t slot = s.current_of(moved);
+    if (slot == kNoSlot) return;
     if (std::find(slots.begin(), slots.end(), slot) != slots.end()) return;
     if (still_matches(s, q, slot)) slots.push_back_reserved(slot);
   });
@@ -88,10 +134,10 @@ Result<bool> Collection::Impl::settle(Store& s, Query& q) {
     if (moves != q.moves) {
       OMEN_ASSIGN(all, add_moved(s, q));
     }
-    confirm(s, q);
+    OMEN_TRY(confirm(s, q));
     if (!all) return false;
     q.moves = moves;
-    // A move since then may have taken a hit's slot: its record's new one must come in.
+    // A move since then may have taken a hit's slot: its record's new one should come in.
     if (s.moves.count() == moves) break;
   }
   return true;

@@ -6,8 +6,8 @@
 // Changes: slots of which filters may see something else than before: a record came, went, or got
 // other metadata. Row sets that are cached are brought up to date by it.
 // Invariants:
-//   1. A move is noted before the old slot stops being live, so whoever sees that sees the move. A
-//      change is noted before it is made, while Store::version is odd, and before its move.
+//   1. A move is noted before the index names the new slot, and that before the old slot stops
+//      being live, so whoever sees either sees the move. A change is noted before it is made, while Store::version is odd, and before its move.
 //   2. The last kKept - 1 notes can be read back.
 // Threads: note() by the committer; the rest from any.
 #pragma once

@@ -200,10 +200,20 @@ bool Store::id_of(uint32_t slot, uint64_t* integer, std::string_view* string) co
 
 uint32_t Store::find(const IdView& id) const {
   return index.find(hash_id(id), [&](uint32_t slot) {
-    const IdView other = id_view(slot);
-    if (other.is_string != id.is_string) return false;
-    return id.is_string ? other.text == id.text : other.integer == id.integer;
+    return is_same(id_view(slot), id);
   });
+}
+
+// A slot that was replaced stops being live after the index has left it, one that was deleted
+// before.
+uint32_t Store::current_of(uint32_t slot) const {
+  const IdView id = id_view(slot);
+  for (uint32_t before = kNoSlot;;) {
+    const uint32_t current = find(id);
+    if (current == kNoSlot || is_live(current)) return current;
+    if (current == before) return kNoSlot;
+    before = current;
+  }
 }
 
 std::unique_ptr<SlotScorer> Store::BuildSpace::make_slot_scorer() const {

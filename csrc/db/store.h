@@ -121,6 +121,8 @@ class Store final : public RowIds {
   // Whether the slot is the one of its record: one being replaced has two live slots for a moment,
   // and the index names one.
   bool is_current(uint32_t slot) const { return is_live(slot) && find(id_view(slot)) == slot; }
+  // The one that the index names for the record of a slot, or kNoSlot: the record is gone.
+  uint32_t current_of(uint32_t slot) const;
   uint64_t hash_of(uint32_t slot) const { return hash_id(id_view(slot)); }
 
   // Distances to floats, to sq8 codes where there are some, or to any codes where there are no

@@ -69,6 +69,11 @@ struct IdView {
   std::string_view text;
 };
 
+inline bool is_same(const IdView& a, const IdView& b) {
+  if (a.is_string != b.is_string) return false;
+  return a.is_string ? a.text == b.text : a.integer == b.integer;
+}
+
 // An id in a result. String bytes lie in the result's `text` at [offset, offset + length).
 struct IdOut {
   bool is_string = false;

@@ -2,8 +2,10 @@
 #include <atomic>
 #include <chrono>
 #include <cstdlib>
+#include <numeric>
 #include <thread>
 
+#include "base/test_points.h"
 #include "db_support.h"
 #include "exec/thread.h"
 #include "exec/thread_pool.h"
@@ -299,6 +301,46 @@ TEST(a_record_being_replaced_is_always_found) {
   CHECK_EQ(faults, 0u);
   CHECK(writes > 100);
 }
+
+#ifdef OMENDB_TEST_POINTS
+// A scan that passed two free slots finds a record that moved to one of them behind it, though the
+// committer is just moving it to the other and has turned the index only.
+TEST(a_record_is_found_in_the_middle_of_being_replaced) {
+  auto pool = ThreadPool::create(2).take();
+  Fixture fixture(pool.get());
+  const auto c = fixture.make(options_of(4, Metric::kL2, Quantization::kSq8));
+  const float vector[4] = {1, 2, 3, 4};
+  const std::vector<float> others(4 * 200, 9.0f);
+  CHECK_OK(write(*c, kAdd, others.data(), 200, 4, {}));
+  CHECK_OK(write(*c, kUpsert, vector, 1, 4, {1000}));
+  // Free slots of the first block: a twelfth of all are given again.
+  std::vector<uint64_t> first(40);
+  std::iota(first.begin(), first.end(), uint64_t{0});
+  CHECK_EQ(remove(*c, first), first.size());
+  CHECK_OK(optimize(*c));
+  REQUIRE(test_point_arm("scan"));
+  Rows rows;
+  auto reader = [&] {
+    SearchOptions all;
+    all.mode = Mode::kExact;
+    CHECK_OK(c->search(vector, 4, all, &rows));
+  };
+  Thread reading = start(reader);
+  while (!test_point_paused("scan")) std::this_thread::yield();
+  CHECK_OK(write(*c, kUpsert, vector, 1, 4, {1000}));
+  REQUIRE(test_point_arm("replace"));
+  auto writer = [&] { CHECK_OK(write(*c, kUpsert, vector, 1, 4, {1000})); };
+  Thread writing = start(writer);
+  while (!test_point_paused("replace")) std::this_thread::yield();
+  CHECK(test_point_release("scan"));
+  reading.join();
+  CHECK(test_point_release("replace"));
+  writing.join();
+  REQUIRE(rows.ids.size() == 10);
+  CHECK_EQ(rows.ids[0].value, 1000u);
+  for (size_t i = 1; i < 10; ++i) CHECK(rows.ids[i].value != 1000u);
+}
+#endif
 
 // Who reads all records page by page while they are replaced, one by one and by batches whose rows
 // are placed anew, meets each exactly once, in the order in which they came, also under a filter.
