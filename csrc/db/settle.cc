@@ -42,8 +42,8 @@ void Collection::Impl::sort_hits(const Store& s, QueryScratch& scratch) const {
 }
 
 // A hit whose record has taken another slot by now stays if that record still matches: it was so
-// while the search ran, and the committer may turn the index again and again. The new slot takes its
-// place as soon as add_moved() brings it in.
+// while the search ran, and the committer may turn the index again and again. The new slot takes
+// its place as soon as add_moved() brings it in.
 Status Collection::Impl::confirm(const Store& s, Query& q) {
   if (s.version.load(std::memory_order_acquire) == q.version && (q.version & 1) == 0) {
     return Status::ok();

@@ -7,7 +7,8 @@
 // other metadata. Row sets that are cached are brought up to date by it.
 // Invariants:
 //   1. A move is noted before the index names the new slot, and that before the old slot stops
-//      being live, so whoever sees either sees the move. A change is noted before it is made, while Store::version is odd, and before its move.
+//      being live: whoever sees either sees the move. A change is noted before it is made, while
+//      Store::version is odd, and before its move.
 //   2. The last kKept - 1 notes can be read back.
 // Threads: note() by the committer; the rest from any.
 #pragma once
