@@ -369,7 +369,7 @@ Status Collection::Impl::apply_delete_filter(Commit* commit) {
     const EpochDomain::Pin pin = epochs.pin();
     OMEN_ASSIGN(const CompiledFilter compiled,
                 CompiledFilter::compile(*commit->filter, s->columns, *s));
-    OMEN_TRY(compiled.run(s->high_water(), &rows));
+    OMEN_TRY(compiled.run(s->kernels, s->high_water(), &rows));
   }
   commit->total = s->live();
   OMEN_TRY(log_delete_rows(*s, commit, rows));

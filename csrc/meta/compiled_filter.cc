@@ -29,7 +29,11 @@ struct CompiledFilter::Plan {
   bool compile_children(const FilterNode& from, Node* to);
   FilterId id_of(uint32_t slot) const;
   bool matches(const Node& node, uint32_t slot) const;
-  void narrow(const Node& node, uint32_t chunk, ChunkMask* mask) const;
+  struct Pass {
+    const simd::Kernels& kernels;
+    uint32_t chunk;
+  };
+  void narrow(const Node& node, const Pass& pass, ChunkMask* mask) const;
 };
 
 // nullptr when there is no memory.
@@ -96,17 +100,17 @@ bool CompiledFilter::Plan::matches(const Node& node, uint32_t slot) const {
 }
 
 // Takes out of the mask what does not match. Only candidates are tested where a test is dear.
-void CompiledFilter::Plan::narrow(const Node& node, uint32_t chunk, ChunkMask* mask) const {
+void CompiledFilter::Plan::narrow(const Node& node, const Pass& pass, ChunkMask* mask) const {
   if (mask->is_empty()) return;
   switch (node.op) {
     case FilterOp::kTrue: return;
     case FilterOp::kFalse: *mask = ChunkMask(); return;
     case FilterOp::kAnd:
-      for (const Node* c = node.first; c != nullptr; c = c->next) narrow(*c, chunk, mask);
+      for (const Node* c = node.first; c != nullptr; c = c->next) narrow(*c, pass, mask);
       return;
     case FilterOp::kNot: {
       ChunkMask inner = *mask;
-      narrow(*node.first, chunk, &inner);
+      narrow(*node.first, pass, &inner);
       for (uint32_t w = 0; w < ChunkMask::kWords; ++w) mask->words[w] &= ~inner.words[w];
       return;
     }
@@ -117,7 +121,7 @@ void CompiledFilter::Plan::narrow(const Node& node, uint32_t chunk, ChunkMask* m
         for (uint32_t w = 0; w < ChunkMask::kWords; ++w) {
           left.words[w] = mask->words[w] & ~found.words[w];
         }
-        narrow(*c, chunk, &left);
+        narrow(*c, pass, &left);
         for (uint32_t w = 0; w < ChunkMask::kWords; ++w) found.words[w] |= left.words[w];
       }
       *mask = found;
@@ -125,11 +129,11 @@ void CompiledFilter::Plan::narrow(const Node& node, uint32_t chunk, ChunkMask* m
     }
     default: break;
   }
-  if (!node.is_id) return node.column.narrow(chunk, mask);
+  if (!node.is_id) return node.column.narrow(pass.kernels, pass.chunk, mask);
   for (uint32_t w = 0; w < ChunkMask::kWords; ++w) {
     for (uint64_t bits = mask->words[w]; bits != 0; bits &= bits - 1) {
       const auto i = static_cast<uint32_t>(std::countr_zero(bits));
-      if (!node.id.matches(id_of(chunk * kChunkRows + 64 * w + i))) {
+      if (!node.id.matches(id_of(pass.chunk * kChunkRows + 64 * w + i))) {
         mask->words[w] &= ~(uint64_t{1} << i);
       }
     }
@@ -159,7 +163,8 @@ Result<CompiledFilter> CompiledFilter::compile(const Filter& filter, const Colum
 
 bool CompiledFilter::matches(uint32_t slot) const { return plan_->matches(*plan_->root, slot); }
 
-Status CompiledFilter::run(uint32_t high_water, RowSet* out) const {
+Status CompiledFilter::run(const simd::Kernels& kernels, uint32_t high_water,
+                           RowSet* out) const {
   OMEN_TRY(out->resize(high_water));
   out->fill();
   const uint32_t words = out->word_count();
@@ -168,7 +173,7 @@ Status CompiledFilter::run(uint32_t high_water, RowSet* out) const {
     const uint32_t count = std::min(ChunkMask::kWords, words - base);
     ChunkMask mask;
     std::copy_n(out->words() + base, count, mask.words);
-    plan_->narrow(*plan_->root, chunk, &mask);
+    plan_->narrow(*plan_->root, {kernels, chunk}, &mask);
     std::copy_n(mask.words, count, out->words() + base);
   }
   return Status::ok();

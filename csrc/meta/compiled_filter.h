@@ -17,6 +17,7 @@
 #include "meta/columns.h"
 #include "meta/filter.h"
 #include "meta/row_set.h"
+#include "simd/kernels.h"
 
 namespace omen {
 
@@ -43,7 +44,7 @@ class CompiledFilter {
   bool matches(uint32_t slot) const;
 
   // out := the slots of [0, high_water) that match, live or not (see matches).
-  Status run(uint32_t high_water, RowSet* out) const;
+  Status run(const simd::Kernels& kernels, uint32_t high_water, RowSet* out) const;
 
   // The reference: whether a record with this JSON and id matches. Same as Filter::matches_json.
   bool matches_json(std::string_view json, const FilterId& id) const {

@@ -3,10 +3,16 @@
 
 #include <algorithm>
 #include <bit>
+#include <limits>
+
+#include "memory/slot_pages.h"
 
 namespace omen {
 
 namespace {
+
+// Columns that nobody asked for lately are in no cache.
+constexpr uint32_t kChunksAhead = 2;
 
 template <class T>
 bool is_ordered(FilterOp op, const T& value, const T& operand) {
@@ -164,21 +170,22 @@ bool ColumnLeaf::test_cell(Cell c) const {
   return cell::is_array(c) ? test_array(*cell::array_of(c)) : test_scalar(c);
 }
 
-// Tests all cells by `test`, a comparison of words; the few that are arrays, or whose test reads
-// the dictionary, are left to the slow way.
+// Tests all cells by test(64 cells), which gives simd::Kernels::CellBits; the few that are arrays,
+// or whose test reads the dictionary, are left to the slow way.
 template <class F>
-void ColumnLeaf::scan(const Chunk& chunk, ChunkMask* mask, F test) const {
+void ColumnLeaf::scan(uint32_t index, ChunkMask* mask, F test) const {
+  const Chunk& chunk = *column_->chunk(index);
+  const Chunk* const ahead = column_->chunk(index + kChunksAhead);
   for (uint32_t w = 0; w < ChunkMask::kWords; ++w) {
+    for (uint32_t i = 0; ahead != nullptr && i < 64; i += kCacheLineBytes / sizeof(Cell)) {
+      prefetch_read(ahead->cells + 64 * w + i);
+    }
     const uint64_t wanted = mask->words[w];
     if (wanted == 0) continue;
     const std::atomic<Cell>* cells = chunk.cells + 64 * w;
-    uint64_t hits = 0;
-    uint64_t slow = 0;
-    for (uint32_t i = 0; i < 64; ++i) {
-      const Cell c = cells[i].load(std::memory_order_relaxed);
-      hits |= static_cast<uint64_t>(test(c)) << i;
-      slow |= static_cast<uint64_t>(cell::tag_of(c) - cell::kFarDateTag <= 1) << i;
-    }
+    Cell now[64];
+    for (uint32_t i = 0; i < 64; ++i) now[i] = cells[i].load(std::memory_order_relaxed);
+    auto [hits, slow] = test(now);
     for (slow &= wanted; slow != 0; slow &= slow - 1) {
       const int i = std::countr_zero(slow);
       // Read again, acquiring what the cell points to.
@@ -190,34 +197,48 @@ void ColumnLeaf::scan(const Chunk& chunk, ChunkMask* mask, F test) const {
 }
 static_assert(cell::kArrayTag == cell::kFarDateTag + 1);
 
-void ColumnLeaf::narrow(uint32_t index, ChunkMask* mask) const {
+void ColumnLeaf::narrow(const simd::Kernels& kernels, uint32_t index, ChunkMask* mask) const {
   const Chunk* chunk = column_ == nullptr ? nullptr : column_->chunk(index);
   if (chunk == nullptr || test_ == Test::kNever) {
     *mask = ChunkMask();
     return;
   }
-  const double number = number_;
-  const Cell first = date_first_, last = date_last_, equal = equal_;
+  const auto words = [&](Cell low, Cell high) {
+    return [&kernels, range = simd::Kernels::WordRange{low, high, cell::kFarDateTag}](
+               const Cell* cells) { return kernels.cells_of_words(cells, range); };
+  };
   switch (test_) {
-    case Test::kEqual: return scan(*chunk, mask, [=](Cell c) { return c == equal; });
-    case Test::kIn: return scan(*chunk, mask, [this](Cell c) { return set_.contains(c); });
-    case Test::kExists: return scan(*chunk, mask, [](Cell c) { return c != cell::kMissing; });
-    case Test::kDate:
-      return scan(*chunk, mask, [=](Cell c) { return (c >= first) & (c <= last); });
+    case Test::kEqual: return scan(index, mask, words(equal_, equal_));
+    case Test::kDate: return scan(index, mask, words(date_first_, date_last_));
+    case Test::kExists:
+      return scan(index, mask, [&](const Cell* cells) {
+        const auto missing = words(cell::kMissing, cell::kMissing)(cells);
+        return simd::Kernels::CellBits{~missing.hits, 0};
+      });
+    case Test::kIn:
+      return scan(index, mask, [this](const Cell* cells) { return test_set(cells); });
     case Test::kNumber: break;
     default:
       return narrow_slowly(*chunk, mask);
   }
-  switch (order_) {
-    case FilterOp::kLess:
-      return scan(*chunk, mask, [=](Cell c) { return cell::number_of(c) < number; });
-    case FilterOp::kLessEqual:
-      return scan(*chunk, mask, [=](Cell c) { return cell::number_of(c) <= number; });
-    case FilterOp::kGreater:
-      return scan(*chunk, mask, [=](Cell c) { return cell::number_of(c) > number; });
-    default:
-      return scan(*chunk, mask, [=](Cell c) { return cell::number_of(c) >= number; });
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  const bool is_below = order_ == FilterOp::kLess || order_ == FilterOp::kLessEqual;
+  const simd::Kernels::NumberRange range{
+      .low = is_below ? -kInfinity : number_,
+      .high = is_below ? number_ : kInfinity,
+      .strict = order_ == FilterOp::kLess || order_ == FilterOp::kGreater,
+      .tag = cell::kFarDateTag,
+  };
+  scan(index, mask, [&](const Cell* cells) { return kernels.cells_of_numbers(cells, range); });
+}
+
+simd::Kernels::CellBits ColumnLeaf::test_set(const Cell* cells) const {
+  simd::Kernels::CellBits bits = {0, 0};
+  for (uint32_t i = 0; i < 64; ++i) {
+    bits.hits |= static_cast<uint64_t>(set_.contains(cells[i])) << i;
+    bits.tagged |= static_cast<uint64_t>(cell::tag_of(cells[i]) - cell::kFarDateTag <= 1) << i;
   }
+  return bits;
 }
 
 // Only the candidates, one by one.

@@ -14,6 +14,7 @@
 #include "meta/column.h"
 #include "meta/dictionary.h"
 #include "meta/filter.h"
+#include "simd/kernels.h"
 
 namespace omen {
 
@@ -66,7 +67,7 @@ class ColumnLeaf {
 
   bool matches(uint32_t slot) const { return test_cell(column_->cell(slot)); }
   // Takes out of the mask what does not match.
-  void narrow(uint32_t chunk, ChunkMask* mask) const;
+  void narrow(const simd::Kernels& kernels, uint32_t chunk, ChunkMask* mask) const;
 
  private:
   enum class Test : uint8_t {
@@ -80,8 +81,9 @@ class ColumnLeaf {
   bool test_array(const ArrayCells& array) const;
   bool test_far_date(Cell c) const;
   void narrow_slowly(const Chunk& chunk, ChunkMask* mask) const;
+  simd::Kernels::CellBits test_set(const Cell* cells) const;
   template <class F>
-  void scan(const Chunk& chunk, ChunkMask* mask, F test) const;
+  void scan(uint32_t index, ChunkMask* mask, F test) const;
 
   const Column* column_ = nullptr;
   const Dictionary* dictionary_ = nullptr;

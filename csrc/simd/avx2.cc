@@ -381,6 +381,43 @@ inline void scan_store(const Scan& sums, uint32_t* out) {
   }
 }
 
+// Cells of a column.
+using U64 = __m256i;
+constexpr size_t kCells = 4;
+inline U64 u64_load(const uint64_t* p) {
+  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+}
+inline U64 u64_set(uint64_t x) { return _mm256_set1_epi64x(static_cast<long long>(x)); }
+inline uint64_t u64_bits(U64 x) {
+  return static_cast<uint64_t>(_mm256_movemask_pd(_mm256_castsi256_pd(x)));
+}
+inline uint64_t u64_tagged(U64 x, const U64* tags) {
+  const U64 tag = _mm256_srli_epi64(x, 48);
+  return u64_bits(_mm256_or_si256(_mm256_cmpeq_epi64(tag, tags[0]),
+                                  _mm256_cmpeq_epi64(tag, tags[1])));
+}
+// Comparisons are signed: with the top bit turned they order as unsigned ones do.
+inline uint64_t u64_within(U64 x, U64 low, U64 high) {
+  const U64 top = u64_set(uint64_t{1} << 63);
+  const U64 at = _mm256_xor_si256(x, top);
+  const U64 outside = _mm256_or_si256(_mm256_cmpgt_epi64(_mm256_xor_si256(low, top), at),
+                                      _mm256_cmpgt_epi64(at, _mm256_xor_si256(high, top)));
+  return ~u64_bits(outside) & 15;
+}
+template <int kPredicate>
+inline uint64_t f64_ordered(U64 x, U64 low, U64 high) {
+  const __m256d at = _mm256_castsi256_pd(x);
+  const __m256d above = _mm256_cmp_pd(_mm256_castsi256_pd(low), at, kPredicate);
+  const __m256d below = _mm256_cmp_pd(at, _mm256_castsi256_pd(high), kPredicate);
+  return static_cast<uint64_t>(_mm256_movemask_pd(_mm256_and_pd(above, below)));
+}
+inline uint64_t f64_within(U64 x, U64 low, U64 high) {
+  return f64_ordered<_CMP_LE_OQ>(x, low, high);
+}
+inline uint64_t f64_between(U64 x, U64 low, U64 high) {
+  return f64_ordered<_CMP_LT_OQ>(x, low, high);
+}
+
 #include "simd/scoring.inc"
 #include "simd/steps.inc"
 
@@ -393,6 +430,7 @@ inline uint32_t affine_few(const Kernels::Affine& a, const int32_t* dots, const 
 #include "simd/byte_tiles.inc"
 #include "simd/bits.inc"
 #include "simd/scan.inc"
+#include "simd/cells.inc"
 
 }  // namespace
 

@@ -358,6 +358,32 @@ inline void scan_store(const Scan& sums, uint32_t* out) {
   }
 }
 
+// Cells of a column.
+using U64 = __m512i;
+constexpr size_t kCells = 8;
+inline U64 u64_load(const uint64_t* p) { return _mm512_loadu_si512(p); }
+inline U64 u64_set(uint64_t x) { return _mm512_set1_epi64(static_cast<long long>(x)); }
+inline uint64_t u64_tagged(U64 x, const U64* tags) {
+  const U64 tag = _mm512_srli_epi64(x, 48);
+  return static_cast<uint64_t>(_mm512_cmpeq_epi64_mask(tag, tags[0]) |
+                               _mm512_cmpeq_epi64_mask(tag, tags[1]));
+}
+inline uint64_t u64_within(U64 x, U64 low, U64 high) {
+  return static_cast<uint64_t>(_mm512_cmple_epu64_mask(low, x) & _mm512_cmple_epu64_mask(x, high));
+}
+template <auto kPredicate>
+inline uint64_t f64_ordered(U64 x, U64 low, U64 high) {
+  const __m512d at = _mm512_castsi512_pd(x);
+  return static_cast<uint64_t>(_mm512_cmp_pd_mask(_mm512_castsi512_pd(low), at, kPredicate) &
+                               _mm512_cmp_pd_mask(at, _mm512_castsi512_pd(high), kPredicate));
+}
+inline uint64_t f64_within(U64 x, U64 low, U64 high) {
+  return f64_ordered<_CMP_LE_OQ>(x, low, high);
+}
+inline uint64_t f64_between(U64 x, U64 low, U64 high) {
+  return f64_ordered<_CMP_LT_OQ>(x, low, high);
+}
+
 #include "simd/scoring.inc"
 #include "simd/steps.inc"
 
@@ -374,6 +400,7 @@ inline uint32_t affine_few(const Kernels::Affine& a, const int32_t* dots, const 
 #include "simd/byte_tiles.inc"
 #include "simd/bits.inc"
 #include "simd/scan.inc"
+#include "simd/cells.inc"
 
 }  // namespace
 

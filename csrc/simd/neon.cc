@@ -285,6 +285,32 @@ inline void scan_store(const Scan& scan, uint32_t* out) {
   }
 }
 
+// Cells of a column.
+using U64 = uint64x2_t;
+constexpr size_t kCells = 2;
+inline U64 u64_load(const uint64_t* p) { return vld1q_u64(p); }
+inline U64 u64_set(uint64_t x) { return vdupq_n_u64(x); }
+inline uint64_t u64_bits(U64 x) {
+  return (vgetq_lane_u64(x, 0) & 1) | (vgetq_lane_u64(x, 1) & 2);
+}
+inline uint64_t u64_tagged(U64 x, const U64* tags) {
+  const U64 tag = vshrq_n_u64(x, 48);
+  return u64_bits(vorrq_u64(vceqq_u64(tag, tags[0]), vceqq_u64(tag, tags[1])));
+}
+inline uint64_t u64_within(U64 x, U64 low, U64 high) {
+  return u64_bits(vandq_u64(vcleq_u64(low, x), vcleq_u64(x, high)));
+}
+inline uint64_t f64_within(U64 x, U64 low, U64 high) {
+  const float64x2_t at = vreinterpretq_f64_u64(x);
+  return u64_bits(vandq_u64(vcleq_f64(vreinterpretq_f64_u64(low), at),
+                            vcleq_f64(at, vreinterpretq_f64_u64(high))));
+}
+inline uint64_t f64_between(U64 x, U64 low, U64 high) {
+  const float64x2_t at = vreinterpretq_f64_u64(x);
+  return u64_bits(vandq_u64(vcltq_f64(vreinterpretq_f64_u64(low), at),
+                            vcltq_f64(at, vreinterpretq_f64_u64(high))));
+}
+
 #include "simd/scoring.inc"
 #include "simd/steps.inc"
 
@@ -297,6 +323,7 @@ inline uint32_t affine_few(const Kernels::Affine& a, const int32_t* dots, const 
 #include "simd/byte_tiles.inc"
 #include "simd/bits.inc"
 #include "simd/scan.inc"
+#include "simd/cells.inc"
 
 }  // namespace
 

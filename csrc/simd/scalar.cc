@@ -186,6 +186,29 @@ void rescale_u8(const uint8_t* code, const float* scale, size_t n, int8_t* out) 
   }
 }
 
+template <class Range, class Holds>
+Kernels::CellBits test_cells(const uint64_t* cells, const Range& range, Holds holds) {
+  Kernels::CellBits bits = {0, 0};
+  for (size_t i = 0; i < 64; ++i) {
+    bits.hits |= static_cast<uint64_t>(holds(cells[i])) << i;
+    bits.tagged |= static_cast<uint64_t>((cells[i] >> 48) - range.tag <= 1) << i;
+  }
+  return bits;
+}
+
+Kernels::CellBits cells_of_numbers(const uint64_t* cells, const Kernels::NumberRange& range) {
+  return test_cells(cells, range, [&](uint64_t cell) {
+    double x;
+    memcpy(&x, &cell, sizeof(x));
+    return range.strict ? range.low < x && x < range.high : range.low <= x && x <= range.high;
+  });
+}
+
+Kernels::CellBits cells_of_words(const uint64_t* cells, const Kernels::WordRange& range) {
+  return test_cells(cells, range,
+                    [&](uint64_t cell) { return range.low <= cell && cell <= range.high; });
+}
+
 template <size_t kWidth>
 int32_t dot_bits(const int8_t* q, const uint8_t* code, size_t n) {
   constexpr size_t kBlockBytes = 8 * kWidth;

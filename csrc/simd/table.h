@@ -148,6 +148,27 @@ struct Kernels {
   // is made by the same sums in the same order, so that results are equal in every table.
   void (*hadamard_f32)(float* x, size_t n);
 
+  // 64 cells of a column (meta/cell.h). Bit i of `hits` is set where cell i lies within [low,
+  // high], as a double (or between them, where that is `strict`; NaN lies nowhere) or as an
+  // unsigned integer, bit i of `tagged` where its upper 16 bits are `tag` or `tag` + 1.
+  struct CellBits {
+    uint64_t hits;
+    uint64_t tagged;
+  };
+  struct NumberRange {
+    double low;
+    double high;
+    bool strict;
+    uint64_t tag;
+  };
+  struct WordRange {
+    uint64_t low;
+    uint64_t high;
+    uint64_t tag;
+  };
+  CellBits (*cells_of_numbers)(const uint64_t* cells, const NumberRange& range);
+  CellBits (*cells_of_words)(const uint64_t* cells, const WordRange& range);
+
   // Graph steps. `ids` are slots below 2^31. Appends to `out` those ids whose bit in `visited` is
   // clear, in order, and sets the bits; returns how many. Stops at the first id equal to kNoSlot
   // (0xFFFFFFFF). `out` has room for n.

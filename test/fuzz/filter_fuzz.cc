@@ -62,7 +62,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   auto compiled = CompiledFilter::compile(*filter.value(), records->columns, records->ids);
   if (!compiled.is_ok()) std::abort();
   RowSet rows;
-  if (!compiled.value().run(records->count, &rows).is_ok()) std::abort();
+  const simd::Kernels& kernels = *simd::choose_kernels().value();
+  if (!compiled.value().run(kernels, records->count, &rows).is_ok()) std::abort();
   for (uint32_t slot = 0; slot < records->count; ++slot) {
     FilterId id;
     id.integer = slot;

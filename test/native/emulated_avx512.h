@@ -38,6 +38,7 @@ using __m256i = Register<32>;
 using __m512 = Register<64>;
 using __m512d = Register<64>;
 using __m512i = Register<64>;
+using __mmask8 = uint8_t;
 using __mmask16 = uint16_t;
 using __mmask32 = uint32_t;
 using __mmask64 = uint64_t;
@@ -282,6 +283,28 @@ inline __mmask16 _mm512_mask_cmp_ps_mask(__mmask16 m, __m512 a, __m512 b, Emulat
 }
 inline __mmask16 _mm512_cmp_ps_mask(__m512 a, __m512 b, EmulatedPredicate p) {
   return _mm512_mask_cmp_ps_mask(0xFFFF, a, b, p);
+}
+
+template <class T, class Holds>
+__mmask8 emulated_mask_8(__m512i a, __m512i b, Holds holds) {
+  unsigned held = 0;
+  for (size_t i = 0; i < 8; ++i) held |= (holds(a.get<T>(i), b.get<T>(i)) ? 1u : 0u) << i;
+  return static_cast<__mmask8>(held);
+}
+inline __mmask8 _mm512_cmpeq_epi64_mask(__m512i a, __m512i b) {
+  return emulated_mask_8<uint64_t>(a, b, [](uint64_t x, uint64_t y) { return x == y; });
+}
+inline __mmask8 _mm512_cmple_epu64_mask(__m512i a, __m512i b) {
+  return emulated_mask_8<uint64_t>(a, b, [](uint64_t x, uint64_t y) { return x <= y; });
+}
+inline __mmask8 _mm512_cmp_pd_mask(__m512d a, __m512d b, EmulatedPredicate p) {
+  return emulated_mask_8<double>(
+      a, b, [=](double x, double y) { return p == kEmulatedLess ? x < y : x <= y; });
+}
+inline __m512d _mm512_castsi512_pd(__m512i x) { return x; }
+inline __m512i _mm512_srli_epi64(__m512i a, unsigned count) {
+  for (size_t i = 0; i < 8; ++i) a.set<uint64_t>(i, a.get<uint64_t>(i) >> count);
+  return a;
 }
 
 inline __m512 _mm512_mask_blend_ps(__mmask16 m, __m512 a, __m512 b) {

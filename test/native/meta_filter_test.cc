@@ -56,7 +56,7 @@ struct Fixture {
   }
 };
 
-// One filter on all documents, four ways.
+// One filter on all documents: by JSON, by row, and by run with every table of kernels.
 void check_filter(const Fixture& fixture, const ModelFilter& model,
                   const std::vector<Value>& documents) {
   const std::string json = json_of(model);
@@ -69,8 +69,15 @@ void check_filter(const Fixture& fixture, const ModelFilter& model,
   auto compiled = CompiledFilter::compile(*filter.value(), fixture.columns, fixture.ids);
   REQUIRE(compiled.is_ok());
   RowSet rows;
-  CHECK_OK(compiled.value().run(static_cast<uint32_t>(documents.size()), &rows));
-  CHECK_OK(rows.validate());
+  for (const simd::Kernels* const* table = simd::available_kernels(); *table != nullptr; ++table) {
+    RowSet by_table;
+    CHECK_OK(compiled.value().run(**table, static_cast<uint32_t>(documents.size()), &by_table));
+    CHECK_OK(by_table.validate());
+    if (table != simd::available_kernels()) {
+      CHECK(std::equal(rows.words(), rows.words() + rows.word_count(), by_table.words()));
+    }
+    CHECK_OK(rows.copy_from(by_table));
+  }
   for (uint32_t i = 0; i < documents.size(); ++i) {
     const bool expected = satisfies(model, documents[i], i);
     const std::string_view stored = fixture.columns.json(i);

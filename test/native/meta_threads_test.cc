@@ -83,7 +83,7 @@ TEST(readers_beside_the_writer) {
         const EpochDomain::Pin pin = epochs.pin();
         auto compiled = CompiledFilter::compile(*filter.value(), columns, ids);
         RowSet rows;
-        CHECK_OK(compiled.value().run(kSlots, &rows));
+        CHECK_OK(compiled.value().run(*simd::choose_kernels().value(), kSlots, &rows));
         for (uint32_t slot = 0; slot < kSlots; ++slot) {
           if (which == 0 && rows.contains(slot) != (slot % 2 == 0)) CHECK(false);
           if (r.below(16) == 0) {
@@ -134,7 +134,7 @@ TEST(readers_beside_growth_and_removal) {
       const EpochDomain::Pin pin = epochs.pin();
       auto compiled = CompiledFilter::compile(*filter.value(), columns, ids);
       RowSet rows;
-      CHECK_OK(compiled.value().run(5000, &rows));
+      CHECK_OK(compiled.value().run(*simd::choose_kernels().value(), 5000, &rows));
     }
   });
   Random r(seed);

@@ -2,6 +2,7 @@
 // machine. Where the processor has AVX-512, simd_kernels_test checks the real ones.
 #include "emulated_avx512.h"
 #include "simd_bit_checks.h"
+#include "simd_cell_checks.h"
 #include "simd_tile_checks.h"
 #include "simd_checks.h"
 
@@ -45,6 +46,7 @@ TEST(codes_are_equal_in_every_table) { for_both_tables(omen::simd::checks::check
 
 // Prepared queries are the same on every machine.
 TEST(weights_are_equal_in_every_table) { for_both_tables(omen::simd::checks::check_weights); }
+TEST(cells_are_tested_alike_in_every_table) { for_both_tables(omen::simd::checks::check_cells); }
 TEST(rescaled_codes_are_equal_in_every_table) {
   for_both_tables(omen::simd::checks::check_rescale);
 }

@@ -38,6 +38,7 @@ TEST(tables_are_complete) {
     CHECK(k.cosine_i8_rows && k.dot_u8_rows && k.copy_norm_f32 && k.norm_f32 && k.quantize_u8);
     CHECK(k.make_weights && k.code_weights && k.gather_unvisited && k.mask_below);
     CHECK(k.pool_insert && k.dot_square_u8_rows && k.affine_dots && k.rescale_u8);
+    CHECK(k.cells_of_numbers && k.cells_of_words);
   }
 }
 

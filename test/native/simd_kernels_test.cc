@@ -1,6 +1,7 @@
 // Every kernel table that this processor runs, against plain sums and the scalar table.
 #include "simd/kernels.h"
 #include "simd_bit_checks.h"
+#include "simd_cell_checks.h"
 #include "simd_tile_checks.h"
 #include "simd_checks.h"
 
@@ -41,6 +42,7 @@ TEST(codes_are_equal_in_every_table) { for_each_table(omen::simd::checks::check_
 
 // Prepared queries are the same on every machine.
 TEST(weights_are_equal_in_every_table) { for_each_table(omen::simd::checks::check_weights); }
+TEST(cells_are_tested_alike_in_every_table) { for_each_table(omen::simd::checks::check_cells); }
 TEST(rescaled_codes_are_equal_in_every_table) {
   for_each_table(omen::simd::checks::check_rescale);
 }
