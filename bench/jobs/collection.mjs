@@ -13,7 +13,7 @@ import { openSet, selectRows } from '../lib/data.mjs'
  * @param job.set, job.variant, job.rows, job.order  What goes in; see lib/data.mjs.
  * @param job.quantization, job.batchRows            How it goes in.
  * @param job.efs       Values of ef to sweep on the forced graph; none by default.
- * @param job.builds    How often it is built, 1 by default. The figures are those of the median, and
+ * @param job.builds    How often it is built, 1 by default. Figures are those of the median, and
  *                      `firstRate`: the first one touches memory that the process never had.
  */
 export async function run({ set: name, variant, rows, order, efs = [], builds = 1, ...options }) {
