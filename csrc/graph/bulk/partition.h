@@ -26,15 +26,15 @@ class Partition {
   Partition(MemoryAccount* account, const BulkShared& shared, const PartitionShape& shape,
             uint64_t seed);
   ~Partition();
-  // Runs a LeafWorker over every leaf. All points lie in `ball`. ERR_MEMORY.
   struct Ball {
     const float* centre;  // dimensions, scaled.
     float radius;
   };
+  // Runs a LeafWorker over every leaf. All points lie in `ball`. ERR_MEMORY.
   Status run(Executor& executor, const Ball& ball, BulkProgress& progress);
-  // All points once, those with the same nearest leader together: the order to visit them in.
   // The points drawn as leaders at the top; all points where one leaf holds them.
   std::span<const uint32_t> leaders() const { return {drawn_.data(), drawn_.size()}; }
+  // All points once, those with the same nearest leader together: the order to visit them in.
   std::span<const uint32_t> order() const { return {order_.data(), order_.size()}; }
 
  private:
