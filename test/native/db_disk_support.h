@@ -1,8 +1,10 @@
 // What the tests of databases on disk share: workloads, and a database as text to compare.
 #pragma once
 
+#include <chrono>
 #include <map>
 #include <optional>
+#include <thread>
 
 #include "db_support.h"
 #include "sim_env.h"
@@ -48,6 +50,16 @@ struct OneCollection {
   void close() {
     collection.reset();
     database.reset();
+  }
+  // Where the database has threads: a task of the pool may be the last to hold the collection, and
+  // with it files of the environment, which goes next.
+  void close_files() {
+    close();
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::minutes(1);
+    while (env.open_files() > 0 && std::chrono::steady_clock::now() < deadline) {
+      std::this_thread::yield();
+    }
+    CHECK_EQ(env.open_files(), size_t{0});
   }
 
   DiskFixture fixture;

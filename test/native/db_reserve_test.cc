@@ -14,6 +14,7 @@ constexpr uint64_t kDisk = 700 << 10;
 // A database of one collection, and the ids of its records.
 struct FullDisk : OneCollection {
   explicit FullDisk(uint64_t seed) : OneCollection(seed), random(seed) { open(); }
+  ~FullDisk() { close_files(); }
 
   void open() {
     DatabaseOptions o = fixture.options(&env);

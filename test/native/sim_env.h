@@ -101,6 +101,10 @@ class SimEnv final : public Env {
     files_[++next_file_] = {it->second, (flags & kWrite) != 0, false};
     return static_cast<int64_t>(next_file_);
   }
+  size_t open_files() {
+    const std::lock_guard<std::mutex> guard(mutex_);
+    return files_.size();
+  }
   int64_t close(int64_t file) override {
     const std::lock_guard<std::mutex> guard(mutex_);
     (void)ask(Call::kClose);  // It is closed whatever it answers.
