@@ -98,7 +98,7 @@ Status Collection::Impl::check_ids(Store& s, Commit* commit, uint32_t* old_slots
         break;
       }
       const IdView other = s.id_view(b.slots[table.data[at] - 1]);
-      if (other.is_string == id.is_string && other.integer == id.integer && other.text == id.text) {
+      if (is_same(other, id)) {
         return Status::error(ErrorCode::kDuplicate, "row " + std::to_string(row) + ": id " +
                                                         id_to_json(id) + " is also in row " +
                                                         std::to_string(table.data[at] - 1))

@@ -40,7 +40,8 @@ struct Cut;
 struct SaveTarget;
 class SegmentFiles;
 
-// Rows on their way in. Made by Collection::begin_write, filled by one thread, handed to a Commit.
+// Rows on their way in. Made by Collection::begin_write, filled by one thread at a time (which has
+// the pool help with many rows in one call), handed to a Commit.
 // Destroying it uncommitted gives everything back.
 class WriteBatch {
  public:

@@ -1,5 +1,5 @@
 // Settling a search with the writes that raced it: hits that are none any more go, records that
-// took new slots meanwhile come in.
+// took new slots meanwhile come in, and of slots of one record one stays.
 #include <algorithm>
 
 #include "db/final_scorer.h"

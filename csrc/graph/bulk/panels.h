@@ -2,7 +2,7 @@
 //
 // Invariants: the lanes beyond the last point hold fillers. In Panels they are farther from every
 // point than any other point is; what BytePanels hold there is for the caller to pass over.
-// Threads: one writer; panel() from any thread when pack() is done.
+// Threads: one writer; compare() from any thread when pack() is done.
 #pragma once
 
 #include "graph/bulk/points.h"

@@ -120,6 +120,7 @@ void Partition::look(Worker& worker, std::span<const uint32_t> ids,
   std::fill(worker.nearest.data(), worker.nearest.data() + width * k, kNobody);
   for (size_t i = 0; i < leaders.panels.count(); ++i) {
     leaders.panels.compare(i, points, 0, worker.tile.data());
+    // What fills the last panel up is no leader.
     const size_t held = std::min(width, leaders.panels.size() - i * width);
     std::fill(worker.tile.data() + held * width, worker.tile.data() + width * width,
               simd::kTileFar);
