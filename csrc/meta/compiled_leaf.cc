@@ -173,9 +173,9 @@ bool ColumnLeaf::test_cell(Cell c) const {
 // Tests all cells by test(64 cells), which gives simd::Kernels::CellBits; the few that are arrays,
 // or whose test reads the dictionary, are left to the slow way.
 template <class F>
-void ColumnLeaf::scan(uint32_t index, ChunkMask* mask, F test) const {
-  const Chunk& chunk = *column_->chunk(index);
-  const Chunk* const ahead = column_->chunk(index + kChunksAhead);
+void ColumnLeaf::scan(const Chunks& chunks, ChunkMask* mask, F test) const {
+  const Chunk& chunk = *chunks.now;
+  const Chunk* const ahead = chunks.ahead;
   for (uint32_t w = 0; w < ChunkMask::kWords; ++w) {
     for (uint32_t i = 0; ahead != nullptr && i < 64; i += kCacheLineBytes / sizeof(Cell)) {
       prefetch_read(ahead->cells + 64 * w + i);
@@ -203,20 +203,22 @@ void ColumnLeaf::narrow(const simd::Kernels& kernels, uint32_t index, ChunkMask*
     *mask = ChunkMask();
     return;
   }
+  // Read once: a writer may take a chunk away meanwhile.
+  const Chunks chunks{chunk, column_->chunk(index + kChunksAhead)};
   const auto words = [&](Cell low, Cell high) {
     return [&kernels, range = simd::Kernels::WordRange{low, high, cell::kFarDateTag}](
                const Cell* cells) { return kernels.cells_of_words(cells, range); };
   };
   switch (test_) {
-    case Test::kEqual: return scan(index, mask, words(equal_, equal_));
-    case Test::kDate: return scan(index, mask, words(date_first_, date_last_));
+    case Test::kEqual: return scan(chunks, mask, words(equal_, equal_));
+    case Test::kDate: return scan(chunks, mask, words(date_first_, date_last_));
     case Test::kExists:
-      return scan(index, mask, [&](const Cell* cells) {
+      return scan(chunks, mask, [&](const Cell* cells) {
         const auto missing = words(cell::kMissing, cell::kMissing)(cells);
         return simd::Kernels::CellBits{~missing.hits, 0};
       });
     case Test::kIn:
-      return scan(index, mask, [this](const Cell* cells) { return test_set(cells); });
+      return scan(chunks, mask, [this](const Cell* cells) { return test_set(cells); });
     case Test::kNumber: break;
     default:
       return narrow_slowly(*chunk, mask);
@@ -229,7 +231,7 @@ void ColumnLeaf::narrow(const simd::Kernels& kernels, uint32_t index, ChunkMask*
       .strict = order_ == FilterOp::kLess || order_ == FilterOp::kGreater,
       .tag = cell::kFarDateTag,
   };
-  scan(index, mask, [&](const Cell* cells) { return kernels.cells_of_numbers(cells, range); });
+  scan(chunks, mask, [&](const Cell* cells) { return kernels.cells_of_numbers(cells, range); });
 }
 
 simd::Kernels::CellBits ColumnLeaf::test_set(const Cell* cells) const {

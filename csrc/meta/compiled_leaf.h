@@ -82,8 +82,12 @@ class ColumnLeaf {
   bool test_far_date(Cell c) const;
   void narrow_slowly(const Chunk& chunk, ChunkMask* mask) const;
   simd::Kernels::CellBits test_set(const Cell* cells) const;
+  struct Chunks {
+    const Chunk* now;
+    const Chunk* ahead;  // nullptr if there is none.
+  };
   template <class F>
-  void scan(uint32_t index, ChunkMask* mask, F test) const;
+  void scan(const Chunks& chunks, ChunkMask* mask, F test) const;
 
   const Column* column_ = nullptr;
   const Dictionary* dictionary_ = nullptr;
